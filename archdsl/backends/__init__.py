@@ -1,0 +1,1 @@
+"""What a checked program becomes: Python source, a torch module, ..."""

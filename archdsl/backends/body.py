@@ -1,0 +1,322 @@
+"""From a graph to the body of a class, still without names for classes, arguments and variables.
+
+In: a graph, and what the scopes inside it became. Out: a `Body`: which submodules are built in
+which order, what the forward does step by step, and the initialisation at the end. Bodies compare
+equal where they differ only in literals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from archdsl.backends.code import (
+    Apply,
+    Attr,
+    Code,
+    Expr,
+    Infix,
+    Lit,
+    Make,
+    Many,
+    Member,
+    Repeat,
+    Value,
+    found,
+    literal,
+)
+from archdsl.backends.initial import Branch, branches, own_rule
+from archdsl.ir.graph import Graph, Item, Node, Param, Scope
+from archdsl.ops.table import Call, Input, Name, Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """`self.name = expr`, a submodule."""
+
+    name: str
+    expr: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """`self.name = nn.Parameter(tensor)`, or a buffer, and the rule that fills it."""
+
+    name: str
+    buffer: bool
+    tensor: Expr
+    rule: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of the forward. `results`: the values it yields. `label`: a person's name for it."""
+
+    expr: Expr
+    results: tuple[int, ...]
+    label: str | None
+    scope: bool
+    join: bool
+    nonlinear: bool
+    training_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """`layers`: the arguments of nn.Sequential where the graph is a chain; else None.
+
+    Otherwise `members` in the order of construction, and the forward: `steps`, which compute
+    values from `inputs` numbered ones, and `outputs`; those at `absent` are None in evaluation.
+    """
+
+    layers: tuple[Expr, ...] | None
+    members: tuple[Child | Own, ...]
+    steps: tuple[Step, ...]
+    inputs: int
+    outputs: tuple[Expr, ...]
+    absent: tuple[int, ...]
+    inits: tuple[Branch, ...]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Who makes and who uses each value of a graph."""
+
+    graph: Graph
+    outputs: tuple[int, ...]
+
+    @cached_property
+    def makers(self) -> dict[int, tuple[Item, int]]:
+        """value -> the item, and which of its results."""
+        number, made = len(self.graph.input_shapes), {}
+        for item in self.graph.items:
+            for place in range(len(item.shapes)):
+                made[number] = (item, place)
+                number += 1
+        return made
+
+    @cached_property
+    def uses(self) -> dict[int, int]:
+        counts: dict[int, int] = {}
+        for value in (*(v for item in self.graph.items for v in item.inputs), *self.outputs):
+            counts[value] = counts.get(value, 0) + 1
+        return counts
+
+    def fresh(self, value: int) -> bool:
+        """Whether its only user may overwrite it: a new tensor whose maker's backward does not
+        read it."""
+        if self.uses.get(value, 0) != 1 or value not in self.makers:
+            return False
+        item, place = self.makers[value]
+        if isinstance(item, Scope):
+            inner = Flow(item.graph, item.graph.outputs)
+            return inner.fresh(item.graph.outputs[place])
+        return isinstance(item, Node) and item.op.fresh
+
+    def inplace(self, node: Node) -> bool:
+        return node.op.inplace and len(node.inputs) == 1 and self.fresh(node.inputs[0])
+
+
+def is_chain(graph: Graph, outputs: tuple[int, ...]) -> bool:
+    """Whether nn.Sequential says it all."""
+    if len(graph.input_shapes) != 1 or graph.declared != tuple(range(len(graph.items))):
+        return False
+    for number, item in enumerate(graph.items):
+        if isinstance(item, Param) or item.name is None or item.training_only:
+            return False
+        if item.inputs != (number,) or len(item.shapes) != 1:
+            return False
+    return outputs == (len(graph.items),)
+
+
+def positional(graph: Graph) -> bool:
+    return all(item.name == str(place) for place, item in enumerate(graph.items))
+
+
+def body(
+    graph: Graph,
+    outputs: tuple[int, ...],
+    built: Mapping[Graph, Expr],
+    *,
+    sequential: bool,
+) -> Body:
+    """The body for a graph; `built`: how to construct the graphs of its scopes."""
+    flow = Flow(graph, outputs)
+    inits = branches(graph)
+    if sequential:
+        return Body(_layers(flow, built), (), (), 1, (), (), inits)
+    members: list[Child | Own] = []
+    for place in graph.declared:
+        item = graph.items[place]
+        if isinstance(item, Param):
+            members.append(_own(item))
+        elif isinstance(item, Scope):
+            members.append(Child(item.name, built[item.graph]))
+        elif item.name is not None and _function(item) is None:
+            members.append(Child(item.name, _module(item, flow)))
+    steps, values = _steps(flow)
+    absent = tuple(
+        place
+        for place, value in enumerate(outputs)
+        if value in flow.makers and getattr(flow.makers[value][0], "training_only", False)
+    )
+    results = tuple(values[value] for value in outputs)
+    inputs = len(graph.input_shapes)
+    return Body(None, tuple(members), steps, inputs, results, absent, inits)
+
+
+# ---- construction ----------------------------------------------------------------------------
+
+
+def _layers(flow: Flow, built: Mapping[Graph, Expr]) -> tuple[Expr, ...]:
+    parts: list[tuple[str, Expr]] = []
+    for item in flow.graph.items:
+        expr = built[item.graph] if isinstance(item, Scope) else _module(item, flow)  # type: ignore[arg-type]
+        parts.append((str(item.name), expr))
+    if not positional(flow.graph):
+        pairs = tuple(Many((Code(literal(name)), e), "()") for name, e in parts)
+        return (Apply(Code("OrderedDict"), (Many(pairs),)),)
+    return tuple(_runs([expr for _, expr in parts]))
+
+
+def _runs(exprs: list[Expr]) -> list[Expr]:
+    """Equal blocks in a row as `*[Block(...) for _ in range(n)]`."""
+    result: list[Expr] = []
+    start = 0
+    while start < len(exprs):
+        end = start + 1
+        while end < len(exprs) and isinstance(exprs[start], Make) and _same(exprs, start, end):
+            end += 1
+        if end - start > 1:
+            result.append(Repeat(exprs[start], Lit(end - start, "repeats")))
+        else:
+            result.append(exprs[start])
+        start = end
+    return result
+
+
+def _same(exprs: list[Expr], one: int, other: int) -> bool:
+    if exprs[one] is exprs[other]:
+        return True
+    return exprs[one] == exprs[other] and all(
+        repr(a.value) == repr(b.value)
+        for a, b in zip(found(exprs[one], Lit), found(exprs[other], Lit), strict=True)
+    )
+
+
+def _own(param: Param) -> Own:
+    sides = tuple(Lit(side, "size") for side in param.shape)
+    fill, rule = own_rule(param.rule, Member(param.name))
+    shape: tuple[Expr, ...] = sides or (Many((), "()"),)
+    return Own(param.name, param.buffer, Apply(Code(f"torch.{fill}"), shape), rule)
+
+
+def _module(node: Node, flow: Flow) -> Expr:
+    return _apply(node.op.module(*node.input_shapes), node, (), flow.inplace(node))
+
+
+def _function(node: Node) -> Call | None:
+    """The function that stands for the node; None: it must be a module."""
+    if node.name is not None and (node.labelled or node.weights):
+        return None
+    return node.op.function(*node.input_shapes)
+
+
+def _apply(call: Call, node: Node, values: tuple[Expr, ...], inplace: bool) -> Expr:
+    args: list[Expr] = []
+    for place, arg in enumerate(call.args):
+        if arg == Input(None):
+            args.append(Many(values))
+        else:
+            args.append(_argument(arg, values, _hint(arg, place, node)))
+    if not call.target[0].isalpha():
+        return args[0] if len(args) == 1 else Infix(call.target, tuple(args))
+    # every keyword, those left out for being torch's default too: instances that give one and
+    # instances that do not still share a class
+    given = dict(call.kwargs)
+    every = getattr(call, "full", ()) or call.kwargs
+    kwargs = [(key, _argument(arg, values, key, key not in given)) for key, arg in every]
+    if inplace:
+        kwargs.append(("inplace", Code("True")))
+    return Apply(Code(call.target), tuple(args), tuple(kwargs))
+
+
+def _argument(arg: Any, values: tuple[Expr, ...], hint: str, silent: bool = False) -> Expr:
+    if isinstance(arg, Input):
+        return values[arg.index or 0]
+    if isinstance(arg, Name):
+        return Code(arg.text)
+    return Lit(arg, hint, silent)
+
+
+def _hint(arg: Any, place: int, node: Node) -> str:
+    if node.shape[:1] == (arg,):
+        return "out_channels"
+    if place == 0 and node.input_shapes[0][:1] == (arg,):
+        return "channels"
+    return "size"
+
+
+# ---- the forward -----------------------------------------------------------------------------
+
+
+def _steps(flow: Flow) -> tuple[tuple[Step, ...], dict[int, Expr]]:
+    """The steps, and for each value of the graph the expression that stands for it."""
+    count = len(flow.graph.input_shapes)
+    values: dict[int, Expr] = {number: Value(number) for number in range(count)}
+    shapes: dict[int, Shape] = dict(enumerate(flow.graph.input_shapes))
+    steps: list[Step] = []
+    for item in flow.graph.items:
+        results = tuple(range(count, count + len(item.shapes)))
+        count += len(results)
+        shapes.update(zip(results, item.shapes, strict=True))
+        if isinstance(item, Param):
+            values[results[0]] = Member(item.name)
+            continue
+        inputs = tuple(values[v] for v in item.inputs)
+        expr = _call(item, inputs, shapes, flow)
+        if isinstance(expr, (Value, Member)):  # the identity: another name for the same value
+            values[results[0]] = expr
+            continue
+        for number in results:
+            values[number] = Value(number)
+        node = item if isinstance(item, Node) else None
+        steps.append(
+            Step(
+                expr,
+                results,
+                item.name if item.labelled else None,
+                scope=node is None,
+                join=node is not None and node.name is None,
+                nonlinear=node is not None and node.op.nonlinear,
+                training_only=item.training_only,
+            )
+        )
+    return tuple(steps), values
+
+
+def _call(
+    item: Node | Scope, inputs: tuple[Expr, ...], shapes: dict[int, Shape], flow: Flow
+) -> Expr:
+    function = _function(item) if isinstance(item, Node) else None
+    if function is None or isinstance(item, Scope):
+        return Apply(Member(str(item.name)), inputs)
+    if Input(None) in function.args:
+        ranks = [len(shapes[v]) for v in item.inputs]
+        inputs = _expanded(inputs, ranks)
+    return _apply(function, item, inputs, flow.inplace(item))
+
+
+def _expanded(inputs: tuple[Expr, ...], ranks: list[int]) -> tuple[Expr, ...]:
+    """Parameters among the parts of a concatenation, repeated for each sample of the batch."""
+    others = [place for place, expr in enumerate(inputs) if isinstance(expr, Value)]
+    source = inputs[others[0]] if others else Value(0)
+    rank = ranks[others[0]] if others else max(ranks) - 1
+    batch = Attr(source, "shape[0]")
+    rest = (Code("-1"),) * rank
+    return tuple(
+        Apply(Attr(expr, "expand"), (batch, *rest)) if isinstance(expr, Member) else expr
+        for expr in inputs
+    )

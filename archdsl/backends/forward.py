@@ -1,0 +1,175 @@
+"""The forward as straight-line code: which calls nest, and what the variables are called.
+
+In: a body's steps, in the order of execution. Out: lines. The order never changes: a call is nested
+into another only where it is evaluated at the same place as before. A variable is bound again once
+its value is dead; what is kept for later has a name of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from archdsl.backends.body import Body, Step
+from archdsl.backends.code import STEP, WIDTH, Code, Expr, Value, flat, found, lay, rewrite
+from archdsl.backends.names import unique, variable
+
+INDENT = 2
+DEEPEST = 3
+
+
+def forward(
+    body: Body,
+    taken: frozenset[str],
+    names: dict[int, str] | None = None,
+    leave: Callable[[list[str]], list[str]] | None = None,
+) -> list[str]:
+    """The lines of the body of `forward`.
+
+    `taken`: names that no variable may have. `names`: value -> the name that the model gives it.
+    `leave`: makes the return statement's lines from the outputs' expressions; where it is None the
+    outputs are returned as they are.
+    """
+    return _Writer(body, taken, names or {}).write(leave)
+
+
+def inputs(count: int) -> list[str]:
+    """The parameters of `forward`."""
+    return ["x", *(f"skip{i}" if count > 2 else "skip" for i in range(1, count))]
+
+
+@dataclass
+class _Pending:
+    """A call that is not written yet, for its only user may nest it."""
+
+    place: int
+    step: Step
+    expr: Expr
+    depth: int
+
+
+class _Writer:
+    def __init__(self, body: Body, taken: frozenset[str], names: dict[int, str]) -> None:
+        self.body, self.taken, self.given = body, taken, names
+        self.lines: list[str] = []
+        self.pending: list[_Pending] = []
+        self.variables: dict[int, str] = dict(enumerate(inputs(body.inputs)))
+        #: value -> how many uses are not written yet
+        self.left: dict[int, int] = {}
+        #: value -> the steps that use it; the outputs count as the step after the last
+        self.users: dict[int, set[int]] = {}
+        for place, tree in enumerate([*(step.expr for step in body.steps), body.outputs]):
+            for value in found(tree, Value):
+                self.left[value.number] = self.left.get(value.number, 0) + 1
+                self.users.setdefault(value.number, set()).add(place)
+
+    def write(self, leave: Callable[[list[str]], list[str]] | None) -> list[str]:
+        for place, step in enumerate(self.body.steps):
+            self._step(place, step)
+        outputs = self.body.outputs
+        if leave is None and [Value(p.step.results[0]) for p in self.pending] == [*outputs]:
+            # one call is left, and it is the output
+            return [*self.lines, *lay(self._bound(self.pending[0].expr), INDENT, "return ")]
+        self._flush()
+        texts = [flat(self._bound(expr)) for expr in outputs]
+        ending = leave(texts) if leave else [f"{STEP * INDENT}return {', '.join(texts)}"]
+        return [*self.lines, *ending]
+
+    def _step(self, place: int, step: Step) -> None:
+        nested = self._nested(step)
+        if nested is None:
+            self._flush()
+            nested = []
+        parts = {p.step.results[0]: p.expr for p in nested}
+        expr = rewrite(step.expr, lambda leaf: _inner(leaf, parts))
+        depth = 1 + max((p.depth for p in nested), default=0)
+        del self.pending[len(self.pending) - len(nested) :]
+        self.pending.append(_Pending(place, step, expr, depth))
+        alone = len(self.users.get(step.results[0], ())) == 1 and self.left[step.results[0]] == 1
+        if step.training_only or len(step.results) > 1 or not alone:
+            self._flush()
+
+    def _nested(self, step: Step) -> list[_Pending] | None:
+        """The calls to write inside this one; None: none, and all before must be written first."""
+        values = [value.number for value in found(step.expr, Value)]
+        waiting = {p.step.results[0] for p in self.pending}
+        wanted = [value for value in values if value in waiting]
+        if not wanted:
+            return []
+        top = self.pending[-len(wanted) :]
+        if [p.step.results[0] for p in top] != wanted or step.training_only:
+            return None
+        if not step.join:
+            inner = top[-1]
+            if step.scope or len(wanted) > 1 or inner.step.nonlinear or inner.depth >= DEEPEST:
+                return None
+        parts = {p.step.results[0]: p.expr for p in top}
+        expr = rewrite(step.expr, lambda leaf: _inner(leaf, parts))
+        text = flat(rewrite(expr, lambda leaf: _named(leaf, self.variables)))
+        return top if len(STEP * INDENT) + len("return ") + len(text) <= WIDTH else None
+
+    def _flush(self) -> None:
+        """Writes all that is pending, in order."""
+        waiting, self.pending = self.pending, []
+        for item in waiting:
+            self._statement(item)
+
+    def _statement(self, item: _Pending) -> None:
+        expr, step = self._bound(item.expr, keep=True), item.step
+        read = [value.number for value in found(item.expr, Value)]
+        for number in read:
+            self.left[number] -= 1
+        if not any(self.left.get(result) for result in step.results):
+            self.lines += lay(expr, INDENT)
+            return
+        names: list[str] = []
+        for result in step.results:
+            names.append(self._name(result, item, read, names))
+        for result, name in zip(step.results, names, strict=True):
+            self.variables[result] = name
+        target = ", ".join(names)
+        if not step.training_only:
+            self.lines += lay(expr, INDENT, f"{target} = ")
+            return
+        line = lay(expr, INDENT, f"{target} = ", " if self.training else None")
+        if len(line) == 1 and len(step.results) == 1:
+            self.lines += line
+        else:
+            absent = ", ".join(["None"] * len(names))
+            self.lines.append(f"{STEP * INDENT}{target} = {absent}")
+            self.lines.append(f"{STEP * INDENT}if self.training:")
+            self.lines += lay(expr, INDENT + 1, f"{target} = ")
+
+    def _bound(self, expr: Expr, keep: bool = False) -> Expr:
+        result: Expr = rewrite(expr, lambda leaf: _named(leaf, self.variables))
+        if not keep:
+            for value in found(expr, Value):
+                self.left[value.number] -= 1
+        return result
+
+    def _name(self, value: int, item: _Pending, read: list[int], others: list[str]) -> str:
+        if not self.left.get(value):
+            return "_"
+        live = {name for number, name in self.variables.items() if self.left.get(number)}
+        live.update(others)
+        if value in self.given:
+            return unique(self.given[value], live | self.taken)
+        users = self.users[value]
+        label = item.step.label
+        if label and (len(users) > 1 or min(users) > item.place + 1):
+            name = re.sub(r"_\d+$", "", variable(label))
+            return unique(name, live | self.taken)
+        dying = [self.variables[n] for n in read if self.variables[n] not in live]
+        for name in (*sorted(dying, key=lambda name: name != "x"), "x", "y", "z"):
+            if name not in live:
+                return name
+        return unique("y", live | self.taken)
+
+
+def _inner(leaf: Expr, parts: dict[int, Expr]) -> Expr:
+    return parts.get(leaf.number, leaf) if isinstance(leaf, Value) else leaf
+
+
+def _named(leaf: Expr, variables: dict[int, str]) -> Expr:
+    return Code(variables[leaf.number]) if isinstance(leaf, Value) else leaf

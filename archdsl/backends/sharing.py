@@ -1,0 +1,277 @@
+"""Which graphs share a class, and what its constructor takes.
+
+In: a program. Out: the classes in the order in which the source must define them, the model's own
+last. Graphs whose bodies differ only in literals are instances of one class; literals that differ
+become arguments, named after the block's own parameters where the values agree with one of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archdsl.backends.body import Body, body, is_chain, positional
+from archdsl.backends.code import Apply, Code, Expr, Lit, Make, found, rewrite
+from archdsl.backends.names import TAKEN, camel, reserved_names, unique, variable
+from archdsl.ir.graph import Graph, Program, Scope
+
+
+@dataclass
+class Parameter:
+    """A constructor's argument. `stored`: the forward reads it, as an attribute."""
+
+    name: str
+    type: str
+    stored: bool = False
+
+
+class ClassDef:
+    """A class of the source. `family`: the name of the block, or of a group's label."""
+
+    def __init__(self, family: str, body: Body) -> None:
+        self.family, self.body = family, body
+        self.parameters: list[Parameter] = []
+        self.name = ""
+
+    def arguments(self, args: Sequence[Expr]) -> Iterator[tuple[str, Expr]]:
+        """The arguments of a call; the first, the channels that come in, needs no name."""
+        for place, (parameter, arg) in enumerate(zip(self.parameters, args, strict=True)):
+            yield ("" if place == 0 else f"{parameter.name}="), arg
+
+
+@dataclass(eq=False)
+class _Family:
+    """Graphs with one body: an instance each."""
+
+    name: str
+    body: Body
+    graphs: list[Graph] = field(default_factory=list)
+    bodies: list[Body] = field(default_factory=list)
+
+
+def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> list[ClassDef]:
+    """The classes, with their names; `taken`: names that none may have."""
+    root = program.graph
+    labels, uses = _survey(root)
+    built: dict[Graph, Expr] = {}
+    for level in _levels(root):
+        families: dict[tuple[str, Body], _Family] = {}
+        for graph in level:
+            # a block whose layers have names reads better with a forward
+            chain = is_chain(graph, graph.outputs)
+            sequential = chain and (graph.block is None or positional(graph))
+            content = body(graph, graph.outputs, built, sequential=sequential)
+            name = graph.block or _stem(labels[graph])
+            family = families.setdefault((name, content), _Family(name, content))
+            family.graphs.append(graph)
+            family.bodies.append(content)
+        for family in families.values():
+            if _inline(family, sum(uses[graph] for graph in family.graphs)):
+                for graph, content in zip(family.graphs, family.bodies, strict=True):
+                    built[graph] = Apply(Code("nn.Sequential"), content.layers or (), rows=True)
+            else:
+                built.update(_class(family))
+    sequential = is_chain(root, outputs) and positional(root) and bool(root.items)
+    content = body(root, outputs, built, sequential=sequential)
+    classes = _ordered(ClassDef(program.name, content))
+    _name(classes, taken)
+    return classes
+
+
+def _inline(family: _Family, uses: int) -> bool:
+    """A plain chain is written where it is used, unless it is a block that is used again."""
+    layers = family.body.layers
+    if layers is None or family.body.inits:
+        return False
+    return family.graphs[0].block is None or uses < 2 or len(layers) < 2
+
+
+def _survey(root: Graph) -> tuple[dict[Graph, list[str]], dict[Graph, int]]:
+    """For each graph below the root the labels of its scopes, and how often it is used."""
+    labels: dict[Graph, list[str]] = {}
+    uses: dict[Graph, int] = {}
+    for graph in _graphs(root):
+        for item in graph.items:
+            if isinstance(item, Scope):
+                labels.setdefault(item.graph, []).append(item.name)
+                uses[item.graph] = uses.get(item.graph, 0) + 1
+    return labels, uses
+
+
+def _graphs(root: Graph) -> list[Graph]:
+    """Every graph once, those inside before those around, in the order of construction."""
+    seen: dict[Graph, None] = {}
+
+    def visit(graph: Graph) -> None:
+        if graph in seen:
+            return
+        for place in graph.declared:
+            item = graph.items[place]
+            if isinstance(item, Scope):
+                visit(item.graph)
+        seen[graph] = None
+
+    visit(root)
+    return list(seen)
+
+
+def _levels(root: Graph) -> Iterator[list[Graph]]:
+    """The graphs below the root by height: a graph after all that it holds."""
+    heights: dict[Graph, int] = {}
+    levels: dict[int, list[Graph]] = {}
+    for graph in _graphs(root)[:-1]:
+        inner = (heights[item.graph] for item in graph.items if isinstance(item, Scope))
+        heights[graph] = max(inner, default=-1) + 1
+        levels.setdefault(heights[graph], []).append(graph)
+    for height in sorted(levels):
+        yield levels[height]
+
+
+def _stem(labels: list[str]) -> str:
+    """What a group is called without the numbers: `branch` for branch1 and branch2."""
+    return re.sub(r"[\d_\W]+$", "", labels[0]) or labels[0]
+
+
+# ---- literals that differ become arguments -----------------------------------------------------
+
+
+def _class(family: _Family) -> Iterator[tuple[Graph, Expr]]:
+    """Makes the class of a family; yields how each of its graphs is constructed."""
+    first = family.bodies[0]
+    rows = [found(content, Lit) for content in family.bodies]
+    columns = list(zip(*rows, strict=True))
+    in_forward = len(found((first.layers, first.members), Lit))
+    stored = range(in_forward, in_forward + len(found(first.steps, Lit)))
+    keys = [tuple(repr(lit.value) for lit in column) for column in columns]
+    varying = {
+        key: [place for place, other in enumerate(keys) if other == key]
+        for key, column in zip(keys, columns, strict=True)
+        if len(set(key)) > 1 and not all(lit.silent for lit in column)
+    }
+    made = ClassDef(family.name, first)
+    arguments = []
+    for name, places in _parameter_names(family, columns, varying, stored):
+        column = columns[places[0]]
+        made.parameters.append(Parameter(name, _type(column), any(p in stored for p in places)))
+        arguments.append((made.parameters[-1], places, column))
+    made.body = _with_arguments(first, {p: a for a, places, _ in arguments for p in places}, stored)
+    for row, graph in enumerate(family.graphs):
+        args = tuple(Lit(column[row].value, a.name) for a, _, column in arguments)
+        yield graph, Make(made, args)
+
+
+def _with_arguments(content: Body, arguments: dict[int, Parameter], stored: range) -> Body:
+    places = iter(range(len(found(content, Lit))))
+
+    def change(leaf: Any) -> Any:
+        if not isinstance(leaf, Lit):
+            return leaf
+        place = next(places)
+        if place not in arguments:
+            return leaf
+        name = arguments[place].name
+        return Code(f"self.{name}" if place in stored else name)
+
+    result: Body = rewrite(content, change)
+    return result
+
+
+def _parameter_names(
+    family: _Family,
+    columns: list[tuple[Lit, ...]],
+    varying: dict[tuple[str, ...], list[int]],
+    stored: range,
+) -> list[tuple[str, list[int]]]:
+    """A name for each argument, and the literals it stands for; in the order of the signature."""
+    given: dict[tuple[Any, ...], str] = {}
+    settings = [dict(graph.args) for graph in family.graphs]
+    for name in settings[0]:
+        if all(name in known for known in settings):
+            given.setdefault(tuple(_plain(known[name]) for known in settings), name)
+    order = ["in_channels", *(variable(name) for name in given.values())]
+    channels = tuple(_plain(graph.input_shapes[0][:1]) for graph in family.graphs)
+    attributes = {
+        *reserved_names(),
+        *(item.name for item in family.graphs[0].items if item.name is not None),
+    }
+    names: list[tuple[int, str, list[int]]] = []
+    used: set[str] = set()
+    for places in varying.values():
+        column = columns[places[0]]
+        values = tuple(_plain(lit.value) for lit in column)
+        if values == channels:
+            name, rank = "in_channels", 0
+        elif values in given:
+            name = variable(given[values])
+            rank = order.index(name)
+        else:
+            name, rank = variable(column[0].hint), len(order)
+        hidden = attributes if any(place in stored for place in places) else set()
+        name = unique(name, used | hidden | TAKEN)
+        used.add(name)
+        names.append((rank, name, places))
+    names.sort(key=lambda entry: entry[0])
+    return [(name, places) for _, name, places in names]
+
+
+def _plain(value: Any) -> Any:
+    """A form in which the block's argument `3x3` equals torch's `kernel_size=3`."""
+    if isinstance(value, tuple):
+        return _plain(value[0]) if value and len(set(value)) == 1 else tuple(map(_plain, value))
+    if isinstance(value, (bool, int, float, str)) or value is None:
+        return isinstance(value, bool), value
+    return id(value)
+
+
+def _type(column: Iterable[Lit]) -> str:
+    names: dict[str, None] = {}
+    for lit in column:
+        name = "None" if lit.value is None else type(lit.value).__name__
+        names["tuple[int, ...]" if name == "tuple" else name] = None
+    return " | ".join(sorted(names, key=lambda name: (name == "None", "[" in name)))
+
+
+# ---- classes' names ----------------------------------------------------------------------------
+
+
+def _ordered(root: ClassDef) -> list[ClassDef]:
+    """The classes in use, each after those it makes."""
+    seen: dict[ClassDef, None] = {}
+
+    def visit(cls: ClassDef) -> None:
+        if cls not in seen:
+            for make in found(cls.body, Make):
+                visit(make.cls)
+            seen[cls] = None
+
+    visit(root)
+    return list(seen)
+
+
+def _name(classes: list[ClassDef], taken: frozenset[str]) -> None:
+    used = set(taken)
+    families: dict[str, list[ClassDef]] = {}
+    for cls in (classes[-1], *classes[:-1]):
+        families.setdefault(cls.family, []).append(cls)
+    for family, members in families.items():
+        plain = camel(family) or "Block"
+        if plain in taken:
+            plain += "Block"
+        base = min(members, key=lambda cls: len(_features(cls)))
+        for cls in members:
+            cls.name = unique(plain if cls is base else plain + _extra(cls, base), used)
+            used.add(cls.name)
+
+
+def _features(cls: ClassDef) -> list[str]:
+    """What tells the variants of a block apart."""
+    if cls.body.layers is not None:
+        return [str(place) for place in range(len(cls.body.layers))]
+    return [member.name for member in cls.body.members]
+
+
+def _extra(cls: ClassDef, base: ClassDef) -> str:
+    more = (camel(name) for name in _features(cls) if name not in _features(base))
+    return next(filter(None, more), "")

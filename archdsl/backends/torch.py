@@ -1,0 +1,118 @@
+"""The torch backend: a program as a live `nn.Module`.
+
+In: a checked program. Out: an instance of the class that the source backend writes. The source is
+executed as a real module, which tracebacks, `inspect.getsource` and torch.compile can see; pickles
+carry it along, so that another process can load them, for a pickle runs code anyway.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import hashlib
+import inspect
+import linecache
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from archdsl.backends.python import emit_module
+from archdsl.backends.weights import WeightsError, assign_weights, load_weights, read_weights
+from archdsl.ir.graph import Program
+
+__all__ = ["WeightsError", "build", "load_weights"]
+
+PACKAGE = "archdsl._generated"
+_lock = threading.Lock()
+
+
+def build(
+    program: Program,
+    *,
+    device: torch.device | str | None = None,
+    weights: str | Path | None = None,
+) -> nn.Module:
+    """A new module for a program, in training mode, with `module.program` to go back to it.
+
+    Initial weights are drawn on the CPU whatever the device, so that a seed means the same
+    everywhere; `device="meta"` draws nothing. With `weights`, a file that `load_weights` takes,
+    nothing is drawn either: the file is mapped into memory. Raises `WeightsError`.
+    """
+    emitted = emit_module(program)
+    cls = getattr(_execute(emitted.text, emitted.model.lower()), emitted.model)
+    cls.program = program  # of the class: copies share it, pickles leave it behind
+    module: nn.Module
+    if weights is not None:
+        module = _loaded(cls, weights)
+    elif device is not None and torch.device(device).type == "meta":
+        with torch.device("meta"):
+            return cls()  # type: ignore[no-any-return]
+    else:
+        module = cls()
+    return module if device is None else module.to(device)
+
+
+def _loaded(cls: Callable[[], nn.Module], path: str | Path) -> nn.Module:
+    state = read_weights(path)
+    with torch.device("meta"):
+        module = cls()
+    kept = module.state_dict(keep_vars=True)
+    if any(name not in kept for name, _ in module.named_buffers()):
+        # a buffer that no file holds must be computed
+        module = cls()
+        load_weights(module, state)
+    else:
+        assign_weights(module, state)
+    return module
+
+
+# ---- the source as a module ----------------------------------------------------------------------
+
+
+def _execute(source: str, name: str) -> ModuleType:
+    """The module with this source; programs with equal sources share it."""
+    full = f"{PACKAGE}.{name}_{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+    with _lock:
+        if full in sys.modules:
+            return sys.modules[full]
+        file = f"<{full}>"
+        module = ModuleType(full)
+        module.__file__ = file
+        # no time of change: linecache never looks for such a file
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        sys.modules[full] = module
+        try:
+            exec(compile(source, file, "exec", dont_inherit=True), vars(module))
+        except BaseException:
+            del sys.modules[full], linecache.cache[file]
+            raise
+        for cls in list(vars(module).values()):
+            if inspect.isclass(cls) and cls.__module__ == full:
+                _carry_source(cls, source, name)
+                if issubclass(cls, nn.Module):
+                    cls.program = None  # type: ignore[assignment]
+        return module
+
+
+def _carry_source(cls: type, source: str, name: str) -> None:
+    """Lets instances pickle with the source instead of a reference to a module that only this
+    process has."""
+
+    def reduce(self: Any, protocol: Any) -> tuple[Any, ...]:
+        made = object.__reduce_ex__(self, protocol)
+        if not isinstance(made, tuple) or made[0] is not copyreg.__newobj__:  # type: ignore[attr-defined]
+            return made  # type: ignore[return-value]
+        return (_new, (source, name, cls.__qualname__, *made[1][1:]), *made[2:])
+
+    cls.__reduce_ex__ = reduce  # type: ignore[assignment,method-assign]
+
+
+def _new(source: str, name: str, cls: str, *args: Any) -> Any:
+    """An empty instance of a class of that source; its state follows in the pickle."""
+    made = getattr(_execute(source, name), cls)
+    return made.__new__(made, *args)

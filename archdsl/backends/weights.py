@@ -1,0 +1,165 @@
+"""Weights from files: read them, see whether they fit, and only then use them."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SHOWN = 5
+#: what training scripts wrap a state_dict in
+HOLDERS = ("state_dict", "model", "model_state_dict")
+COUNTER = "num_batches_tracked"
+
+
+class WeightsError(Exception):
+    """A file of weights cannot be used; the message says why and what may help."""
+
+
+def load_weights(module: nn.Module, path: str | Path | Mapping[str, Tensor]) -> None:
+    """Load a `.pth`, `.pt` or `.safetensors` file (or what `read_weights` returned), strictly: every
+    key must be there and no other, with the right shape. A module is never left half loaded.
+
+    Raises `WeightsError`.
+    """
+    state = path if isinstance(path, Mapping) else read_weights(path)
+    module.load_state_dict(_checked(module, state), strict=True)
+
+
+def assign_weights(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Make the tensors the module's own, without a copy where that is possible; the result is as
+    after `load_weights`. For a module on the meta device whose buffers are all in its state."""
+    own = module.state_dict()
+    ready: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in _checked(module, state).items():
+        tensor = tensor.detach().to(own[name].dtype).contiguous()
+        if tensor.numel() and tensor.data_ptr() in seen:
+            tensor = tensor.clone()  # tied in the file, but not in the module
+        seen.add(tensor.data_ptr())
+        ready[name] = tensor
+    module.load_state_dict(ready, strict=True, assign=True)
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The state_dict in a file, on the CPU, mapped into memory where the format allows."""
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such file")
+    content = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
+    state = _unwrap(content)
+    if state is None:
+        raise WeightsError(
+            f"{path}: holds no state_dict (names with tensors), nor one under "
+            + " or ".join(f'"{holder}"' for holder in HOLDERS)
+        )
+    return state
+
+
+def _safetensors(path: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def _pickled(path: Path) -> Any:
+    try:
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError as error:
+            if "mmap can only be used" not in str(error):
+                raise
+            return torch.load(path, map_location="cpu", weights_only=True)  # torch before 1.6
+    except pickle.UnpicklingError as error:
+        if "Weights only load failed" in str(error) and "Unsupported" in str(error):
+            raise WeightsError(
+                f"{path}: holds Python objects besides tensors, which are not loaded, for they can "
+                "run code; save `model.state_dict()` instead"
+            ) from error
+        raise WeightsError(f"{path}: damaged, or not a file of weights") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"{path}: damaged, or not a file of weights ({first})") from error
+
+
+def _unwrap(content: Any) -> dict[str, Tensor] | None:
+    if not isinstance(content, Mapping):
+        return None
+    if content and all(isinstance(v, Tensor) for v in content.values()):
+        return dict(content) if all(isinstance(k, str) for k in content) else None
+    for holder in HOLDERS:
+        if isinstance(content.get(holder), Mapping):
+            return _unwrap(content[holder])
+    return {} if not content else None
+
+
+# ---- does it fit? --------------------------------------------------------------------------------
+
+
+def _checked(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state to load, complete and in the module's order; raises where it does not fit."""
+    own = module.state_dict()
+    ready = dict(state)
+    for name in own:
+        if name.rpartition(".")[2] == COUNTER:
+            # files of torch before 0.4.1 do not count batches; BatchNorm then starts at 0
+            ready.setdefault(name, torch.zeros((), dtype=torch.long))
+    missing = [name for name in own if name not in ready]
+    unexpected = [name for name in ready if name not in own]
+    problems: list[str] = []
+    if missing:
+        problems.append(_listed("missing from the file", missing, unexpected))
+    if unexpected:
+        problems.append(_listed("not in the model", unexpected, missing))
+    if hint := _prefix(missing, unexpected):
+        problems.append(hint)
+    wrong = [
+        f"{name}: {_shape(ready[name])} in the file, {_shape(tensor)} in the model"
+        for name, tensor in own.items()
+        if name in ready and ready[name].shape != tensor.shape
+    ]
+    if wrong:
+        problems.append(_lines(f"{_count(wrong)} of another shape", wrong))
+    if problems:
+        raise WeightsError("the weights do not fit the model\n" + "\n".join(problems))
+    return {name: ready[name] for name in own}
+
+
+def _listed(what: str, names: list[str], others: list[str]) -> str:
+    rows = []
+    for name in names[:SHOWN]:
+        near = get_close_matches(name, others, 1, 0.8) if len(others) < 2000 else []
+        rows.append(f"{name} (did you mean {near[0]}?)" if near else name)
+    return _lines(f"{_count(names)} {what}", rows + names[SHOWN:])
+
+
+def _lines(title: str, rows: list[str]) -> str:
+    more = [f"... and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else []
+    return "\n".join([f"{title}:", *(f"  {row}" for row in [*rows[:SHOWN], *more])])
+
+
+def _count(names: list[str]) -> str:
+    return f"{len(names)} {'entry' if len(names) == 1 else 'entries'}"
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a single number"
+
+
+def _prefix(missing: list[str], unexpected: list[str]) -> str | None:
+    """Whether all names differ by what a wrapper put in front."""
+    for prefix in ("module.", "_orig_mod.", "model."):
+        if unexpected and all(name.startswith(prefix) for name in unexpected):
+            stripped = {name.removeprefix(prefix) for name in unexpected}
+            if stripped.intersection(missing):
+                return f'help: the names in the file begin with "{prefix}", of a wrapper: remove it'
+    return None

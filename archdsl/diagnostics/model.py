@@ -1,0 +1,102 @@
+"""What a diagnostic is: data, one small class for each code.
+
+The catalogue (`catalogue.py`) holds the subclasses; renderers read only the properties below. A
+message is written once, in its class, as a template over the class's own fields; the place that
+finds the problem only fills the fields in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, Self
+
+from archdsl.diagnostics.source import Span
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A place and what there is to say about it."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Edits that mend the problem. `safe`: may be applied without asking (`check --fix`)."""
+
+    title: str
+    edits: tuple[tuple[Span, str], ...]
+    safe: bool = False
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """Base of every entry of the catalogue.
+
+    A subclass sets `code`, `slug` and the templates, and adds fields that the templates name as
+    `{field}`; its docstring is the long explanation of `archdsl explain CODE`. A template that
+    formats to nothing shows nothing.
+    """
+
+    code: ClassVar[str] = ""
+    slug: ClassVar[str] = ""
+    severity: ClassVar[Severity] = "error"
+    title: ClassVar[str] = ""
+    label: ClassVar[str] = ""
+    note: ClassVar[str] = ""
+    help: ClassVar[str] = ""
+
+    span: Span
+    related: tuple[Label, ...] = field(default=(), kw_only=True)
+    fixes: tuple[Fix, ...] = field(default=(), kw_only=True)
+
+    @property
+    def message(self) -> str:
+        return self._fill(self.title)
+
+    @property
+    def primary(self) -> Label:
+        return Label(self.span, self._fill(self.label))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._lines(self.note)
+
+    @property
+    def helps(self) -> tuple[str, ...]:
+        return self._lines(self.help)
+
+    def with_related(self, *labels: Label) -> Self:
+        return replace(self, related=(*self.related, *labels))
+
+    def _lines(self, template: str) -> tuple[str, ...]:
+        text = self._fill(template)
+        return (text,) if text else ()
+
+    def _fill(self, template: str) -> str:
+        # Templates may name properties as well as fields, hence no vars().
+        return template.format_map(_Fields(self)) if "{" in template else template
+
+    def sort_key(self) -> tuple[str, int, str]:
+        return self.span.source.name, self.span.start, self.code
+
+
+class _Fields(dict[str, object]):
+    def __init__(self, owner: object) -> None:
+        super().__init__()
+        self.owner = owner
+
+    def __missing__(self, key: str) -> object:
+        return getattr(self.owner, key)
+
+
+def subclasses(base: type[Diagnostic]) -> Iterator[type[Diagnostic]]:
+    """Every entry of the catalogue below `base` that has a code."""
+    for cls in base.__subclasses__():
+        if cls.code:
+            yield cls
+        yield from subclasses(cls)

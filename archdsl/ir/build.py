@@ -1,0 +1,236 @@
+"""Graphs under construction.
+
+While a block is walked, its scopes are `Builder`s and its values point at the `Draft`s that compute
+them; a tap may still add an output to a group that is closed, or an input to one that is open. When
+the block ends, `freeze` numbers the values and makes the immutable `Graph`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from archdsl.diagnostics.catalogue import UnknownTarget
+from archdsl.diagnostics.source import Span
+from archdsl.ir.graph import Graph, Init, Item, Node, Param, Scope
+from archdsl.ir.values import Problem
+from archdsl.ops.init import Rule
+from archdsl.ops.table import Op, Shape
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """What flows. `shape` None: an error on the way is reported already, and followers keep quiet.
+    `span`: the step that computed it."""
+
+    shape: Shape | None
+    span: Span
+    builder: Builder | None = None
+    draft: Draft | None = None  # None: an input of its builder
+    number: int = -1
+
+
+@dataclass(eq=False, slots=True)
+class Draft:
+    """An item to be. `content`: an operator, a finished graph, an open scope, or a parameter."""
+
+    name: str | None
+    labelled: bool
+    content: Op | Graph | Builder | tuple[Shape, bool, Rule]
+    inputs: list[Value]
+    span: Span
+    outputs: list[Value] = field(default_factory=list)
+    training_only: bool = False
+
+
+@dataclass(eq=False)
+class Builder:
+    """One scope: its values, its items in the order of declaration, and the names taken in it."""
+
+    span: Span
+    block: str | None
+    args: tuple[tuple[str, Any], ...] = ()
+    parent: Builder | None = None
+    draft: Draft | None = None  # this scope in its parent
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
+    names: dict[str, Span] = field(default_factory=dict)
+    inits: list[Init] = field(default_factory=list)
+    positions: int = 0
+    nodes: int = 0
+
+    def next_position(self, span: Span) -> str:
+        """The name of an unlabelled module; one that a label has taken is passed over."""
+        while (name := str(self.positions)) in self.names:
+            self.positions += 1
+        self.names[name] = span
+        return name
+
+    def new_input(self, shape: Shape | None, span: Span) -> Value:
+        value = Value(shape, span, self)
+        self.inputs.append(value)
+        return value
+
+    def add(self, draft: Draft, *shapes: Shape | None) -> list[Value]:
+        self.drafts.append(draft)
+        draft.outputs = [Value(shape, draft.span, self, draft) for shape in shapes]
+        return draft.outputs
+
+    def open(self, name: str, span: Span, entering: Value) -> Builder:
+        """A labelled group inside this scope, fed with one value."""
+        inner = Builder(span, None, parent=self)
+        inner.draft = Draft(name, True, inner, [entering], span)
+        inner.new_input(entering.shape, entering.span)
+        self.drafts.append(inner.draft)
+        return inner
+
+    def close(self, leaving: Value) -> Value:
+        """End a group: what leaves it, as a value of the scope around it."""
+        assert self.parent is not None and self.draft is not None
+        self.parent.nodes += self.nodes
+        if leaving.shape is None:
+            return Value(None, leaving.span)
+        return self._export(leaving)
+
+    def _export(self, value: Value) -> Value:
+        assert self.parent is not None and self.draft is not None
+        for inner, outer in zip(self.outputs, self.draft.outputs, strict=True):
+            if inner is value:
+                return outer
+        self.outputs.append(value)
+        outer = Value(value.shape, value.span, self.parent, self.draft)
+        self.draft.outputs.append(outer)
+        return outer
+
+    def _capture(self, value: Value) -> Value:
+        assert self.draft is not None
+        for outer, inner in zip(self.draft.inputs, self.inputs, strict=True):
+            if outer is value:
+                return inner
+        self.draft.inputs.append(value)
+        return self.new_input(value.shape, value.span)
+
+    def reach(self, value: Value) -> Value:
+        """A value of the same block, from whatever scope, as a value of this one."""
+        if value.shape is None or value.builder is None:
+            return value
+        chain = [self]
+        while chain[-1].parent is not None:
+            chain.append(chain[-1].parent)
+        while value.builder not in chain:
+            assert value.builder is not None
+            value = value.builder._export(value)
+        for scope in reversed(chain[: chain.index(value.builder)]):
+            value = scope._capture(value)
+        return value
+
+
+def freeze(builder: Builder) -> Graph:
+    """The finished graph; items in the order of execution."""
+    order = _execution_order(builder)
+    number = 0
+    for value in builder.inputs:
+        value.number, number = number, number + 1
+    for draft in order:
+        for value in draft.outputs:
+            value.number, number = number, number + 1
+    items = {draft: _item(draft) for draft in order}
+    place = {draft: index for index, draft in enumerate(order)}
+    return Graph(
+        block=builder.block,
+        args=builder.args,
+        input_shapes=tuple(_shape(v) for v in builder.inputs),
+        items=tuple(items[draft] for draft in order),
+        declared=tuple(place[draft] for draft in builder.drafts),
+        outputs=tuple(v.number for v in builder.outputs),
+        output_shapes=tuple(_shape(v) for v in builder.outputs),
+        inits=tuple(_settled(init, list(items.values())) for init in builder.inits),
+        span=builder.span,
+    )
+
+
+def _execution_order(builder: Builder) -> list[Draft]:
+    """Declaration order, but what runs in training alone runs right after what it reads: the
+    random numbers that it draws then come where they would in hand-written code."""
+    order: list[Draft] = []
+    waiting: dict[Draft | None, list[Draft]] = {}
+    for draft in builder.drafts:
+        if draft.training_only:
+            waiting.setdefault(draft.inputs[0].draft, []).append(draft)
+    order.extend(waiting.get(None, ()))
+    for draft in builder.drafts:
+        if not draft.training_only:
+            order.append(draft)
+            order.extend(waiting.get(draft, ()))
+    return order
+
+
+def _shape(value: Value) -> Shape:
+    assert value.shape is not None
+    return value.shape
+
+
+def _item(draft: Draft) -> Item:
+    inputs = tuple(v.number for v in draft.inputs)
+    content, name = draft.content, draft.name or ""
+    if isinstance(content, tuple):
+        return Param(name, *content, draft.span)
+    if isinstance(content, Op):
+        shapes, out = operand_shapes(draft.inputs), _shape(draft.outputs[0])
+        return Node(
+            draft.name, draft.labelled, content, inputs, shapes, out, draft.span, draft.training_only
+        )
+    graph = freeze(content) if isinstance(content, Builder) else content
+    return Scope(name, draft.labelled, graph, inputs, draft.span, draft.training_only)
+
+
+def operand_shapes(values: list[Value]) -> tuple[Shape, ...]:
+    """The shapes that an operator sees. A parameter's may hold torch's batch dimension, a 1 in
+    front, which operators never see."""
+    rank = max((len(_shape(v)) for v in values if not _is_param(v)), default=-1)
+    return tuple(
+        _shape(v)[1:] if _is_param(v) and len(_shape(v)) == rank + 1 and _shape(v)[0] == 1 else _shape(v)
+        for v in values
+    )
+
+
+def _is_param(value: Value) -> bool:
+    return value.draft is not None and isinstance(value.draft.content, tuple)
+
+
+def _settled(init: Init, items: list[Item]) -> Init:
+    """An init rule whose target is known to exist."""
+    if init.kind is not None:
+        nodes = [n for n in _nodes(items) if n.op.name == init.kind]
+        if nodes and not any(_has(node, init.param) for node in nodes):
+            raise Problem(UnknownTarget(init.span, f"{init.kind}.{init.param}"))
+        return init
+    path = (init.path or "").split(".")
+    for split in (len(path), len(path) - 1):
+        layer, param = _find(items, path[:split]), ".".join(path[split:]) or "weight"
+        if isinstance(layer, Node) and _has(layer, param):
+            return replace(init, path=".".join(path[:split]), param=param)
+    raise Problem(UnknownTarget(init.span, ".".join(path)))
+
+
+def _has(node: Node, param: str) -> bool:
+    return any(w.name == param and not w.buffer for w in node.weights)
+
+
+def _find(items: Iterable[Item], path: list[str]) -> Item | None:
+    for item in items:
+        if path and item.name == path[0]:
+            if len(path) == 1:
+                return item
+            return _find(item.graph.items, path[1:]) if isinstance(item, Scope) else None
+    return None
+
+
+def _nodes(items: Iterable[Item]) -> Iterator[Node]:
+    for item in items:
+        if isinstance(item, Node):
+            yield item
+        elif isinstance(item, Scope):
+            yield from _nodes(item.graph.items)

@@ -1,0 +1,254 @@
+"""The program: a tree of scopes with typed, shape-checked operators. What elaboration produces and
+every backend reads.
+
+A `Graph` is one scope of the state_dict's names. Inside it values are numbered: first its inputs,
+then what each item computes, in the order of the items (which is the order of execution). Shapes
+leave the batch out. Everything is immutable; graphs of equal calls are shared (`is`), so walks may
+cache by identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from archdsl.diagnostics.source import Span
+from archdsl.ops.init import Rule
+from archdsl.ops.table import Op, Shape, Weight
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operator applied to values of its graph.
+
+    `name`: its key in the scope; a label, or a position ("0", "1", ...) that torch's Sequential
+    would give; None for a join, which is no module. `labelled`: a person named it.
+    """
+
+    name: str | None
+    labelled: bool
+    op: Op
+    inputs: tuple[int, ...]
+    input_shapes: tuple[Shape, ...]
+    shape: Shape
+    span: Span
+    training_only: bool = False
+
+    @property
+    def weights(self) -> tuple[Weight, ...]:
+        return self.op.weights(*self.input_shapes)
+
+    @property
+    def macs(self) -> int:
+        return self.op.macs(*self.input_shapes)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        return (self.shape,)
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """A named part: a block call or a labelled group, applied to values of the graph around it.
+
+    It yields one value for each of `graph.outputs` (more than one where a tap inside it is used
+    outside).
+    """
+
+    name: str
+    labelled: bool
+    graph: Graph
+    inputs: tuple[int, ...]
+    span: Span
+    training_only: bool = False
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        return self.graph.output_shapes
+
+
+@dataclass(frozen=True, eq=False)
+class Param:
+    """A learned parameter or a buffer that the scope itself owns; its value is broadcast.
+
+    `shape` is torch's, batch dimension and all where it has one (`1x197x768`).
+    """
+
+    name: str
+    shape: Shape
+    buffer: bool
+    rule: Rule
+    span: Span
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        return (self.shape,)
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        return ()
+
+
+Item = Node | Scope | Param
+
+
+@dataclass(frozen=True, eq=False)
+class Init:
+    """One `init` rule, as it applies to the graph that holds it (a block's own, or the model's).
+
+    `kind`: the name of an operator, or None where `path` names one layer, relative to the graph.
+    `param`: which of the layer's parameters. `rule` may hold `Attribute` values, which stand for the
+    torch layer's attributes.
+    """
+
+    kind: str | None
+    path: str | None
+    param: str
+    rule: Rule
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A scope's contents.
+
+    `block`: the name of the block or model whose call this is, None for a labelled group.
+    `args`: the block's parameters with their values (ints, floats, strings, tuples, `Callable`s).
+    `declared`: the items' indices in the order of their declaration, which is the order of
+    construction and of the state_dict; it differs from the order of execution only where an aux
+    head is declared after its tap.
+    """
+
+    block: str | None
+    args: tuple[tuple[str, Any], ...]
+    input_shapes: tuple[Shape, ...]
+    items: tuple[Item, ...]
+    declared: tuple[int, ...]
+    outputs: tuple[int, ...]
+    output_shapes: tuple[Shape, ...]
+    inits: tuple[Init, ...]
+    span: Span
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """Totals of everything inside."""
+        total = Sizes()
+        for item in self.items:
+            if isinstance(item, Scope):
+                part = item.graph.sizes
+            elif isinstance(item, Param):
+                part = Sizes(0, 0, 0, 0) if item.buffer else Sizes(0, _prod(item.shape), 0, 0)
+            else:
+                params = sum(w.size for w in item.weights if not w.buffer)
+                part = Sizes(1, params, item.macs, 0)
+            if item_training_only(item):
+                part = Sizes(part.nodes, part.params, 0, part.macs + part.training_macs)
+            total += part
+        return total
+
+
+def item_training_only(item: Item) -> bool:
+    return not isinstance(item, Param) and item.training_only
+
+
+def _prod(shape: Shape) -> int:
+    product = 1
+    for side in shape:
+        product *= side
+    return product
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Operators, learned parameters, multiply-accumulates a sample in evaluation, and those of the
+    parts that run in training alone (aux heads)."""
+
+    nodes: int = 0
+    params: int = 0
+    macs: int = 0
+    training_macs: int = 0
+
+    def __add__(self, other: Sizes) -> Sizes:
+        return Sizes(
+            self.nodes + other.nodes,
+            self.params + other.params,
+            self.macs + other.macs,
+            self.training_macs + other.training_macs,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A checked model: the root graph and what the model's text says beyond it.
+
+    `outputs`: the names and value numbers of the outputs, in order; a model without `output` has
+    one, named "output". `aux`: the same for the train-only outputs.
+    """
+
+    name: str
+    graph: Graph
+    outputs: tuple[tuple[str, int], ...]
+    aux: tuple[tuple[str, int], ...]
+    text: str = field(repr=False)
+
+    @property
+    def input_shape(self) -> Shape:
+        return self.graph.input_shapes[0]
+
+    @cached_property
+    def values(self) -> tuple[Shape, ...]:
+        """The root graph's values' shapes, by number."""
+        return graph_values(self.graph)
+
+    @property
+    def output_shapes(self) -> dict[str, Shape]:
+        return {name: self.values[value] for name, value in self.outputs}
+
+    @property
+    def params(self) -> int:
+        """Learned parameters, aux heads included."""
+        return self.graph.sizes.params
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one sample in evaluation mode."""
+        return self.graph.sizes.macs
+
+    def walk(self) -> Iterator[tuple[str, Item]]:
+        """Every item with its full dotted name, in order of execution; a join's is its scope's."""
+        return _walk(self.graph, "")
+
+    def state(self) -> Iterator[tuple[str, Weight]]:
+        """The state_dict's entries, in torch's order: a scope's own parameters, its own buffers,
+        then its children in the order of declaration."""
+        return _state(self.graph, "")
+
+
+def graph_values(graph: Graph) -> tuple[Shape, ...]:
+    values = list(graph.input_shapes)
+    for item in graph.items:
+        values.extend(item.shapes)
+    return tuple(values)
+
+
+def _walk(graph: Graph, prefix: str) -> Iterator[tuple[str, Item]]:
+    for item in graph.items:
+        name = prefix + item.name if item.name else prefix.rstrip(".")
+        yield name, item
+        if isinstance(item, Scope):
+            yield from _walk(item.graph, name + ".")
+
+
+def _state(graph: Graph, prefix: str) -> Iterator[tuple[str, Weight]]:
+    items = [graph.items[i] for i in graph.declared]
+    own = [item for item in items if isinstance(item, Param)]
+    for item in sorted(own, key=lambda p: p.buffer):
+        yield prefix + item.name, Weight(item.name, item.shape, item.buffer)
+    for item in items:
+        if isinstance(item, Scope):
+            yield from _state(item.graph, f"{prefix}{item.name}.")
+        elif isinstance(item, Node):
+            for weight in item.weights:
+                yield f"{prefix}{item.name}.{weight.name}", weight

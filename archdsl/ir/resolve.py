@@ -1,0 +1,350 @@
+"""Names and arities, without values: every line is looked at, whatever failed above.
+
+In: a `Unit`. Out: its diagnostics; the unit then knows for every call what it calls and which
+argument goes where. What depends on a value (a block passed as a parameter) is left to elaboration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from archdsl.diagnostics.catalogue import (
+    DuplicateName,
+    ExtraArgument,
+    Misplaced,
+    MissingArgument,
+    Recursion,
+    UnknownArgument,
+    UnknownFunction,
+    UnknownModel,
+    UnknownName,
+    UnknownOperation,
+    UnknownRule,
+    UnknownTap,
+)
+from archdsl.diagnostics.model import Diagnostic, Label
+from archdsl.diagnostics.source import Span
+from archdsl.diagnostics.suggest import closest
+from archdsl.ir.names import Block, Slot, Target, Unit, show_signature, signature
+from archdsl.ir.values import FUNCTIONS, names_in
+from archdsl.ops import Op
+from archdsl.ops.init import RULES, Attribute
+from archdsl.syntax import tree as t
+
+#: what people call our operators elsewhere
+ALIASES = {
+    "conv1d": "conv", "conv2d": "conv", "conv3d": "conv", "convolution": "conv",
+    "dense": "linear", "fc": "linear", "fully_connected": "linear",
+    "batchnorm": "bn", "batch_norm": "bn", "batchnorm2d": "bn", "norm": "bn",
+    "layernorm": "ln", "layer_norm": "ln", "groupnorm": "gn", "group_norm": "gn",
+    "max_pool": "maxpool", "maxpool2d": "maxpool", "avg_pool": "avgpool", "avgpool2d": "avgpool",
+    "global_avgpool": "gap", "adaptive_avgpool": "gap", "globalavgpool": "gap",
+    "drop": "dropout", "swish": "silu", "cat": "concat", "upsampling": "upsample",
+    "convtranspose": "deconv", "conv_transpose": "deconv", "reflect_pad": "pad", "view": "reshape",
+    "padding": "pad", "kernel_size": "kernel", "ceil_mode": "ceil", "out_channels": "out",
+    "out_features": "out", "channels": "out", "filters": "out", "strides": "stride",
+    "output_size": "out", "inplace": "",
+}  # fmt: skip
+
+
+def resolve(unit: Unit) -> list[Diagnostic]:
+    """Check every definition of a file."""
+    found: list[Diagnostic] = []
+    seen: dict[str, Span] = {}
+    for tree in unit.file.definitions:
+        if tree.name in seen:
+            problem = DuplicateName(tree.name_span, tree.name, "definition")
+            found.append(problem.with_related(Label(seen[tree.name], "the first one is here")))
+        seen.setdefault(tree.name, tree.name_span)
+        _Definition(unit, found).check(tree)
+    return [*found, *_recursions(unit)]
+
+
+def similar(name: str, candidates: Iterable[str]) -> tuple[str, ...]:
+    """Names like this one, a translation from other frameworks first."""
+    known = set(candidates)
+    alias = ALIASES.get(name.lower(), "")
+    return (alias,) if alias in known else closest(name, sorted(known))
+
+
+def bind(
+    name: str, slots: tuple[Slot, ...], args: tuple[t.Argument, ...], where: Span, found: list[Diagnostic]
+) -> dict[str, t.Argument]:
+    """Which argument goes where; what fits nowhere is reported and left out."""
+    bound: dict[str, t.Argument] = {}
+    free = [s.name for s in slots if not s.keyword]
+    known = {s.name for s in slots}
+    shown = show_signature(name, slots)
+    for argument in args:
+        key = argument.name
+        if key is None:
+            free = [n for n in free if n not in bound]
+            if not free:
+                problem = f"`{name}` takes fewer arguments"
+                found.append(ExtraArgument(argument.span, problem, f"the signature is `{shown}`"))
+                continue
+            key = free.pop(0)
+        elif key not in known:
+            where_name = argument.name_span or argument.span
+            found.append(
+                UnknownArgument(
+                    where_name, key, similar(key, known), owner=name, signature=f"the signature is `{shown}`"
+                )
+            )
+            continue
+        if key in bound:
+            found.append(ExtraArgument(argument.span, f"`{key}` is given twice", "the second time here"))
+        bound.setdefault(key, argument)
+    wrong = any(a.name is not None and a.name not in known for a in args)
+    for slot in slots:
+        if slot.required and slot.name not in bound and not wrong:
+            found.append(MissingArgument(where, name, slot.name, f"the signature is `{shown}`"))
+    return bound
+
+
+class _Definition:
+    """Checks one block, model or alias."""
+
+    def __init__(self, unit: Unit, found: list[Diagnostic]) -> None:
+        self.unit, self.found = unit, found
+        self.taps: dict[str, Span] = {}
+        self.in_model = False
+
+    def check(self, tree: t.Definition) -> None:
+        if isinstance(tree, t.Alias):
+            return self._alias(tree)
+        assert isinstance(tree, (t.Block, t.Model))
+        self.in_model = isinstance(tree, t.Model)
+        scope: dict[str, Span] = {}
+        for param in tree.params:
+            if param.default is not None:
+                self._expr(param.default, scope, word=True)
+            if param.name in scope:
+                self.found.append(DuplicateName(param.name_span, param.name, "parameter"))
+            scope[param.name] = param.name_span
+        self._body(tree.body, scope, top=True)
+        return None
+
+    def _alias(self, tree: t.Alias) -> None:
+        base = self.unit.find(tree.base)
+        if base is None or isinstance(base.tree, t.Block):
+            models = [n for n, b in self._visible() if not isinstance(b.tree, t.Block)]
+            self.found.append(UnknownModel(tree.base_span, tree.base, similar(tree.base, models)))
+            return
+        slots = tuple(s._replace(required=False) for s in model_slots(base))
+        bind(base.name, slots, tree.args, tree.base_span, self.found)
+        for argument in tree.args:
+            self._expr(argument.value, {}, word=True)
+
+    def _visible(self) -> Iterator[tuple[str, Block]]:
+        for unit in (self.unit, *self.unit.uses):
+            yield from unit.definitions.items()
+
+    # -- statements
+
+    def _body(self, body: t.Body, scope: dict[str, Span], *, top: bool = False) -> None:
+        scope = dict(scope)
+        for statement in body.statements:
+            match statement:
+                case t.Chain():
+                    for flow in statement.flows:
+                        self._flow(flow, scope)
+                case t.Let():
+                    self._expr(statement.value, scope, word=True)
+                    scope[statement.name] = statement.name_span
+                case t.Input():
+                    self._expr(statement.shape, scope)
+                    self._only_in_model(statement, top, "`input`", "it is the first line of a model")
+                case t.Output():
+                    self._only_in_model(statement, top, "`output`", "it is the last line of a model")
+                    for tap in statement.taps:
+                        self._tap_use(tap)
+                case t.InitRule():
+                    self._rule(statement.rule, statement.rule_span, statement.args, scope)
+                case t.ParamDecl():
+                    self._expr(statement.shape, scope)
+                    self._rule(statement.rule, statement.rule_span, statement.args, scope)
+                    self._tap(statement.name, statement.name_span)
+                case t.Assert():
+                    self._expr(statement.shape, scope)
+
+    def _only_in_model(self, statement: t.Statement, top: bool, what: str, hint: str) -> None:
+        if not (self.in_model and top):
+            self.found.append(Misplaced(statement.span, f"{what} belongs in a model's own body", hint))
+
+    def _flow(self, flow: t.Flow, scope: dict[str, Span]) -> None:
+        if flow.label is not None:
+            for part in flow.label.parts:
+                if isinstance(part, t.Expr):
+                    self._expr(part, scope)
+        self._step(flow.step, scope)
+
+    def _step(self, step: t.Step, scope: dict[str, Span]) -> None:
+        match step:
+            case t.Call():
+                self._call(step, scope)
+            case t.Group():
+                self._body(step.body, scope)
+            case t.Residual():
+                self._optional(step.condition, scope)
+                self._body(step.body, scope)
+                if step.shortcut is not None:
+                    self._optional(step.shortcut.condition, scope)
+                    self._body(step.shortcut.body, scope)
+            case t.Repeat():
+                self._expr(step.count, scope)
+                inner = dict(scope)
+                if step.variable and step.variable_span:
+                    inner[step.variable] = step.variable_span
+                self._body(step.body, inner)
+            case t.For():
+                self._expr(step.items, scope)
+                names = dict(zip(step.variables, step.variable_spans, strict=True))
+                self._body(step.body, {**scope, **names})
+            case t.If():
+                self._expr(step.condition, scope)
+                self._body(step.then, scope)
+                if isinstance(step.otherwise, t.Body):
+                    self._body(step.otherwise, scope)
+                elif step.otherwise is not None:
+                    self._step(step.otherwise, scope)
+            case t.Tap():
+                self._tap(step.name, step.span)
+            case t.Use():
+                self._tap_use(step.tap)
+            case t.Aux():
+                if step.source is not None:
+                    self._tap_use(step.source)
+                self._step(step.step, scope)
+
+    def _call(self, call: t.Call, scope: dict[str, Span]) -> None:
+        for argument in call.args:
+            self._expr(argument.value, scope, word=True)
+        for tap in call.taps:
+            self._tap_use(tap)
+        if call.times is not None:
+            self._expr(call.times, scope)
+        if call.body is not None:
+            self._body(call.body, scope)
+        if call.name in scope:
+            return  # a block or operator passed as a parameter: known only with its value
+        target = self.unit.target(call.name)
+        if target is None:
+            names = similar(call.name, [*self.unit.names(), *scope, "residual", "repeat"])
+            self.found.append(UnknownOperation(call.name_span, call.name, names))
+            return
+        self.unit.targets[call] = target
+        self.unit.bound[call] = bind_call(call, target, self.found)
+
+    # -- names
+
+    def _tap(self, name: str, span: Span) -> None:
+        if name in self.taps:
+            problem = DuplicateName(span, name, "tap")
+            self.found.append(problem.with_related(Label(self.taps[name], "the first one is here")))
+        self.taps.setdefault(name, span)
+
+    def _tap_use(self, use: t.TapUse) -> None:
+        if use.name not in self.taps:
+            self.found.append(UnknownTap(use.span, use.name, similar(use.name, self.taps)))
+
+    def _rule(
+        self, name: str, span: Span, args: tuple[t.Argument, ...], scope: dict[str, Span]
+    ) -> None:
+        if name not in RULES:
+            self.found.append(UnknownRule(span, name, similar(name, RULES)))
+            return
+        slots = tuple(Slot(a.name, a.required, a.keyword) for a in RULES[name])
+        bind(name, slots, args, span, self.found)
+        for argument in args:
+            self._expr(argument.value, scope, word=True, also=Attribute.NAMES)
+
+    def _optional(self, expr: t.Expr | None, scope: dict[str, Span]) -> None:
+        if expr is not None:
+            self._expr(expr, scope)
+
+    def _expr(
+        self, expr: t.Expr, scope: dict[str, Span], *, word: bool = False, also: frozenset[str] = frozenset()
+    ) -> None:
+        """`word`: the whole of it may be a bare word or the name of a block, which only the value's
+        taker can judge. `also`: further names that are known."""
+        if word and isinstance(expr, t.Name):
+            return
+        for part in names_in(expr):
+            if isinstance(part, t.Function):
+                if part.name not in FUNCTIONS:
+                    names = similar(part.name, FUNCTIONS)
+                    self.found.append(UnknownFunction(part.name_span, part.name, names))
+            elif isinstance(part, t.Name) and not self._known(part.name, scope, also):
+                self.found.append(UnknownName(part.span, part.name, similar(part.name, scope)))
+
+    def _known(self, name: str, scope: dict[str, Span], also: frozenset[str]) -> bool:
+        return name in scope or name in also or name == "in" or bool(self.unit.target(name))
+
+
+def bind_call(call: t.Call, target: Target, found: list[Diagnostic]) -> dict[str, t.Argument]:
+    """The arguments of a call to what it calls, and whether it may have branches."""
+    join = not isinstance(target, Block) and target.arity is None
+    if not join and call.body is not None:
+        hint = "for a part of its own, write `label: { ... }`"
+        found.append(Misplaced(call.body.span, f"`{call.name}` takes no `{{ ... }}`", hint))
+    if not join and call.taps:
+        found.append(Misplaced(call.taps[0].span, f"`{call.name}` takes no taps", "`@name -> ...`"))
+    if join and (call.body is None) == (not call.taps):
+        hint = f"`{call.name} {{ ... }}` with a branch a line, or `{call.name} @tap`"
+        problem = f"`{call.name}` joins branches"
+        found.append(Misplaced(call.span, problem, hint))
+    return bind(call.name, signature(target), call.args, call.name_span, found)
+
+
+def model_slots(model: Block) -> tuple[Slot, ...]:
+    """The parameters of a model, or of the model behind an alias."""
+    for _ in range(64):
+        if not isinstance(model.tree, t.Alias):
+            break
+        base = model.unit.find(model.tree.base)
+        if base is None:
+            return ()
+        model = base
+    return model.signature()
+
+
+def is_operator(target: Target) -> bool:
+    return isinstance(target, type) and issubclass(target, Op)
+
+
+def _recursions(unit: Unit) -> Iterator[Diagnostic]:
+    """A definition that reaches itself through calls by name. Those through parameters end at the
+    limit on nesting."""
+    calls: dict[str, list[tuple[str, Span]]] = {}
+    for name, block in unit.definitions.items():
+        if isinstance(block.tree, t.Alias):
+            calls[name] = [(block.tree.base, block.tree.base_span)]
+            continue
+        inside = block.tree.span
+        calls[name] = [
+            (call.name, call.name_span)
+            for call, target in unit.targets.items()
+            if isinstance(target, Block) and target.unit is unit
+            and call.span.source is inside.source and inside.start <= call.span.start < inside.end
+        ]  # fmt: skip
+    for name, block in unit.definitions.items():
+        path = _cycle(name, calls)
+        if path:
+            what = "model" if not isinstance(block.tree, t.Block) else "block"
+            yield Recursion(block.tree.name_span, what, name, " -> ".join((name, *path)))
+
+
+def _cycle(start: str, calls: dict[str, list[tuple[str, Span]]]) -> tuple[str, ...]:
+    """A shortest path of calls from `start` back to itself."""
+    paths: dict[str, tuple[str, ...]] = {}
+    queue: list[tuple[str, tuple[str, ...]]] = [(start, ())]
+    while queue:
+        name, path = queue.pop(0)
+        for called, _ in calls.get(name, ()):
+            if called == start:
+                return (*path, called)
+            if called not in paths and called in calls:
+                paths[called] = (*path, called)
+                queue.append((called, paths[called]))
+    return ()

@@ -1,0 +1,278 @@
+"""Expressions: from the tree to values.
+
+Values are whole numbers, floats, true and false, strings, none, tuples of values (lists and sizes)
+and what may be called (blocks and operators). Everything is bounded: no expression takes long or
+much memory, whatever its text.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from archdsl.diagnostics.catalogue import BadExpression
+from archdsl.diagnostics.model import Diagnostic
+from archdsl.diagnostics.source import Span
+from archdsl.ops.types import MAX_INT, is_int
+from archdsl.syntax import tree as t
+
+MAX_ITEMS = 10_000
+Value = Any
+#: the value of what could not be computed; whoever meets it keeps quiet
+POISON: Value = object()
+
+
+class Problem(Exception):
+    """Carries the diagnostic of what cannot be computed; `diagnostic` None: it is reported already."""
+
+    def __init__(self, diagnostic: Diagnostic | None) -> None:
+        super().__init__()
+        self.diagnostic = diagnostic
+
+
+def make_divisible(value: float, divisor: float = 8, least: float = 0) -> int:
+    """The multiple of `divisor` next to `value`, never less than 90 % of it (MobileNet's rule)."""
+    rounded = int(max(least or divisor, int(value + divisor / 2) // divisor * divisor))
+    return int(rounded + divisor) if rounded < 0.9 * value else rounded
+
+
+def _total(*values: Any) -> Any:
+    return sum(values[0]) if len(values) == 1 and isinstance(values[0], tuple) else sum(values)
+
+
+#: the functions of the language: name -> (least and most arguments, the function)
+FUNCTIONS: dict[str, tuple[int, int, Callable[..., Value]]] = {
+    "abs": (1, 1, abs),
+    "ceil": (1, 1, math.ceil),
+    "float": (1, 1, float),
+    "floor": (1, 1, math.floor),
+    "int": (1, 1, int),
+    "len": (1, 1, len),
+    "log": (1, 1, math.log),
+    "log2": (1, 1, math.log2),
+    "make_divisible": (1, 3, make_divisible),
+    "max": (1, 99, max),
+    "min": (1, 99, min),
+    "round": (1, 1, round),
+    "sqrt": (1, 1, math.sqrt),
+    "sum": (1, 99, _total),
+}
+
+BINARY: dict[str, Callable[[Any, Any], Value]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def show(value: Value) -> str:
+    """A value as a person would write it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(show, value)) + "]"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, (int, float)):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(getattr(value, "name", value))
+
+
+def names_in(expr: t.Expr) -> Iterator[t.Name | t.Attribute | t.Function]:
+    """Every name, attribute of `in` and function that an expression uses."""
+    stack: list[object] = [expr]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, (t.Name, t.Attribute, t.Function)):
+            yield part
+        if isinstance(part, tuple):
+            stack.extend(reversed(part))
+        elif isinstance(part, t.Expr):
+            stack.extend(getattr(part, f) for f in reversed(part.fields) if "span" not in f)
+
+
+class Evaluator:
+    """Evaluates expressions over variables; `shape` is what enters the enclosing block (`in`),
+    `callables` finds blocks and operators, whose names stand for them."""
+
+    def __init__(
+        self,
+        variables: Mapping[str, Value],
+        shape: tuple[int, ...] | None,
+        callables: Callable[[str], Value | None],
+    ) -> None:
+        self.variables, self.shape, self.callables = variables, shape, callables
+
+    def __call__(self, expr: t.Expr) -> Value:
+        value = getattr(self, "_" + type(expr).__name__.lower())(expr)
+        return self._bounded(value, expr.span)
+
+    def condition(self, expr: t.Expr) -> bool:
+        value = self(expr)
+        if not isinstance(value, bool):
+            raise _bad(expr.span, f"a condition must be true or false, not {show(value)}")
+        return value
+
+    def count(self, expr: t.Expr) -> int:
+        value = self(expr)
+        if not is_int(value) or value < 0:
+            raise _bad(expr.span, f"a repeat count must be a whole number of at least 0, not {show(value)}")
+        return int(value)
+
+    def items(self, expr: t.Expr) -> tuple[Value, ...]:
+        value = self(expr)
+        if not isinstance(value, tuple):
+            raise _bad(expr.span, f"this must be a list, not {show(value)}")
+        return value
+
+    # -- one method for each kind of expression
+
+    def _literal(self, expr: t.Literal) -> Value:
+        return expr.value
+
+    def _name(self, expr: t.Name) -> Value:
+        if expr.name == "in":
+            return self._in(expr)[0]
+        value = self.variables.get(expr.name, POISON)
+        if value is POISON and expr.name not in self.variables:
+            value = self.callables(expr.name) or POISON
+        if value is POISON:
+            raise Problem(None)  # it is reported where it went wrong
+        return value
+
+    def _in(self, expr: t.Expr) -> tuple[int, ...]:
+        if self.shape is None:
+            raise Problem(None)  # what should enter is itself in error
+        if not self.shape:
+            raise _bad(expr.span, "what enters here has no dimensions")
+        return self.shape
+
+    def _attribute(self, expr: t.Attribute) -> Value:
+        shape = self._in(expr)
+        side = {"h": -2, "w": -1}.get(expr.name)
+        if side is None:
+            raise _bad(expr.span, f"`in` has no `{expr.name}`", help="`in.h`, `in.w`, or `in[0]`, `in[1]`, ...")
+        if len(shape) < 3:
+            raise _bad(expr.span, f"what enters here, {'x'.join(map(str, shape))}, has no height and width")
+        return shape[side]
+
+    def _list(self, expr: t.List) -> Value:
+        return tuple(self(item) for item in expr.items)
+
+    def _function(self, expr: t.Function) -> Value:
+        if expr.name not in FUNCTIONS:
+            raise Problem(None)
+        least, most, function = FUNCTIONS[expr.name]
+        args = [self(a) for a in expr.args]
+        if not least <= len(args) <= most:
+            wanted = str(least) if least == most else f"{least} to {most}"
+            raise _bad(expr.span, f"`{expr.name}` takes {wanted} arguments, not {len(args)}")
+        return self._computed(expr.span, function, *args)
+
+    def _index(self, expr: t.Index) -> Value:
+        is_in = isinstance(expr.base, t.Name) and expr.base.name == "in"
+        base, index = self._in(expr) if is_in else self(expr.base), self(expr.index)
+        if not isinstance(base, tuple) or not is_int(index):
+            raise _bad(expr.span, f"{show(base)} cannot be indexed by {show(index)}")
+        if not -len(base) <= index < len(base):
+            raise _bad(expr.index.span, f"there is no item {index} in a list of {len(base)}")
+        return base[index]
+
+    def _slice(self, expr: t.Slice) -> Value:
+        base = self(expr.base)
+        ends = [None if e is None else self(e) for e in (expr.start, expr.end)]
+        if not isinstance(base, tuple) or not all(e is None or is_int(e) for e in ends):
+            raise _bad(expr.span, f"{show(base)} cannot be sliced so")
+        return base[ends[0] : ends[1]]
+
+    def _unary(self, expr: t.Unary) -> Value:
+        value = self(expr.operand)
+        if expr.op == "not":
+            return not self.condition(expr.operand)
+        return self._computed(expr.span, operator.neg, value)
+
+    def _binary(self, expr: t.Binary) -> Value:
+        if expr.op in ("and", "or"):
+            left = self.condition(expr.left)
+            return left if left is (expr.op == "or") else self.condition(expr.right)
+        left, right = self(expr.left), self(expr.right)
+        if expr.op in ("==", "!="):
+            return BINARY[expr.op](left, right)
+        lists = isinstance(left, tuple) and isinstance(right, tuple) and expr.op == "+"
+        if not lists and not (_number(left) and _number(right)):
+            raise _bad(expr.span, f"`{expr.op}` does not apply to {show(left)} and {show(right)}")
+        if expr.op == "**" and (abs(right) > 64 or abs(left) > 2**32):
+            raise _bad(expr.span, "this power is too large")
+        return self._computed(expr.span, BINARY[expr.op], left, right)
+
+    def _ternary(self, expr: t.Ternary) -> Value:
+        return self(expr.then) if self.condition(expr.condition) else self(expr.otherwise)
+
+    def _computed(self, span: Span, function: Callable[..., Value], *args: Value) -> Value:
+        try:
+            return function(*args)
+        except ZeroDivisionError:
+            raise _bad(span, "division by zero") from None
+        except (TypeError, ValueError, OverflowError):
+            shown = ", ".join(map(show, args))
+            raise _bad(span, f"`{span.text}` has no value for {shown}"[:200]) from None
+
+    def _bounded(self, value: Value, span: Span) -> Value:
+        if _number(value):
+            if isinstance(value, complex) or not abs(value) <= MAX_INT:
+                raise _bad(span, f"this number is beyond all sizes (the limit is 2^40, {MAX_INT:,})")
+        elif isinstance(value, tuple) and _leaves(value) > MAX_ITEMS:
+            raise _bad(span, f"this list is too long (the limit is {MAX_ITEMS:,})")
+        return value
+
+
+def _leaves(value: Value) -> int:
+    # Parts are bounded already, so this ends soon even for lists of lists of lists.
+    return sum(map(_leaves, value)) + 1 if isinstance(value, tuple) else 1
+
+
+def _number(value: Value) -> bool:
+    return isinstance(value, (int, float, complex)) and not isinstance(value, bool)
+
+
+def _bad(span: Span, problem: str, help: str = "") -> Problem:
+    return Problem(BadExpression(span, problem, hint=help))
+
+
+def to_python(expr: t.Expr, evaluate: Evaluator, free: set[str]) -> str:
+    """An expression as Python text, in which the names `free` stay and everything else is a value.
+    Only numbers, operators and the functions below come out: nothing that a person wrote as text."""
+    if not free & {p.name for p in names_in(expr)}:
+        value = evaluate(expr)
+        if not _number(value):
+            raise _bad(expr.span, f"this must be a number, not {show(value)}")
+        return repr(value)
+    match expr:
+        case t.Name():
+            return expr.name
+        case t.Index():
+            return f"{to_python(expr.base, evaluate, free)}[{to_python(expr.index, evaluate, free)}]"
+        case t.Unary(op="-"):
+            return f"-{to_python(expr.operand, evaluate, free)}"
+        case t.Binary() if expr.op in BINARY:
+            left, right = (to_python(e, evaluate, free) for e in (expr.left, expr.right))
+            return f"({left} {expr.op} {right})"
+        case t.Function() if expr.name in ("sqrt", "log", "log2"):
+            return f"math.{expr.name}({', '.join(to_python(a, evaluate, free) for a in expr.args)})"
+        case t.Function() if expr.name in ("min", "max", "abs", "int", "float", "round"):
+            return f"{expr.name}({', '.join(to_python(a, evaluate, free) for a in expr.args)})"
+    raise _bad(expr.span, "too much for an expression over a layer's attributes")

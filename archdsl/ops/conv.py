@@ -1,0 +1,147 @@
+"""Convolutions. The input's rank chooses the dimension: C×L, C×H×W or C×D×H×W."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from archdsl.ops.spatial import check_border, check_groups, fold, image, show, slide, spread
+from archdsl.ops.table import Blame, Call, Op, Shape, Weight, arg, call
+from archdsl.ops.types import Bool, Choice, Int, Size
+
+PADDING_MODES = Choice(("zeros", "reflect", "replicate", "circular"))
+
+
+class _Filters(Op):
+    """What both directions share: learned filters over channels and space."""
+
+    fresh = True
+
+    out: int = arg(Int(1), doc="output channels, the number of filters")
+    kernel: tuple[int, ...] = arg(Size(1), doc="size of the filters")
+    stride: tuple[int, ...] = arg(
+        Size(1), default=(1,), doc="step of the filters; `/2`", keyword=True
+    )
+    pad: tuple[int, ...] | str
+    dilation: tuple[int, ...] = arg(Size(1), default=(1,), doc="gap between taps", keyword=True)
+    groups: int = arg(
+        Int(1),
+        default=1,
+        doc="independent groups of channels; `groups=in` is depthwise",
+        keyword=True,
+    )
+    bias: bool = arg(Bool(), default=True, doc="add a learned bias", keyword=True)
+
+    def filters(self, first: int, second: int, n: int) -> tuple[Weight, ...]:
+        weight = Weight("weight", (first, second // self.groups, *spread("kernel", self.kernel, n)))
+        return (weight, Weight("bias", (self.out,))) if self.bias else (weight,)
+
+    def constructor(self, name: str, shape: Shape, **more: tuple[Any, Any]) -> Call:
+        n = len(shape) - 1
+        return call(
+            f"nn.{name}{n}d",
+            shape[0],
+            self.out,
+            kernel_size=(fold("kernel", self.kernel, n), None),
+            stride=(fold("stride", self.stride, n), 1),
+            padding=(fold("pad", self.pad, n), 0),
+            dilation=(fold("dilation", self.dilation, n), 1),
+            **self.keywords("groups", "bias"),
+            **more,
+        )
+
+
+class Conv(_Filters, name="conv", family="convolution"):
+    """Convolution of a C×H×W input (also C×L and C×D×H×W) with `out` learned filters. The input's
+    channels are never written: they flow in.
+
+    Source: torch.nn.Conv2d.
+    """
+
+    example = "conv 64 7x7 /2 pad=3 bias=false"
+
+    pad: tuple[int, ...] | str = arg(
+        Size(0, ("same", "valid")),
+        default=(0,),
+        doc="zeros added on each side; `same` keeps the size at stride 1",
+        keyword=True,
+    )
+    padding_mode: str = arg(
+        PADDING_MODES, default="zeros", doc="what the padding holds", keyword=True
+    )
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels, space = image(self, inputs[0])
+        check_groups(self.groups, channels, "input channels")
+        check_groups(self.groups, self.out, "output channels")
+        if self.pad == "same" and any(s != 1 for s in self.stride):
+            raise Blame(
+                "pad", "`same` padding needs stride 1", help="write the padding as a number"
+            )
+        result = slide(space, self.kernel, self.stride, self.pad, self.dilation)
+        for size, pad in zip(space, self._border(len(space)), strict=True):
+            check_border("pad", self.padding_mode, size, pad)
+        return (self.out, *result)
+
+    def _border(self, n: int) -> Shape:
+        """The wider side of the padding, for each dimension."""
+        if self.pad == "same":
+            reach = zip(
+                spread("kernel", self.kernel, n), spread("dilation", self.dilation, n), strict=True
+            )
+            return tuple((d * (k - 1) + 1) // 2 for k, d in reach)
+        return (0,) * n if isinstance(self.pad, str) else spread("pad", self.pad, n)
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        return self.filters(self.out, inputs[0][0], len(inputs[0]) - 1)
+
+    def macs(self, *inputs: Shape) -> int:
+        per_output = self.weights(*inputs)[0].size // self.out
+        return math.prod(self.shape(*inputs)) * per_output
+
+    def module(self, *inputs: Shape) -> Call:
+        return self.constructor("Conv", inputs[0], **self.keywords("padding_mode"))
+
+
+class Deconv(_Filters, name="deconv", family="convolution"):
+    """Transposed convolution, the usual learned upsampling: `/2` doubles the size. Takes C×L, C×H×W
+    or C×D×H×W.
+
+    Source: torch.nn.ConvTranspose2d.
+    """
+
+    example = "deconv 16 2x2 /2"
+
+    pad: tuple[int, ...] = arg(
+        Size(0), default=(0,), doc="taken off the output on each side", keyword=True
+    )
+    output_pad: tuple[int, ...] = arg(
+        Size(0), default=(0,), doc="added to the output on one side", keyword=True
+    )
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels, space = image(self, inputs[0])
+        check_groups(self.groups, channels, "input channels")
+        check_groups(self.groups, self.out, "output channels")
+        fields = ("kernel", "stride", "pad", "dilation", "output_pad")
+        windows = zip(*(spread(f, getattr(self, f), len(space)) for f in fields), strict=True)
+        result = []
+        for size, (k, s, p, d, extra) in zip(space, windows, strict=True):
+            if extra >= max(s, d):
+                raise Blame(
+                    "output_pad", f"{extra} is not below the stride {s} or the dilation {d}"
+                )
+            result.append((size - 1) * s - 2 * p + d * (k - 1) + extra + 1)
+        if min(result) < 1:
+            raise Blame("pad", f"nothing is left of the output: {show(tuple(result))}", kind="fit")
+        return (self.out, *result)
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        return self.filters(inputs[0][0], self.out, len(inputs[0]) - 1)
+
+    def macs(self, *inputs: Shape) -> int:
+        return math.prod(inputs[0][1:]) * self.weights(*inputs)[0].size
+
+    def module(self, *inputs: Shape) -> Call:
+        extra = fold("output_pad", self.output_pad, len(inputs[0]) - 1)
+        return self.constructor("ConvTranspose", inputs[0], output_padding=(extra, 0))

@@ -1,0 +1,80 @@
+"""Joins: the branches of `concat { }`, `add { }`, `mul { }`, or tapped values, become one."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from archdsl.ops.spatial import DIM, axis, batched, resized, show
+from archdsl.ops.table import Blame, Call, Input, Op, Shape, arg, call
+from archdsl.ops.types import Int
+
+
+def _disagree(one: Shape, other: Shape, help: str) -> Blame:
+    message = f"the branches do not agree: {show(one)} and {show(other)}"
+    return Blame(None, message, kind="mismatch", help=help)
+
+
+class Concat(Op, name="concat", family="join"):
+    """Stacks the branches along a dimension, the channels where not told otherwise.
+
+    Source: torch.cat.
+    """
+
+    example = "concat { identity; conv 8 3x3 pad=1 }"
+    arity = None
+    fresh = True
+
+    dim: int = arg(Int(), default=0, doc=DIM, keyword=True)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        place = axis("dim", self.dim, inputs[0])
+        for other in inputs[1:]:
+            if len(other) != len(inputs[0]) or resized(other, place) != resized(inputs[0], place):
+                raise _disagree(inputs[0], other, f"they may differ in dimension {place} only")
+        return resized(inputs[0], place, sum(i[place] for i in inputs))
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("torch.cat", Input(None), dim=batched(self.dim))
+
+
+class _Elementwise(Op):
+    """Combines the branches element by element; a side of 1 is repeated as often as needed."""
+
+    infix: ClassVar[str]
+    arity = None
+    fresh = True
+
+    def shape(self, *inputs: Shape) -> Shape:
+        result = inputs[0]
+        for other in inputs[1:]:
+            fits = len(other) == len(result) and all(
+                a == b or 1 in (a, b) for a, b in zip(result, other, strict=True)
+            )
+            if not fits:
+                raise _disagree(result, other, "each side must be equal, or 1 in one of them")
+            result = tuple(b if a == 1 else a for a, b in zip(result, other, strict=True))
+        return result
+
+    def function(self, *inputs: Shape) -> Call:
+        return call(self.infix, *map(Input, range(len(inputs))))
+
+
+class Add(_Elementwise, name="add", family="join"):
+    """The sum of the branches, element by element. A side of 1 is repeated to fit.
+
+    Source: torch.add.
+    """
+
+    example = "add { identity; conv in 3x3 pad=1 }"
+    infix = "+"
+
+
+class Mul(_Elementwise, name="mul", family="join"):
+    """The product of the branches, element by element: a gate. A side of 1 is repeated to fit, so
+    that C×1×1 scales the channels of C×H×W.
+
+    Source: torch.mul; Hu et al., Squeeze-and-Excitation Networks, 2018.
+    """
+
+    example = "mul { identity; { gap -> conv in 1x1 -> sigmoid } }"
+    infix = "*"

@@ -1,0 +1,38 @@
+"""Fully connected layers."""
+
+from __future__ import annotations
+
+import math
+
+from archdsl.ops.table import Blame, Call, Op, Shape, Weight, arg, call
+from archdsl.ops.types import Bool, Int
+
+
+class Linear(Op, name="linear", family="linear"):
+    """Fully connected layer with `out` outputs. It is applied along the last dimension, whatever
+    stands before it: put `flatten` between a C×H×W feature map and a classifier.
+
+    Source: torch.nn.Linear.
+    """
+
+    example = "linear 1000"
+    example_input = (512,)
+    fresh = True
+
+    out: int = arg(Int(1), doc="output features")
+    bias: bool = arg(Bool(), default=True, doc="add a learned bias", keyword=True)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        if not inputs[0]:
+            raise Blame(None, "`linear` needs an input of at least one dimension", kind="rank")
+        return (*inputs[0][:-1], self.out)
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        weight = Weight("weight", (self.out, inputs[0][-1]))
+        return (weight, Weight("bias", (self.out,))) if self.bias else (weight,)
+
+    def macs(self, *inputs: Shape) -> int:
+        return math.prod(inputs[0]) * self.out
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("nn.Linear", inputs[0][-1], self.out, **self.keywords("bias"))

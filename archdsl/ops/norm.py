@@ -1,0 +1,183 @@
+"""Normalisation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from archdsl.ops.spatial import check_groups, image, show
+from archdsl.ops.table import Blame, Call, Op, Shape, Weight, X, arg, call
+from archdsl.ops.types import Bool, Float, Int
+
+EPS = "added to the variance, against division by zero"
+AFFINE = "learn a scale and a shift"
+
+
+def _affine(size: Shape, bias: bool = True) -> tuple[Weight, ...]:
+    return (Weight("weight", size), Weight("bias", size))[: 1 + bias]
+
+
+class _Statistics(Op):
+    """Batch and instance normalisation: each channel is brought to mean 0 and variance 1."""
+
+    torch: ClassVar[str]
+    fresh = True
+
+    eps: float = arg(Float(0.0, above=True), default=1e-5, doc=EPS, keyword=True)
+    momentum: float = arg(
+        Float(), default=0.1, doc="weight of a new batch in the running statistics", keyword=True
+    )
+    affine: bool
+    track_running_stats: bool
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        channels = inputs[0][:1]
+        running = (
+            Weight("running_mean", channels, buffer=True),
+            Weight("running_var", channels, buffer=True),
+            Weight("num_batches_tracked", (), buffer=True, dtype="int64"),
+        )
+        return (_affine(channels) if self.affine else ()) + (
+            running if self.track_running_stats else ()
+        )
+
+    def module(self, *inputs: Shape) -> Call:
+        n = max(1, len(inputs[0]) - 1)
+        return call(f"nn.{self.torch}{n}d", inputs[0][0], **self.keywords())
+
+
+class BatchNorm(_Statistics, name="bn", family="normalisation"):
+    """Batch normalisation: each channel is brought to mean 0 and variance 1 over the batch (in
+    evaluation: by the running statistics), then scaled and shifted by learned numbers.
+
+    Source: torch.nn.BatchNorm2d.
+    """
+
+    example = "bn"
+    torch = "BatchNorm"
+
+    affine: bool = arg(Bool(), default=True, doc=AFFINE, keyword=True)
+    track_running_stats: bool = arg(
+        Bool(), default=True, doc="keep running statistics for evaluation", keyword=True
+    )
+
+    def shape(self, *inputs: Shape) -> Shape:
+        image(self, inputs[0], (0, 1, 2, 3))
+        return inputs[0]
+
+
+class InstanceNorm(_Statistics, name="instance_norm", family="normalisation"):
+    """Instance normalisation: each channel of each sample is brought to mean 0 and variance 1.
+
+    Source: torch.nn.InstanceNorm2d.
+    """
+
+    example = "instance_norm affine=true"
+    torch = "InstanceNorm"
+
+    affine: bool = arg(Bool(), default=False, doc=AFFINE, keyword=True)
+    track_running_stats: bool = arg(
+        Bool(), default=False, doc="keep running statistics for evaluation", keyword=True
+    )
+
+    def shape(self, *inputs: Shape) -> Shape:
+        _, space = image(self, inputs[0])
+        if math.prod(space) == 1:
+            raise Blame(
+                None,
+                f"`instance_norm` needs more than one value per channel, not {show(inputs[0])}",
+                kind="fit",
+            )
+        return inputs[0]
+
+
+class LayerNorm(Op, name="ln", family="normalisation"):
+    """Layer normalisation over the last `dims` dimensions of each sample, with a learned scale and
+    shift for each of their elements.
+
+    Source: torch.nn.LayerNorm.
+    """
+
+    example = "ln eps=1e-6"
+    example_input = (197, 768)
+    fresh = True
+
+    eps: float = arg(Float(0.0), default=1e-5, doc=EPS, keyword=True)
+    affine: bool = arg(Bool(), default=True, doc=AFFINE, keyword=True)
+    bias: bool = arg(Bool(), default=True, doc="learn the shift too", keyword=True)
+    dims: int = arg(Int(1), default=1, doc="how many dimensions, from the last", keyword=True)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        if self.dims > len(inputs[0]):
+            raise Blame(
+                "dims", f"the input {show(inputs[0])} has {len(inputs[0])} dimensions", kind="rank"
+            )
+        return inputs[0]
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        return _affine(inputs[0][-self.dims :], self.bias) if self.affine else ()
+
+    def module(self, *inputs: Shape) -> Call:
+        normalized = inputs[0][-1] if self.dims == 1 else inputs[0][-self.dims :]
+        return call(
+            "nn.LayerNorm",
+            normalized,
+            elementwise_affine=(self.affine, True),
+            **self.keywords("eps", "bias"),
+        )
+
+
+class GroupNorm(Op, name="gn", family="normalisation"):
+    """Group normalisation: the channels of each sample in `groups` groups, each brought to mean 0
+    and variance 1.
+
+    Source: torch.nn.GroupNorm.
+    """
+
+    example = "gn 8"
+    example_input = (32, 16, 16)
+    fresh = True
+
+    groups: int = arg(Int(1), doc="number of groups; must divide the channels")
+    eps: float = arg(Float(0.0), default=1e-5, doc=EPS, keyword=True)
+    affine: bool = arg(Bool(), default=True, doc=AFFINE, keyword=True)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels, _ = image(self, inputs[0], (0, 1, 2, 3))
+        check_groups(self.groups, channels)
+        return inputs[0]
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        return _affine(inputs[0][:1]) if self.affine else ()
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("nn.GroupNorm", self.groups, inputs[0][0], **self.keywords("eps", "affine"))
+
+
+class LocalResponseNorm(Op, name="lrn", family="normalisation"):
+    """Local response normalisation: each value is divided by the energy of the `size` channels
+    around it, as in AlexNet and GoogLeNet.
+
+    Source: torch.nn.LocalResponseNorm.
+    """
+
+    example = "lrn 5 k=2.0"
+    example_input = (64, 27, 27)
+
+    size: int = arg(Int(1), doc="how many neighbouring channels")
+    alpha: float = arg(Float(), default=1e-4, doc="factor of the energy", keyword=True)
+    beta: float = arg(Float(), default=0.75, doc="exponent", keyword=True)
+    k: float = arg(Float(), default=1.0, doc="added to the energy", keyword=True)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        image(self, inputs[0])
+        return inputs[0]
+
+    def _settings(self) -> dict[str, tuple[Any, Any]]:
+        return self.keywords("alpha", "beta", "k")
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("nn.LocalResponseNorm", self.size, **self._settings())
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("F.local_response_norm", X, self.size, **self._settings())

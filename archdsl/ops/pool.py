@@ -1,0 +1,140 @@
+"""Pooling. As with convolutions the input's rank chooses the dimension."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, ClassVar
+
+from archdsl.ops.spatial import fold, image, no_fit, slide, spread
+from archdsl.ops.table import Blame, Call, Op, Shape, X, arg, call
+from archdsl.ops.types import Bool, Size
+
+
+class _Pool(Op):
+    """A window slides over each channel."""
+
+    torch: ClassVar[tuple[str, str]]
+    fresh = True
+
+    kernel: tuple[int, ...] = arg(Size(1), doc="size of the window")
+    stride: tuple[int, ...] | None = arg(
+        Size(1), default=None, doc="step of the window; the kernel where not given", keyword=True
+    )
+    pad: tuple[int, ...] = arg(
+        Size(0), default=(0,), doc="padding on each side, at most half the kernel", keyword=True
+    )
+    ceil: bool = arg(
+        Bool(), default=False, doc="keep a last window that reaches over the edge", keyword=True
+    )
+    dilation: tuple[int, ...] = (1,)  # an argument of max pooling alone
+
+    @property
+    def step(self) -> tuple[int, ...]:
+        return self.kernel if self.stride is None else self.stride
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels, space = image(self, inputs[0])
+        n = len(space)
+        for k, p in zip(spread("kernel", self.kernel, n), spread("pad", self.pad, n), strict=True):
+            if p > k // 2:
+                raise Blame(
+                    "pad", f"{p} is more than half the kernel {k}", help=f"at most {k // 2}"
+                )
+        result = slide(space, self.kernel, self.step, self.pad, self.dilation, ceil=self.ceil)
+        return (channels, *result)
+
+    def _settings(self, n: int) -> dict[str, tuple[Any, Any]]:
+        kernel = fold("kernel", self.kernel, n)
+        return {
+            "kernel_size": (kernel, None),
+            "stride": (fold("stride", self.step, n), kernel),
+            "padding": (fold("pad", self.pad, n), 0),
+            "dilation": (fold("dilation", self.dilation, n), 1),
+            "ceil_mode": (self.ceil, False),
+        }
+
+    def module(self, *inputs: Shape) -> Call:
+        n = len(inputs[0]) - 1
+        return call(f"nn.{self.torch[0]}{n}d", **self._settings(n))
+
+    def function(self, *inputs: Shape) -> Call:
+        n = len(inputs[0]) - 1
+        return call(f"F.{self.torch[1]}{n}d", X, **self._settings(n))
+
+
+class MaxPool(_Pool, name="maxpool", family="pooling"):
+    """The largest value in a window that slides over each channel.
+
+    Source: torch.nn.MaxPool2d.
+    """
+
+    example = "maxpool 3x3 /2 pad=1"
+    torch = "MaxPool", "max_pool"
+
+    dilation: tuple[int, ...] = arg(Size(1), default=(1,), doc="gap between taps", keyword=True)
+
+
+class AvgPool(_Pool, name="avgpool", family="pooling"):
+    """The mean of a window that slides over each channel. For the mean over all of H×W see `gap`.
+
+    Source: torch.nn.AvgPool2d.
+    """
+
+    example = "avgpool 2x2 /2"
+    torch = "AvgPool", "avg_pool"
+
+    count_include_pad: bool = arg(
+        Bool(), default=True, doc="the padding's zeros count in the mean", keyword=True
+    )
+
+    def shape(self, *inputs: Shape) -> Shape:
+        result, space = super().shape(*inputs), inputs[0][1:]
+        # torch's AvgPool3d alone does not count the padding here
+        if len(space) == 3 and any(map(operator.lt, space, spread("kernel", self.kernel, 3))):
+            raise no_fit(self.kernel, space)
+        return result
+
+    def _settings(self, n: int) -> dict[str, tuple[Any, Any]]:
+        return {**super()._settings(n), **self.keywords("count_include_pad")}
+
+
+class _Adaptive(Op):
+    """The windows are chosen so that the output has the wanted size."""
+
+    torch: ClassVar[tuple[str, str]]
+    fresh = True
+
+    out: tuple[int, ...] = arg(Size(1), default=(1,), doc="size of the output")
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels, space = image(self, inputs[0])
+        return (channels, *spread("out", self.out, len(space)))
+
+    def module(self, *inputs: Shape) -> Call:
+        n = len(inputs[0]) - 1
+        return call(f"nn.{self.torch[0]}{n}d", fold("out", self.out, n))
+
+    def function(self, *inputs: Shape) -> Call:
+        n = len(inputs[0]) - 1
+        return call(f"F.{self.torch[1]}{n}d", X, fold("out", self.out, n))
+
+
+class GlobalAvgPool(_Adaptive, name="gap", family="pooling"):
+    """Global average pooling: the mean of each channel, or of a grid of cells of it (`gap 6x6`),
+    whatever the input's size.
+
+    Source: torch.nn.AdaptiveAvgPool2d.
+    """
+
+    example = "gap"
+    torch = "AdaptiveAvgPool", "adaptive_avg_pool"
+
+
+class AdaptiveMaxPool(_Adaptive, name="adaptive_maxpool", family="pooling"):
+    """The largest value of each channel, or of each cell of a grid, whatever the input's size.
+
+    Source: torch.nn.AdaptiveMaxPool2d.
+    """
+
+    example = "adaptive_maxpool 7x7"
+    torch = "AdaptiveMaxPool", "adaptive_max_pool"

@@ -1,0 +1,94 @@
+"""Regularisation: what is random in training and the identity in evaluation."""
+
+from __future__ import annotations
+
+from archdsl.ops.spatial import image
+from archdsl.ops.table import TRAINING, Call, Op, Shape, X, arg, call
+from archdsl.ops.types import Choice, Float
+
+PROBABILITY = Float(0.0, 1.0)
+
+
+class Dropout(Op, name="dropout", family="regularisation"):
+    """In training, zeroes each value with probability `p` and scales the others up to keep the
+    mean; in evaluation, the identity.
+
+    Source: torch.nn.Dropout.
+    """
+
+    example = "dropout 0.2"
+    inplace = True
+
+    p: float = arg(PROBABILITY, default=0.5, doc="probability of a zero")
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("nn.Dropout", **self.keywords())
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("F.dropout", X, **self.keywords(), training=TRAINING)
+
+
+class ChannelDropout(Op, name="channel_dropout", family="regularisation"):
+    """In training, zeroes whole channels with probability `p` (of C×L, C×H×W or C×D×H×W) and scales
+    the others up; in evaluation, the identity.
+
+    Source: torch.nn.Dropout2d.
+    """
+
+    example = "channel_dropout 0.2"
+    inplace = True
+
+    p: float = arg(PROBABILITY, default=0.5, doc="probability of a zeroed channel")
+
+    def shape(self, *inputs: Shape) -> Shape:
+        image(self, inputs[0])
+        return inputs[0]
+
+    def module(self, *inputs: Shape) -> Call:
+        return call(f"nn.Dropout{len(inputs[0]) - 1}d", **self.keywords())
+
+    def function(self, *inputs: Shape) -> Call:
+        n = len(inputs[0]) - 1
+        return call(f"F.dropout{n}d", X, **self.keywords(), training=TRAINING)
+
+
+class StochasticDepth(Op, name="stochastic_depth", family="regularisation"):
+    """In training, zeroes the whole branch with probability `p`, for each sample (`mode=row`) or
+    for the whole batch, and scales it up otherwise; in evaluation, the identity. Stands last in a
+    residual branch.
+
+    Source: torchvision.ops.StochasticDepth; Huang et al., Deep Networks with Stochastic Depth.
+    """
+
+    example = "stochastic_depth 0.1"
+    support = '''\
+class StochasticDepth(nn.Module):
+    """Drops a residual branch in training, for each sample ("row") or for the whole batch."""
+
+    def __init__(self, p, mode="row"):
+        super().__init__()
+        self.p, self.mode = p, mode
+
+    def forward(self, x):
+        if not self.training or self.p == 0:
+            return x
+        size = [x.shape[0] if self.mode == "row" else 1] + [1] * (x.ndim - 1)
+        keep = torch.empty(size, dtype=x.dtype, device=x.device).bernoulli_(1 - self.p)
+        if self.p < 1:
+            keep.div_(1 - self.p)
+        return x * keep
+
+    def extra_repr(self):
+        return f"p={self.p}, mode={self.mode}"
+'''
+
+    p: float = arg(PROBABILITY, doc="probability that the branch is dropped")
+    mode: str = arg(
+        Choice(("row", "batch")),
+        default="row",
+        doc="drop each sample, or all together",
+        keyword=True,
+    )
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("StochasticDepth", self.p, **self.keywords("mode"))

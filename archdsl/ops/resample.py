@@ -1,0 +1,223 @@
+"""What enlarges, pads or rearranges space and channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archdsl.ops.spatial import LAYOUTS, check_border, check_groups, fold, image, show, spread
+from archdsl.ops.table import Blame, Call, Op, Shape, X, arg, call
+from archdsl.ops.types import Bool, Choice, Float, Int, Ints, Size
+
+
+class Pad(Op, name="pad", family="shape"):
+    """Adds a border: one number for all sides of the spatial dimensions (`pad 1`), or a list in
+    torch's order, last dimension first (`pad [left, right, top, bottom]`). Negative numbers crop.
+
+    Source: torch.nn.functional.pad.
+    """
+
+    example = "pad [1, 2, 1, 2]"
+    support = '''\
+class Pad(nn.Module):
+    """Adds a border."""
+
+    def __init__(self, *sizes, mode="constant", value=0.0):
+        super().__init__()
+        self.sizes, self.mode, self.value = sizes, mode, value
+
+    def forward(self, x):
+        return F.pad(x, self.sizes, self.mode, self.value)
+
+    def extra_repr(self):
+        return f"{', '.join(map(str, self.sizes))}, mode={self.mode}, value={self.value}"
+'''
+
+    sizes: tuple[int, ...] = arg(Ints(), doc="a number, or before and after each dimension")
+    mode: str = arg(
+        Choice(("constant", "reflect", "replicate", "circular")),
+        default="constant",
+        doc="what the border holds",
+        keyword=True,
+    )
+    value: float = arg(Float(), default=0.0, doc="what a constant border holds", keyword=True)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        shape, sides = inputs[0], self._sides(inputs[0])
+        count = len(sides) // 2
+        if len(sides) % 2:
+            raise Blame(
+                "sizes", f"{len(sides)} numbers; each dimension takes two, before and after"
+            )
+        if count > len(shape):
+            raise Blame("sizes", f"{len(sides)} numbers are too many for the input {show(shape)}")
+        if self.mode != "constant":
+            self._check_copy(shape, count)
+        result = list(shape)
+        for i in range(count):
+            before, after, place = sides[2 * i], sides[2 * i + 1], len(shape) - 1 - i
+            check_border("sizes", self.mode, shape[place], max(before, after))
+            result[place] += before + after
+            if result[place] < 1 or -min(before, after) > shape[place]:
+                raise Blame("sizes", f"nothing is left of dimension {place}", kind="fit")
+        return tuple(result)
+
+    def _check_copy(self, shape: Shape, count: int) -> None:
+        """torch copies borders along all dimensions, or all but the channels; at most three."""
+        if self.value != 0:
+            raise Blame("value", f"a `{self.mode}` border takes no value")
+        if count not in (len(shape), len(shape) - 1) or count > 3:
+            raise Blame(
+                "sizes",
+                f"a `{self.mode}` border on {show(shape)} must be for all spatial dimensions",
+            )
+
+    def _sides(self, shape: Shape) -> tuple[int, ...]:
+        if len(self.sizes) != 1:
+            return self.sizes
+        _, space = image(self, shape)
+        return self.sizes * (2 * len(space))
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("Pad", *self._sides(inputs[0]), **self.keywords("mode", "value"))
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("F.pad", X, self._sides(inputs[0]), **self.keywords("mode", "value"))
+
+
+#: the number of spatial dimensions that an interpolation is for
+RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+
+
+class Upsample(Op, name="upsample", family="shape"):
+    """Enlarges (or shrinks) the spatial dimensions by interpolation, by a factor (`upsample 2`) or
+    to a size (`upsample size=28x28`).
+
+    Source: torch.nn.Upsample.
+    """
+
+    example = "upsample 2 mode=bilinear"
+    fresh = True
+
+    scale: float | None = arg(Float(0.0, above=True), default=None, doc="factor of the size")
+    size: tuple[int, ...] | None = arg(
+        Size(1), default=None, doc="size of the output", keyword=True
+    )
+    mode: str = arg(
+        Choice(("nearest", "linear", "bilinear", "bicubic", "trilinear")),
+        default="nearest",
+        doc="the interpolation: `linear` for C×L, `bilinear` or `bicubic` for C×H×W, `trilinear`",
+        keyword=True,
+    )
+    align_corners: bool = arg(
+        Bool(), default=False, doc="the corners keep their values; not for `nearest`", keyword=True
+    )
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels, space = image(self, inputs[0])
+        n = len(space)
+        wanted = RANKS.get(self.mode, n)
+        if wanted != n:
+            fitting = ("linear", "bilinear", "trilinear")[n - 1]
+            message = f"`{self.mode}` is for {LAYOUTS[wanted]}, but the input is {show(inputs[0])}"
+            raise Blame("mode", message, kind="rank", help=f"`mode={fitting}`")
+        if self.align_corners and self.mode == "nearest":
+            raise Blame("align_corners", "`nearest` has no corners to align")
+        if self.size is not None:
+            if self.scale is not None:
+                raise Blame("size", "give a scale or a size, not both")
+            return (channels, *spread("size", self.size, n))
+        if self.scale is None:
+            raise Blame("scale", "needs a scale or a size", help="`upsample 2`")
+        result = tuple(int(s * self.scale) for s in space)
+        if min(result) < 1:
+            raise Blame("scale", f"nothing is left of the {show(space)} input", kind="fit")
+        return (channels, *result)
+
+    def _settings(self, n: int) -> dict[str, tuple[Any, Any]]:
+        return {
+            "size": (self.size and fold("size", self.size, n), None),
+            "scale_factor": (
+                int(self.scale) if self.scale and self.scale.is_integer() else self.scale,
+                None,
+            ),
+            "mode": (self.mode, "nearest"),
+            "align_corners": (self.align_corners or None, None),
+        }
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("nn.Upsample", **self._settings(len(inputs[0]) - 1))
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("F.interpolate", X, **self._settings(len(inputs[0]) - 1))
+
+
+class PixelShuffle(Op, name="pixel_shuffle", family="shape"):
+    """Makes space from channels: C·r²×H×W becomes C×rH×rW.
+
+    Source: torch.nn.PixelShuffle.
+    """
+
+    example = "pixel_shuffle 2"
+    example_input = (12, 16, 16)
+
+    factor: int = arg(Int(1), doc="r, how much larger the sides become")
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels, (height, width) = image(self, inputs[0], (2,))
+        r = self.factor
+        if channels % (r * r):
+            raise Blame("factor", f"{r}² does not divide the {channels} channels")
+        return (channels // (r * r), height * r, width * r)
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("nn.PixelShuffle", self.factor)
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("F.pixel_shuffle", X, self.factor)
+
+
+class PixelUnshuffle(Op, name="pixel_unshuffle", family="shape"):
+    """Makes channels from space: C×rH×rW becomes C·r²×H×W.
+
+    Source: torch.nn.PixelUnshuffle.
+    """
+
+    example = "pixel_unshuffle 2"
+
+    factor: int = arg(Int(1), doc="r, how much smaller the sides become")
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels, space = image(self, inputs[0], (2,))
+        r = self.factor
+        if any(side % r for side in space):
+            raise Blame("factor", f"{r} does not divide the sides of {show(space)}")
+        return (channels * r * r, *(side // r for side in space))
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("nn.PixelUnshuffle", self.factor)
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("F.pixel_unshuffle", X, self.factor)
+
+
+class ChannelShuffle(Op, name="channel_shuffle", family="shape"):
+    """Interleaves groups of channels, so that the next grouped convolution sees all of them.
+
+    Source: torch.nn.ChannelShuffle; Zhang et al., ShuffleNet, 2018.
+    """
+
+    example = "channel_shuffle 2"
+    example_input = (64, 16, 16)
+
+    groups: int = arg(Int(1), doc="number of groups; must divide the channels")
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels, _ = image(self, inputs[0])
+        check_groups(self.groups, channels)
+        return inputs[0]
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("nn.ChannelShuffle", self.groups)
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("F.channel_shuffle", X, self.groups)

@@ -1,0 +1,332 @@
+"""What reorders values or takes some of them. Dimensions are counted without the batch, but for
+`flatten`, which keeps torch's numbers."""
+
+from __future__ import annotations
+
+import math
+
+from archdsl.ops.spatial import DIM, axis, batched, resized, show
+from archdsl.ops.table import Blame, Call, Op, Shape, X, arg, call
+from archdsl.ops.types import Bool, Int, Ints
+
+
+class Identity(Op, name="identity", family="shape"):
+    """Passes its input on: the empty branch of a join, or a place-holder for a name.
+
+    Source: torch.nn.Identity.
+    """
+
+    example = "identity"
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("nn.Identity")
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("+", X)
+
+
+class Flatten(Op, name="flatten", family="shape"):
+    """Makes one dimension of several: C×H×W becomes a vector. Dimensions are torch's, where 0
+    is the batch.
+
+    Source: torch.nn.Flatten.
+    """
+
+    example = "flatten"
+
+    start_dim: int = arg(Int(), default=1, doc="first dimension; 1 is the channels")
+    end_dim: int = arg(Int(), default=-1, doc="last dimension, included")
+
+    def shape(self, *inputs: Shape) -> Shape:
+        shape = inputs[0]
+        start, end = self._place("start_dim", shape), self._place("end_dim", shape)
+        if start > end:
+            raise Blame("end_dim", f"{self.end_dim} is before the first, {self.start_dim}")
+        return (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
+
+    def _place(self, field: str, shape: Shape) -> int:
+        dim: int = getattr(self, field)
+        if dim == 0:
+            raise Blame(field, "0 is the batch, which stays", help="the channels are 1")
+        return axis(field, dim - (dim > 0), shape)
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("nn.Flatten", **self.keywords())
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("torch.flatten", X, self.start_dim, end_dim=(self.end_dim, -1))
+
+
+class Reshape(Op, name="reshape", family="shape"):
+    """Gives the same values another shape; the batch is left as it is.
+
+    Source: torch.reshape.
+    """
+
+    example = "reshape [48, -1]"
+    support = '''\
+class Reshape(nn.Module):
+    """Reshapes all but the batch."""
+
+    def __init__(self, *sizes):
+        super().__init__()
+        self.sizes = sizes
+
+    def forward(self, x):
+        return x.reshape(x.shape[0], *self.sizes)
+
+    def extra_repr(self):
+        return ", ".join(map(str, self.sizes))
+'''
+
+    sizes: tuple[int, ...] = arg(Ints(-1), doc="the new sizes, without the batch; one may be -1")
+
+    def shape(self, *inputs: Shape) -> Shape:
+        have = math.prod(inputs[0])
+        known = math.prod(s for s in self.sizes if s != -1)
+        if 0 in self.sizes:
+            raise Blame("sizes", "a size of 0 leaves no values")
+        if self.sizes.count(-1) > 1:
+            raise Blame("sizes", "only one size may be -1")
+        if have % known or (known != have and -1 not in self.sizes):
+            raise Blame(
+                "sizes",
+                f"{show(inputs[0])} is {have} values, which do not make {show(self.sizes)}",
+                kind="fit",
+            )
+        return tuple(have // known if s == -1 else s for s in self.sizes)
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("Reshape", *self.sizes)
+
+    def function(self, *inputs: Shape) -> Call | None:
+        # only one -1 can be inferred; where the person used it the batch's size must be read
+        return None if -1 in self.sizes else call("torch.reshape", X, (-1, *self.sizes))
+
+
+class Permute(Op, name="permute", family="shape"):
+    """Reorders the dimensions: `permute [1, 2, 0]` makes C×H×W into H×W×C.
+
+    Source: torch.permute.
+    """
+
+    example = "permute [1, 2, 0]"
+    support = '''\
+class Permute(nn.Module):
+    """Reorders the dimensions."""
+
+    def __init__(self, *dims):
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x):
+        return torch.permute(x, self.dims)
+
+    def extra_repr(self):
+        return ", ".join(map(str, self.dims))
+'''
+
+    dims: tuple[int, ...] = arg(
+        Ints(), doc="the new order; dimensions are counted without the batch"
+    )
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return tuple(inputs[0][d] for d in self._order(inputs[0]))
+
+    def _order(self, shape: Shape) -> Shape:
+        if len(self.dims) != len(shape):
+            raise Blame("dims", f"{len(self.dims)} dimensions, but the input is {show(shape)}")
+        order = tuple(axis("dims", d, shape) for d in self.dims)
+        if len(set(order)) < len(order):
+            raise Blame("dims", "a dimension stands twice")
+        return order
+
+    def _dims(self, shape: Shape) -> Shape:
+        return (0, *map(batched, self._order(shape)))
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("Permute", *self._dims(inputs[0]))
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("torch.permute", X, self._dims(inputs[0]))
+
+
+class Mean(Op, name="mean", family="shape"):
+    """The mean over some dimensions, which go away: `mean [1, 2]` makes C×H×W into a vector.
+
+    Source: torch.mean.
+    """
+
+    example = "mean [1, 2]"
+    fresh = True
+    support = '''\
+class Mean(nn.Module):
+    """The mean over some dimensions."""
+
+    def __init__(self, *dims, keepdim=False):
+        super().__init__()
+        self.dims, self.keepdim = dims, keepdim
+
+    def forward(self, x):
+        return x.mean(self.dims, self.keepdim)
+
+    def extra_repr(self):
+        return f"{', '.join(map(str, self.dims))}, keepdim={self.keepdim}"
+'''
+
+    dims: tuple[int, ...] = arg(Ints(), doc="dimensions, counted without the batch")
+    keepdim: bool = arg(Bool(), default=False, doc="keep them with size 1", keyword=True)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        gone = [axis("dims", d, inputs[0]) for d in self.dims]
+        if len(set(gone)) < len(gone):
+            raise Blame("dims", "a dimension stands twice")
+        kept = ((i, 1 if i in gone else size) for i, size in enumerate(inputs[0]))
+        return tuple(size for i, size in kept if self.keepdim or i not in gone)
+
+    def _dims(self) -> Shape:
+        return tuple(map(batched, self.dims))
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("Mean", *self._dims(), **self.keywords("keepdim"))
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("torch.mean", X, self._dims(), **self.keywords("keepdim"))
+
+
+class Chunk(Op, name="chunk", family="shape"):
+    """Cuts a dimension into `n` equal parts (the last may be smaller) and takes one of them, as
+    ShuffleNetV2 splits its channels.
+
+    Source: torch.chunk.
+    """
+
+    example = "chunk 2 0"
+    example_input = (64, 16, 16)
+    support = '''\
+class Chunk(nn.Module):
+    """One of n equal parts along a dimension."""
+
+    def __init__(self, n, index, dim):
+        super().__init__()
+        self.n, self.index, self.dim = n, index, dim
+
+    def forward(self, x):
+        return x.chunk(self.n, self.dim)[self.index]
+
+    def extra_repr(self):
+        return f"{self.n}, index={self.index}, dim={self.dim}"
+'''
+
+    n: int = arg(Int(1), doc="number of parts")
+    index: int = arg(Int(), doc="which part; the first is 0, the last -1")
+    dim: int = arg(Int(), default=0, doc=DIM, keyword=True)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        place, _, length = self._part(inputs[0])
+        return resized(inputs[0], place, length)
+
+    def _part(self, shape: Shape) -> tuple[int, int, int]:
+        """The dimension, and where in it the part starts and how long it is."""
+        place = axis("dim", self.dim, shape)
+        length = -(-shape[place] // self.n)
+        parts = -(-shape[place] // length)
+        if not -parts <= self.index < parts:
+            raise Blame("index", f"{self.index} is not one of the {parts} parts of {shape[place]}")
+        start = self.index % parts * length
+        return place, start, min(length, shape[place] - start)
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("Chunk", self.n, self.index, dim=batched(self.dim))
+
+    def function(self, *inputs: Shape) -> Call:
+        place, start, length = self._part(inputs[0])
+        return call("torch.narrow", X, batched(place), start, length)
+
+
+class Slice(Op, name="slice", family="shape"):
+    """The elements from `start` up to `end` of a dimension, as Python's `x[start:end]`.
+
+    Source: torch.narrow.
+    """
+
+    example = "slice 0 16"
+    example_input = (64, 16, 16)
+    support = '''\
+class Slice(nn.Module):
+    """The elements start up to end of a dimension."""
+
+    def __init__(self, start, end, dim):
+        super().__init__()
+        self.start, self.end, self.dim = start, end, dim
+
+    def forward(self, x):
+        start, end, _ = slice(self.start, self.end).indices(x.shape[self.dim])
+        return x.narrow(self.dim, start, end - start)
+
+    def extra_repr(self):
+        return f"{self.start}, {self.end}, dim={self.dim}"
+'''
+
+    start: int = arg(Int(), default=0, doc="the first element; negative from the end")
+    end: int | None = arg(
+        Int(), default=None, doc="the element after the last; to the end where not given"
+    )
+    dim: int = arg(Int(), default=0, doc=DIM, keyword=True)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        place, _, length = self._part(inputs[0])
+        return resized(inputs[0], place, length)
+
+    def _part(self, shape: Shape) -> tuple[int, int, int]:
+        place = axis("dim", self.dim, shape)
+        start, end, _ = slice(self.start, self.end).indices(shape[place])
+        if start >= end:
+            raise Blame("start", f"nothing is left of dimension {place}, which has {shape[place]}")
+        return place, start, end - start
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("Slice", self.start, self.end, dim=batched(self.dim))
+
+    def function(self, *inputs: Shape) -> Call:
+        place, start, length = self._part(inputs[0])
+        return call("torch.narrow", X, batched(place), start, length)
+
+
+class Select(Op, name="select", family="shape"):
+    """One element of a dimension, which goes away: `select 0` is the class token of a ViT.
+
+    Source: torch.select.
+    """
+
+    example = "select 0"
+    example_input = (197, 768)
+    support = '''\
+class Select(nn.Module):
+    """One element of a dimension."""
+
+    def __init__(self, index, dim):
+        super().__init__()
+        self.index, self.dim = index, dim
+
+    def forward(self, x):
+        return x.select(self.dim, self.index)
+
+    def extra_repr(self):
+        return f"{self.index}, dim={self.dim}"
+'''
+
+    index: int = arg(Int(), doc="which element; the first is 0, the last -1")
+    dim: int = arg(Int(), default=0, doc=DIM, keyword=True)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        shape, place = inputs[0], axis("dim", self.dim, inputs[0])
+        if not -shape[place] <= self.index < shape[place]:
+            raise Blame("index", f"there is no element {self.index} among {shape[place]}")
+        return resized(shape, place)
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("Select", self.index, dim=batched(self.dim))
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("torch.select", X, batched(self.dim), self.index)

@@ -1,0 +1,113 @@
+"""Arithmetic on shapes that operators share: space and windows over it, dimensions by number."""
+
+from __future__ import annotations
+
+from archdsl.ops.table import Blame, Op, Shape
+
+DIM = "dimension, counted without the batch; negative from the end"
+LAYOUTS = ("C", "C×L", "C×H×W", "C×D×H×W")  # by the number of spatial dimensions
+
+
+def image(op: Op, shape: Shape, ranks: tuple[int, ...] = (1, 2, 3)) -> tuple[int, Shape]:
+    """Split C×... into channels and space; blames the input where it has another rank."""
+    if len(shape) - 1 not in ranks:
+        wanted = " or ".join(LAYOUTS[r] for r in ranks)
+        raise Blame(
+            None, f"`{op.name}` needs an input of shape {wanted}, not {show(shape)}", kind="rank"
+        )
+    return shape[0], shape[1:]
+
+
+def show(shape: Shape) -> str:
+    """`64x7x7`, as a person writes it."""
+    return "x".join(map(str, shape)) or "a single number"
+
+
+def spread(field: str, value: tuple[int, ...], n: int) -> Shape:
+    """One number for each of n dimensions."""
+    if len(value) not in (1, n):
+        raise Blame(
+            field,
+            f"`{show(value)}` has {len(value)} numbers, but the input has {n} spatial dimensions",
+        )
+    return value * n if len(value) == 1 else value
+
+
+def fold(field: str, value: tuple[int, ...] | str, n: int) -> int | Shape | str:
+    """The same for printing: a plain number where all are equal."""
+    if isinstance(value, str):
+        return value
+    full = spread(field, value, n)
+    return full[0] if len(set(full)) == 1 else full
+
+
+def axis(field: str, dim: int, shape: Shape) -> int:
+    """The place in a shape of dimension `dim`, counted without the batch; negative from the end."""
+    if not -len(shape) <= dim < len(shape):
+        raise Blame(
+            field,
+            f"dimension {dim} does not exist in an input of shape {show(shape)}",
+            help=f"0 to {len(shape) - 1}, or negative from the end" if shape else "",
+        )
+    return dim % len(shape)
+
+
+def resized(shape: Shape, place: int, *sides: int) -> Shape:
+    """The shape with another side at a place, or with none."""
+    return (*shape[:place], *sides, *shape[place + 1 :])
+
+
+def batched(dim: int) -> int:
+    """torch's number for a dimension counted without the batch."""
+    return dim + 1 if dim >= 0 else dim
+
+
+def no_fit(kernel: tuple[int, ...], space: Shape, pad: int = 0) -> Blame:
+    padded = f" with {pad} of padding on each side" if pad else ""
+    return Blame(
+        "kernel",
+        f"the {show(kernel)} window does not fit the {show(space)} input{padded}",
+        kind="fit",
+        help="use a smaller kernel or more padding, or shrink the feature map less before",
+    )
+
+
+def slide(
+    space: Shape,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    pad: tuple[int, ...] | str,
+    dilation: tuple[int, ...] = (1,),
+    *,
+    ceil: bool = False,
+) -> Shape:
+    """The size of what a window visits (torch.nn.Conv2d and MaxPool2d, section "Shape")."""
+    n = len(space)
+    kernels, strides = spread("kernel", kernel, n), spread("stride", stride, n)
+    dilations = spread("dilation", dilation, n)
+    if pad == "same":
+        return space
+    pads = (0,) * n if isinstance(pad, str) else spread("pad", pad, n)
+    out = []
+    for size, k, s, p, d in zip(space, kernels, strides, pads, dilations, strict=True):
+        room = size + 2 * p - (d * (k - 1) + 1)
+        steps = (room + (s - 1 if ceil else 0)) // s + 1
+        # torch: in ceil mode the last window must start inside the input or its left padding
+        if ceil and (steps - 1) * s >= size + p:
+            steps -= 1
+        if steps < 1:
+            raise no_fit(kernels, space, p)
+        out.append(steps)
+    return tuple(out)
+
+
+def check_groups(groups: int, count: int, what: str = "channels") -> None:
+    if count % groups:
+        raise Blame("groups", f"{groups} groups do not divide the {count} {what}")
+
+
+def check_border(field: str, mode: str, size: int, pad: int) -> None:
+    """Blames a border of `pad` that is to be copied from more input than there is."""
+    if (mode == "reflect" and pad >= size) or (mode == "circular" and pad > size):
+        message = f"`{mode}` cannot make {pad} of padding from a side of {size}"
+        raise Blame(field, message, kind="fit")

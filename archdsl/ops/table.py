@@ -1,0 +1,247 @@
+"""The operator table: what an operator is.
+
+One frozen class per operator is the whole operator: its fields are the signature in the language,
+its docstring the manual, its methods the shape rule, the weights, the multiply-accumulates and the
+torch lowering. Nobody else knows an operator's name. Shapes leave the batch out: `C`, `C×H×W`, ...
+
+Rules blame a field, not a place: `raise Blame("groups", ...)`; the checker knows where the person
+wrote that argument.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NoReturn, Self, dataclass_transform
+
+from archdsl.ops.types import Type
+
+Shape = tuple[int, ...]
+TABLE: dict[str, type[Op]] = {}
+
+Kind = Literal["value", "rank", "fit", "mismatch"]
+
+
+class Blame(Exception):
+    """An operator refuses its arguments or its input.
+
+    `field`: the argument at fault, or None where the input is. `kind`: "value" an argument that is
+    wrong in itself or for this input, "rank" an input of the wrong rank, "fit" a window larger than
+    what it slides over, "mismatch" inputs of a join that do not agree. `help`: the remedy.
+    """
+
+    def __init__(
+        self, field: str | None, message: str, *, kind: Kind = "value", help: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.field, self.message, self.kind, self.help = field, message, kind, help
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """One argument of an operator. `default` is REQUIRED where there is none."""
+
+    name: str
+    type: Type
+    default: Any
+    doc: str
+    keyword: bool  # may only be given by name
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED = _Required()
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    type: Type
+    default: Any
+    doc: str
+    keyword: bool
+
+
+def arg(type: Type, *, default: Any = REQUIRED, doc: str, keyword: bool = False) -> Any:
+    """Declare an argument of an operator in its class body; the order there is the signature."""
+    return _Declared(type, default, doc, keyword)
+
+
+# ---- torch lowering as data ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Stands for the operator's n-th input among the arguments of a `Call`; `Input(None)`: the
+    list of all inputs."""
+
+    index: int | None = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """Stands for a Python expression of ours among the arguments of a `Call`, such as
+    `self.training`; never text that a spec's author wrote."""
+
+    text: str
+
+
+X = Input(0)
+TRAINING = Name("self.training")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as data: `target(*args, **kwargs)`. An infix target (`+`) joins its arguments; a
+    single one stands for itself. A target without a dot is defined in the operator's `support`.
+
+    Values are ints, floats, bools, strings, None, tuples of these, `Input` and `Name`; the printer
+    writes them as literals, so that nothing in a spec can become code.
+    """
+
+    target: str
+    args: tuple[Any, ...] = ()
+    kwargs: tuple[tuple[str, Any], ...] = ()
+
+
+def call(target: str, *args: Any, **kwargs: tuple[Any, Any] | Any) -> Call:
+    """A `Call`; a keyword given as `(value, default)` is left out where the two are equal.
+
+    A value that is itself a tuple must therefore be given as `(value, default)` too.
+    """
+    kept = []
+    for name, value in kwargs.items():
+        if isinstance(value, tuple):
+            value, default = value
+            if value == default and type(value) is type(default):
+                continue
+        kept.append((name, value))
+    return Call(target, args, tuple(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """An entry of the state_dict that an operator adds: its key's last part, shape and dtype."""
+
+    name: str
+    shape: Shape
+    buffer: bool = False
+    dtype: str = "float32"
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+# ---- the operator ----------------------------------------------------------------------------
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(arg,))
+class Op:
+    """Base of every operator.
+
+    A subclass names itself (`class Conv(Op, name="conv", family="convolution")`), declares its
+    arguments with `arg`, and overrides what it needs of the methods below. The docstring's first
+    paragraph is the manual; `example` is a statement of the language that a test checks, applied
+    to an input of shape `example_input`.
+    """
+
+    name: ClassVar[str] = ""
+    family: ClassVar[str] = ""
+    args: ClassVar[dict[str, Arg]] = {}
+    example: ClassVar[str] = ""
+    example_input: ClassVar[Shape] = (3, 32, 32)
+    #: the number of inputs; None: two or more, the branches of a join
+    arity: ClassVar[int | None] = 1
+    #: torch's module and function take `inplace=True`
+    inplace: ClassVar[bool] = False
+    #: a new tensor that the operator's own backward does not read: the next may overwrite it
+    fresh: ClassVar[bool] = False
+    #: a pointwise nonlinearity (what a network needs between two linear layers)
+    nonlinear: ClassVar[bool] = False
+    #: Python source of what the lowering calls and torch lacks, written once into a module
+    support: ClassVar[str] = ""
+
+    def __init_subclass__(cls, *, name: str = "", family: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        declared = {
+            key: Arg(key, value.type, value.default, value.doc, value.keyword)
+            for key, value in vars(cls).items()
+            if isinstance(value, _Declared)
+        }
+        for key in declared:
+            delattr(cls, key)
+        cls.args = {**cls.args, **declared}
+        if name:
+            cls.name, cls.family = name, family
+            TABLE[name] = cls
+
+    def __init__(self, **values: Any) -> None:
+        """Values as the types' `convert` returns them; arguments left out take their default."""
+        for key, spec in self.args.items():
+            object.__setattr__(self, key, values.pop(key, spec.default))
+        if values:
+            raise TypeError(f"{self.name} has no argument {', '.join(values)}")
+
+    def __setattr__(self, key: str, value: Any) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is frozen")
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, key) for key in self.args)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def __repr__(self) -> str:
+        given = ", ".join(
+            f"{k}={getattr(self, k)!r}"
+            for k, a in self.args.items()
+            if getattr(self, k) != a.default
+        )
+        return f"{type(self).__name__}({given})"
+
+    def replace(self, **changes: Any) -> Self:
+        return type(self)(**{**{k: getattr(self, k) for k in self.args}, **changes})
+
+    def keywords(self, *names: str) -> dict[str, tuple[Any, Any]]:
+        """These arguments (all, where none is named) for a `call` to torch, which names them alike
+        and has the same defaults."""
+        return {key: (getattr(self, key), self.args[key].default) for key in names or self.args}
+
+    # -- rules: each gets the shapes of its inputs, in order
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """The output's shape; raises `Blame` where the operator cannot take these inputs."""
+        return inputs[0]
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        """The state_dict entries, in torch's order."""
+        return ()
+
+    def macs(self, *inputs: Shape) -> int:
+        """Multiply-accumulates for one sample, as torch's FlopCounterMode counts them (/ 2)."""
+        return 0
+
+    def module(self, *inputs: Shape) -> Call:
+        """The constructor of the torch module that computes this operator."""
+        raise NotImplementedError(self.name)
+
+    def function(self, *inputs: Shape) -> Call | None:
+        """The same as a function of the inputs, for an operator without weights that is not named;
+        None: use the module."""
+        return None
+
+
+def operators() -> Iterator[type[Op]]:
+    """Every operator, in the order of their declaration (families together)."""
+    return iter(TABLE.values())

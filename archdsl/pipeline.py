@@ -1,0 +1,265 @@
+"""The phases in order: text -> tree -> resolved -> program -> artefacts.
+
+A `Spec` is one model of one text with the values given from outside. Its cached properties are the
+phases; asking for one runs those above it. Nothing here imports torch; artefacts that need it do.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from archdsl.diagnostics.catalogue import CannotRead, NoModel, NotText, Recursion, UnknownModel
+from archdsl.diagnostics.model import Diagnostic
+from archdsl.diagnostics.source import Source, Span
+from archdsl.ir.elaborate import Limits, elaborate
+from archdsl.ir.graph import Program
+from archdsl.ir.names import Block, Unit
+from archdsl.ir.resolve import resolve, similar
+from archdsl.ops.table import Shape
+from archdsl.syntax import tree as t
+from archdsl.syntax.parse import parse
+
+PACKAGE = Path(__file__).parent
+MAX_BYTES = 4_000_000
+
+
+class SpecError(Exception):
+    """A spec has errors. `diagnostics` holds them; the message shows them."""
+
+    def __init__(self, diagnostics: list[Diagnostic]) -> None:
+        super().__init__()
+        self.diagnostics = diagnostics
+
+    def __str__(self) -> str:
+        from archdsl.diagnostics.render import render
+
+        return "\n" + render(self.diagnostics)
+
+
+@cache
+def specs_folder() -> Path:
+    """The shipped specs: inside an installed package, beside it in a checkout."""
+    inside = PACKAGE / "specs"
+    return inside if inside.is_dir() else PACKAGE.parent / "specs"
+
+
+def shipped() -> list[str]:
+    """The names of the shipped specs."""
+    return sorted(path.stem for path in specs_folder().glob("*.arch"))
+
+
+@dataclass(eq=False)
+class Spec:
+    """One model of a text, with parameters and input given from outside.
+
+    `model`: the model's name where the text has several. `folder`: what `use` is relative to.
+    """
+
+    source: Source
+    folder: Path
+    model: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    input: Shape | None = None
+    limits: Limits = field(default_factory=Limits)
+    found: list[Diagnostic] = field(default_factory=list)  # what went wrong before there was a text
+
+    @cached_property
+    def _loaded(self) -> _Loader:
+        loader = _Loader()
+        loader.found.extend(self.found)
+        if not self.found:
+            loader.root = loader.load(self.source, self.folder, ())
+        return loader
+
+    @property
+    def tree(self) -> t.File | None:
+        """The tree, without the statements that have syntax errors; None where nothing is left."""
+        root = self._loaded.root
+        return None if root is None else root.file
+
+    @cached_property
+    def _elaborated(self) -> tuple[Program | None, list[Diagnostic]]:
+        problems, root = list(self._loaded.found), self._loaded.root
+        if root is None or problems:
+            return None, problems
+        for unit in self._loaded.units:
+            problems.extend(resolve(unit))
+        if any(isinstance(p, Recursion) for p in problems):
+            return None, problems
+        chosen = _choose(root, self.model, self.folder_name)
+        if isinstance(chosen, Diagnostic):
+            return None, [*problems, chosen]
+        program, found = elaborate(
+            chosen, params=self.params, input=self.input, limits=self.limits
+        )
+        return (None if problems else program), [*problems, *found]
+
+    @property
+    def folder_name(self) -> str:
+        return Path(self.source.name).stem
+
+    @cached_property
+    def diagnostics(self) -> list[Diagnostic]:
+        """Everything found, in the order of the text."""
+        problems = self._elaborated[1]
+        order = {id(u.source): i for i, u in enumerate(reversed(self._loaded.units))}
+        return sorted(problems, key=lambda p: (order.get(id(p.span.source), -1), p.span.start))
+
+    @property
+    def program(self) -> Program | None:
+        """The checked model, or None where there are errors."""
+        return self._elaborated[0]
+
+    def checked(self) -> Program:
+        """The program; raises SpecError where there are errors."""
+        if self.program is None:
+            raise SpecError(self.diagnostics)
+        return self.program
+
+
+def open_spec(
+    spec: str | Path,
+    *,
+    params: Mapping[str, Any] | None = None,
+    input: Shape | None = None,
+    limits: Limits | None = None,
+) -> Spec:
+    """A spec from a path, `path:model`, a shipped name, `-` for standard input, or its text itself
+    (a string with a line break or a brace). Never raises: what cannot be read becomes a diagnostic.
+    """
+    given: dict[str, Any] = {"params": dict(params or {}), "input": input}
+    if limits is not None:
+        given["limits"] = limits
+    if isinstance(spec, str) and ("\n" in spec or "{" in spec):
+        return Spec(Source("<text>", spec), Path.cwd(), **given)
+    if str(spec) == "-":
+        source, problem = _decode(sys.stdin.buffer.read(MAX_BYTES), "<stdin>")
+        return Spec(source, Path.cwd(), found=problem, **given)
+    path, model = _locate(str(spec))
+    source, problem = read(path)
+    return Spec(source, path.parent, model, found=problem, **given)
+
+
+def _locate(text: str) -> tuple[Path, str | None]:
+    path, model = Path(text), None
+    if not path.exists() and ":" in text:
+        before, _, after = text.rpartition(":")
+        if after.isidentifier():
+            path, model = Path(before), after
+    if not path.exists() and path.name == str(path):
+        inside = specs_folder() / (path.name if path.suffix == ".arch" else path.name + ".arch")
+        if inside.is_file():
+            return inside, model
+    return path, model
+
+
+def read(path: Path) -> tuple[Source, list[Diagnostic]]:
+    """A file's text, or what is wrong with it."""
+    name = str(path)
+    nothing = Source(name, "")
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES)
+    except OSError as error:
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        hint = ""
+        if isinstance(error, FileNotFoundError):
+            near = similar(path.stem, shipped())
+            hint = f"did you mean the shipped spec {' or '.join(f'`{n}`' for n in near)}?" if near else (
+                "`archdsl specs` lists the shipped specs"
+            )
+        return nothing, [CannotRead(Span(nothing, 0, 0), name, str(reason or error), hint)]
+    except ValueError as error:  # a NUL byte in the path
+        return nothing, [CannotRead(Span(nothing, 0, 0), name, str(error))]
+    return _decode(data, name)
+
+
+def _decode(data: bytes, name: str) -> tuple[Source, list[Diagnostic]]:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        source = Source(name, "")
+        return source, [NotText(Span(source, 0, 0), name, error.start)]
+    if "\0" in text:
+        source = Source(name, "")
+        return source, [NotText(Span(source, 0, 0), name, data.index(0))]
+    return Source(name, text.replace("\r\n", "\n")), []
+
+
+def _choose(unit: Unit, name: str | None, stem: str) -> Block | Diagnostic:
+    """The model to elaborate: the one asked for, the only one, or the one named like the file."""
+    models = {n: b for n, b in unit.definitions.items() if not isinstance(b.tree, t.Block)}
+    start = Span(unit.source, 0, 0)
+    if name is not None:
+        return models.get(name) or UnknownModel(start, name, similar(name, models))
+    if len(models) == 1:
+        return next(iter(models.values()))
+    if stem in models:
+        return models[stem]
+    if not models:
+        hint = "begin one with `model name { input 3x224x224 ... }`"
+        return NoModel(start, f"`{unit.source.name}` has no model", hint)
+    names = ", ".join(f"`{n}`" for n in models)
+    hint = f"choose one of {names}: `{unit.source.name}:{next(iter(models))}`"
+    return NoModel(start, "there are several models here", hint)
+
+
+class _Loader:
+    """Reads a spec's file and those that it uses, each once."""
+
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
+        self.units: list[Unit] = []  # used files first
+        self.by_path: dict[Path, Unit] = {}
+        self.root: Unit | None = None
+
+    def load(self, source: Source, folder: Path, above: tuple[Path, ...]) -> Unit | None:
+        tree, problems = parse(source)
+        self.found.extend(problems)
+        if tree is None:
+            return None
+        uses = tuple(unit for use in tree.uses if (unit := self._use(use, folder, above)))
+        unit = Unit(source, tree, uses, prelude)
+        self.units.append(unit)
+        return unit
+
+    def _use(self, use: t.UseFile, folder: Path, above: tuple[Path, ...]) -> Unit | None:
+        if not use.path.endswith(".arch"):
+            hint = "`use` reads .arch files only"
+            self.found.append(CannotRead(use.path_span, use.path, "it is no .arch file", hint))
+            return None
+        path = (folder / use.path).resolve()
+        if not path.exists() and (specs_folder() / use.path).is_file():
+            path = (specs_folder() / use.path).resolve()
+        if path in above or len(above) > 30:
+            trail = " -> ".join(p.name for p in (*above, path))
+            self.found.append(Recursion(use.path_span, "the file", use.path, trail))
+            return None
+        if path not in self.by_path:
+            source, problems = read(path)
+            for problem in problems:
+                reason = getattr(problem, "reason", "it is not text")
+                self.found.append(CannotRead(use.path_span, use.path, reason))
+            unit = None if problems else self.load(source, path.parent, (*above, path))
+            if unit is None:
+                return None
+            self.by_path[path] = unit
+        return self.by_path[path]
+
+
+@cache
+def prelude() -> Unit | None:
+    """The blocks that every spec may use, written in the language itself."""
+    source, problems = read(PACKAGE / "prelude" / "prelude.arch")
+    tree, errors = parse(source)
+    if tree is None or problems or errors:
+        raise SpecError([*problems, *errors])
+    unit = Unit(source, tree)
+    if errors := resolve(unit):
+        raise SpecError(errors)
+    return unit

@@ -1,0 +1,307 @@
+"""The tree: what a text says, before anything is looked up. Every part knows its span."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, dataclass_transform
+
+from archdsl.diagnostics.source import Span
+
+
+@dataclass_transform()
+class Tree:
+    """Base of the tree's classes; fields are positional, in the order of their declaration.
+
+    Not dataclasses, whose generated methods would cost every start of the program 15 ms. Equality
+    is identity, so that later phases may key what they learn by the part itself.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls.fields = (*cls.fields, *vars(cls).get("__annotations__", ()))
+
+    def __init__(self, *values: Any) -> None:
+        self.__dict__.update(zip(self.fields, values, strict=True))
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{f}={getattr(self, f)!r}" for f in self.fields if "span" not in f)
+        return f"{type(self).__name__}({shown})"
+
+
+def same(a: object, b: object) -> bool:
+    """Whether two trees say the same, wherever they stand."""
+    if isinstance(a, Tree) and isinstance(b, Tree):
+        return type(a) is type(b) and all(
+            same(getattr(a, f), getattr(b, f)) for f in a.fields if "span" not in f
+        )
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b) and a == b
+
+
+# ---- expressions -----------------------------------------------------------------------------
+
+
+class Expr(Tree):
+    span: Span
+
+
+class Literal(Expr):
+    """A number, a size (a tuple of ints), a string, true, false or none."""
+
+    value: Any
+
+
+class Name(Expr):
+    """A variable, or `in`; as an argument also a bare word or the name of an operator or block."""
+
+    name: str
+
+
+class Attribute(Expr):
+    """`in.h`"""
+
+    name: str
+
+
+class List(Expr):
+    items: tuple[Expr, ...]
+
+
+class Function(Expr):
+    name: str
+    name_span: Span
+    args: tuple[Expr, ...]
+
+
+class Index(Expr):
+    base: Expr
+    index: Expr
+
+
+class Slice(Expr):
+    base: Expr
+    start: Expr | None
+    end: Expr | None
+
+
+class Unary(Expr):
+    """`-` or `not`."""
+
+    op: str
+    operand: Expr
+
+
+class Binary(Expr):
+    op: str
+    op_span: Span
+    left: Expr
+    right: Expr
+
+
+class Ternary(Expr):
+    then: Expr
+    condition: Expr
+    otherwise: Expr
+
+
+# ---- steps -----------------------------------------------------------------------------------
+
+
+class Label(Tree):
+    """A label; text with expressions in it where it is computed."""
+
+    span: Span
+    parts: tuple[str | Expr, ...]
+
+
+class TapUse(Tree):
+    """`@name`"""
+
+    span: Span
+    name: str
+
+
+class Argument(Tree):
+    """`value`, `name=value`, or `/value`, whose name is "stride" and whose `name_span` is None."""
+
+    span: Span
+    name: str | None
+    name_span: Span | None
+    value: Expr
+
+
+class Body(Tree):
+    span: Span
+    statements: tuple[Statement, ...]
+
+
+class Step(Tree):
+    span: Span
+
+
+class Call(Step):
+    name: str
+    name_span: Span
+    args: tuple[Argument, ...]
+    taps: tuple[TapUse, ...]
+    times: Expr | None
+    body: Body | None
+
+
+class Group(Step):
+    body: Body
+
+
+class Shortcut(Tree):
+    span: Span
+    label: Label | None
+    condition: Expr | None
+    body: Body
+
+
+class Residual(Step):
+    condition: Expr | None
+    body: Body
+    shortcut: Shortcut | None
+
+
+class Repeat(Step):
+    count: Expr
+    variable: str | None
+    variable_span: Span | None
+    body: Body
+
+
+class For(Step):
+    variables: tuple[str, ...]
+    variable_spans: tuple[Span, ...]
+    items: Expr
+    body: Body
+
+
+class If(Step):
+    condition: Expr
+    then: Body
+    otherwise: Body | If | None
+
+
+class Tap(Step):
+    name: str
+
+
+class Use(Step):
+    """`@name` as a step: the tapped value replaces the flow."""
+
+    tap: TapUse
+
+
+class Aux(Step):
+    source: TapUse | None
+    step: Step
+
+
+class Flow(Tree):
+    """A step with its label."""
+
+    span: Span
+    label: Label | None
+    step: Step
+
+
+# ---- statements ------------------------------------------------------------------------------
+
+
+class Statement(Tree):
+    span: Span
+
+
+class Chain(Statement):
+    flows: tuple[Flow, ...]
+
+
+class Input(Statement):
+    shape: Expr
+
+
+class Let(Statement):
+    name: str
+    name_span: Span
+    value: Expr
+
+
+class InitRule(Statement):
+    target: tuple[str, ...]
+    target_span: Span
+    quoted: bool
+    rule: str
+    rule_span: Span
+    args: tuple[Argument, ...]
+
+
+class ParamDecl(Statement):
+    """`param` or `buffer`."""
+
+    buffer: bool
+    name: str
+    name_span: Span
+    shape: Expr
+    rule: str
+    rule_span: Span
+    args: tuple[Argument, ...]
+
+
+class Output(Statement):
+    taps: tuple[TapUse, ...]
+
+
+class Assert(Statement):
+    shape: Expr
+
+
+# ---- a file ----------------------------------------------------------------------------------
+
+
+class Param(Tree):
+    """A parameter of a block or model; `default` None: it must be given."""
+
+    span: Span
+    name: str
+    name_span: Span
+    default: Expr | None
+
+
+class Definition(Tree):
+    span: Span
+    name: str
+    name_span: Span
+
+
+class Block(Definition):
+    params: tuple[Param, ...]
+    body: Body
+
+
+class Model(Definition):
+    params: tuple[Param, ...]
+    body: Body
+
+
+class Alias(Definition):
+    """`model name = base arg=value ...`"""
+
+    base: str
+    base_span: Span
+    args: tuple[Argument, ...]
+
+
+class UseFile(Tree):
+    span: Span
+    path: str
+    path_span: Span
+
+
+class File(Tree):
+    span: Span
+    uses: tuple[UseFile, ...]
+    definitions: tuple[Definition, ...]

@@ -1,0 +1,156 @@
+"""Checkpoints: written whole or not at all, read without running anything in them.
+
+A file holds tensors and plain values only: the spec's text, the resolved recipe, classes, the model,
+optimizer, scaler and average, the step, the sums of the epoch under way, and the table so far. It
+holds no generator state: see `sampling.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archdsl.train.errors import TrainError
+
+FORMAT = 1
+LAST, PREVIOUS, BEST = "last.pt", "last.prev.pt", "best.pt"
+
+
+def save_checkpoint(state: Mapping[str, Any], folder: Path, best: bool) -> None:
+    """Writes last.pt, keeping the one before it; `best` makes it best.pt as well."""
+    last = folder / LAST
+    _replace(last, lambda path: torch.save({"format": FORMAT, **state}, path), folder / PREVIOUS)
+    if best:
+        # A link costs nothing and cannot change later: last.pt is replaced, never rewritten.
+        _replace(folder / BEST, lambda path: _link(last, path))
+
+
+def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """The weights alone, as safetensors."""
+    from safetensors.torch import save_file
+
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
+    _replace(path, lambda at: save_file(plain, at))
+
+
+def _replace(path: Path, write: Any, keep: Path | None = None) -> None:
+    """Writes beside, flushes to the disk, and takes the file's place in one move."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(new)
+        with open(new, "rb+") as file:
+            os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            keep.unlink(missing_ok=True)
+            _link(path, keep)
+        os.replace(new, path)
+        _sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise TrainError(f"{path}: the checkpoint cannot be written: {reason}",
+                         _good_help(path.parent)) from None  # fmt: skip
+
+
+def _link(path: Path, to: Path) -> None:
+    to.unlink(missing_ok=True)
+    try:
+        os.link(path, to)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, to)
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not every system lets a folder be opened
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def find_checkpoint(run: str | Path, prefer: str = LAST) -> Path:
+    """The file meant by a run folder or a checkpoint's own path."""
+    path = Path(run).expanduser()
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise TrainError(f"{path}: no such run folder or checkpoint")
+    for name in dict.fromkeys([prefer, LAST, BEST, PREVIOUS]):
+        if (path / name).is_file():
+            return path / name
+    raise TrainError(f"{path}: holds no checkpoint ({LAST} or {BEST})")
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's contents, on the CPU; one that cannot be read names one that can."""
+    try:
+        found = _read(path)
+    except TrainError as error:
+        raise TrainError(error.message, _good_help(path.parent, path)) from None
+    if "format" not in found or "recipe" not in found:
+        raise TrainError(f"{path}: not a checkpoint of archdsl train",
+                         "weights alone are loaded with --weights")  # fmt: skip
+    if found["format"] > FORMAT:
+        raise TrainError(f"{path}: written by a newer archdsl ({found.get('archdsl')})",
+                         "update archdsl")  # fmt: skip
+    return found
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights in a .safetensors file, a checkpoint (the tested ones), or a state_dict."""
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return dict(load_file(path))
+        except (OSError, SafetensorError) as error:
+            raise TrainError(f"{path}: cannot be read: {error}") from None
+    found = _read(path)
+    return tested_weights(found) if "format" in found else found
+
+
+def tested_weights(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights that were tested: the average's, where there is one."""
+    if state.get("ema") is None:
+        return dict(state["model"])
+    return {name.removeprefix("module."): tensor for name, tensor in state["ema"].items()
+            if name.startswith("module.")}  # fmt: skip
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise TrainError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # pickle, zip and torch each have their own for a broken file
+        text = str(error).strip()
+        unsafe = "weights_only" in text.lower() and "unsupported" in text.lower()
+        reason = "holds more than tensors and plain values" if unsafe else "truncated or damaged"
+        raise TrainError(f"{path}: not a whole checkpoint ({reason})") from None
+    if not isinstance(found, dict):
+        raise TrainError(f"{path}: not a checkpoint")
+    return found
+
+
+def _good_help(folder: Path, bad: Path | None = None) -> str:
+    """Which checkpoint of the folder can be read, and how far it is."""
+    for name in (LAST, PREVIOUS, BEST):
+        path = folder / name
+        if path == bad or not path.is_file():
+            continue
+        try:
+            found = _read(path)
+            return f"{path} is good (step {found['step']}); go on from it with --resume {path}"
+        except (TrainError, KeyError):
+            continue
+    return "there is no earlier checkpoint"

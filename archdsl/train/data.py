@@ -1,0 +1,329 @@
+"""From a dataset's name to batches on the device.
+
+`load_data` splits, limits, fits and normalises a `Source` for one spec; `Batches` then gives the
+batches of an epoch from any step on. Small image sets are decoded and resized once and held as one
+uint8 tensor; the rest is decoded by worker processes.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from archdsl.train.augment import Batch, PerImage
+from archdsl.train.errors import TrainError
+from archdsl.train.recipe import Recipe
+from archdsl.train.samples import BadSample, Samples, Tensors, to_channels, to_size
+from archdsl.train.sampling import SPLIT, batch_bounds, epoch_order, generator, share
+from archdsl.train.sources import Source
+
+CACHE_BYTES = 2**30
+SKIP_HELP = "delete or replace it, or leave such files out: --set data.on_bad_image=skip"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a sample becomes the model's input; kept in checkpoints for `predict`."""
+
+    input_shape: tuple[int, ...]
+    image: bool
+    resize: int | None
+    mean: list[float] | None
+    std: list[float] | None
+
+    def __call__(self, sample: Tensor) -> Tensor:
+        if not self.image:
+            if tuple(sample.shape) != self.input_shape:
+                raise BadSample(f"of shape {_by(sample.shape)}, not {_by(self.input_shape)}")
+            return sample
+        channels, height, width = self.input_shape
+        return to_size(to_channels(sample, channels), (height, width), self.resize)
+
+
+@dataclass
+class Split:
+    samples: Samples
+    held: Tensor | None  # all samples as one tensor, fitted
+    bad: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.samples.y)
+
+
+@dataclass
+class LoadedData:
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    fit: Fit
+    notes: list[str]
+
+
+def load_data(source: Source, recipe: Recipe, input_shape: tuple[int, ...]) -> LoadedData:
+    """The two splits of a source, fitted to an input of that shape."""
+    data = recipe.data
+    notes: list[str] = []
+    train, test = _split(source, data.val_fraction)
+    train, test = _limit(train, data.limit), _limit(test, data.limit)
+    image = source.channels is not None
+    measured = data.mean == "data" or (data.mean == "auto" and image and source.mean_std is None)
+    mean, std = (None, None) if measured else _published(source, recipe, input_shape)
+    fit = Fit(input_shape, image, data.resize, mean, std)
+    per_image = PerImage(recipe.augment, _size(input_shape), recipe.seed) if image else None
+    train_split = _hold(train, fit, recipe, unless=bool(per_image))
+    test_split = train_split if test is train else _hold(test, fit, recipe, unless=False)
+    for split, name in ((train_split, "train"), (test_split, "test")):
+        if not len(split):
+            raise TrainError(f"the {name} split of {data.name} has no samples")
+        if split.bad:
+            notes.append(f"{len(split.bad)} {name} files left out, the first: {split.bad[0]}")
+    if measured:
+        mean, std = _measure(train_split, fit)
+        fit = Fit(input_shape, image, data.resize, mean, std)
+    return LoadedData(train_split, test_split, source.classes, fit, notes)
+
+
+def _split(source: Source, fraction: float | None) -> tuple[Samples, Samples]:
+    """The test split: the dataset's own, or a share of the training split, the same every time."""
+    if source.test is not None and fraction is None:
+        return source.train, source.test
+    if fraction == 0:
+        return source.train, source.train
+    count = len(source.train.y)
+    order = torch.randperm(count, generator=generator(SPLIT, 0, count))
+    held_out = max(1, round(count * (0.2 if fraction is None else fraction)))
+    if held_out >= count:
+        raise TrainError(f"{count} samples are too few to hold out {held_out} for testing",
+                         "--set data.val_fraction=0 tests on the training samples")  # fmt: skip
+    test, train = order[:held_out].sort().values, order[held_out:].sort().values
+    return source.train.subset(train), source.train.subset(test)
+
+
+def _limit(samples: Samples, limit: int | None) -> Samples:
+    count = len(samples.y)
+    if limit is None or limit >= count:
+        return samples
+    order = torch.randperm(count, generator=generator(SPLIT, 1, count))
+    return samples.subset(order[:limit].sort().values)
+
+
+def _published(
+    source: Source, recipe: Recipe, input_shape: tuple[int, ...]
+) -> tuple[list[float] | None, list[float] | None]:
+    data = recipe.data
+    if data.mean is None:
+        return None, None
+    channels = input_shape[0]
+    if isinstance(data.mean, list) and isinstance(data.std, list):
+        if len(data.mean) not in (1, channels):
+            raise TrainError(f"data.mean: {len(data.mean)} values for an input of {channels} channels")
+        return data.mean * (channels // len(data.mean)), data.std * (channels // len(data.std))
+    if source.mean_std is None:
+        return None, None
+    mean, std = source.mean_std
+    if len(mean) > channels:  # colour read as grey
+        mean, std = (sum(mean) / len(mean),), (sum(std) / len(std),)
+    return list(mean) * (channels // len(mean)), list(std) * (channels // len(std))
+
+
+def _hold(samples: Samples, fit: Fit, recipe: Recipe, unless: bool) -> Split:
+    """Decodes and fits the whole split, where it is small and needs no random crop."""
+    cache = recipe.data.cache
+    if unless or cache == "none" or not len(samples.y):
+        return Split(samples, None)
+    if isinstance(samples, Tensors) and not fit.image:
+        fit(samples.read(0))
+        return Split(samples, samples.x)
+    size = math.prod(fit.input_shape) * (1 if fit.image else 4)
+    if isinstance(samples, Tensors):
+        if len(samples.x) * size > CACHE_BYTES and cache == "auto":
+            return Split(samples, None)
+        parts = [fit(part) for part in samples.x.split(4096)]
+        return Split(samples, torch.cat(parts))
+    if len(samples.y) * size > CACHE_BYTES and cache == "auto":
+        return Split(samples, None)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        read = list(pool.map(lambda n: _read(samples, n, fit), range(len(samples.y))))
+    bad = [one for one in read if isinstance(one, str)]
+    if bad and recipe.data.on_bad_image == "error":
+        more = f" (and {len(bad) - 1} more files)" if len(bad) > 1 else ""
+        raise TrainError(f"{bad[0]}{more}", SKIP_HELP)
+    good = [n for n, one in enumerate(read) if not isinstance(one, str)]
+    if not good:
+        raise TrainError(f"no sample can be read, the first: {bad[0]}")
+    held = torch.stack([one for one in read if not isinstance(one, str)])
+    return Split(samples.subset(torch.tensor(good)) if bad else samples, held, bad)
+
+
+def _read(samples: Samples, index: int, fit: Fit) -> Tensor | str:
+    try:
+        return fit(samples.read(index))
+    except BadSample as error:
+        return str(error)
+
+
+def _measure(split: Split, fit: Fit) -> tuple[list[float], list[float]]:
+    """Mean and deviation of each channel over (at most 10,000 samples of) the training split."""
+    indices = range(0, len(split), max(1, len(split) // 10_000))
+    if split.held is not None:
+        x = split.held[torch.tensor(indices) % len(split.held)].double()
+    else:
+        read = [_read(split.samples, n, fit) for n in indices[:1000]]
+        x = torch.stack([one for one in read if not isinstance(one, str)]).double()
+    x = x / 255 if fit.image else x
+    dims = [0, *range(2, x.ndim)]
+    return x.mean(dims).tolist(), x.std(dims).clamp(min=1e-6).tolist()
+
+
+def _size(shape: tuple[int, ...]) -> tuple[int, int]:
+    return shape[-2], shape[-1]
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+class _Streamed(Dataset[Any]):
+    """Samples decoded where they are asked for, by (epoch, index); epoch -1 is for testing."""
+
+    def __init__(self, samples: Samples, fit: Fit, per_image: PerImage | None, skip: bool) -> None:
+        self.samples, self.fit, self.per_image, self.skip = samples, fit, per_image, skip
+
+    def __getitem__(self, position: tuple[int, int]) -> tuple[Tensor | None, Tensor, str]:
+        epoch, index = position
+        bad = ""
+        for at in range(index, index + 100):  # a bad one is replaced by the next good one
+            at %= len(self.samples.y)
+            try:
+                x = self.samples.read(at)
+                if epoch >= 0 and self.per_image:
+                    channels = self.fit.input_shape[0]
+                    x = to_channels(x, channels) if self.per_image.crops else self.fit(x)
+                    return self.per_image(x, epoch, index), self.samples.y[at], bad
+                return self.fit(x), self.samples.y[at], bad
+            except BadSample as error:
+                bad = bad or str(error)
+                if not self.skip:
+                    break
+        return None, self.samples.y[index], bad  # the main process says which file it was
+
+
+def _collate(items: list[tuple[Tensor | None, Tensor, str]]) -> tuple[Tensor | None, Tensor, list[str]]:
+    bad = [name for _, _, name in items if name]
+    whole = [x for x, _, _ in items if x is not None]
+    x = torch.stack(whole) if len(whole) == len(items) else None
+    return x, torch.stack([y for _, y, _ in items]), bad
+
+
+def _ignore_signals(_: int) -> None:
+    """Workers leave Ctrl-C to the main process, which still needs them for the current step."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+class Batches:
+    """The batches of both splits, for one rank of `world`, on its device."""
+
+    def __init__(self, data: LoadedData, recipe: Recipe, device: torch.device,
+                 rank: int = 0, world: int = 1) -> None:  # fmt: skip
+        self.data, self.recipe, self.device = data, recipe, device
+        self.rank, self.world = rank, world
+        count = len(data.train)
+        size = count if recipe.batch_size == "full" else min(recipe.batch_size, count)
+        if size < world:
+            raise TrainError(f"a batch of {size} cannot be shared by {world} devices")
+        self.bounds = batch_bounds(count, size, world, recipe.data.drop_last)
+        self.steps_per_epoch = len(self.bounds)
+        self.batch_size = size
+        self.batch = Batch(recipe.augment, data.fit.mean, data.fit.std, device, recipe.seed)
+        self.eval_size = recipe.eval_batch_size or eval_batch(data.fit.input_shape, size)
+        self.bad: dict[str, None] = {}
+        self._loaders: dict[str, DataLoader[Any]] = {}
+
+    def train(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor, int]]:
+        """Inputs, targets and the whole batch's size over all ranks, from a step of an epoch on."""
+        split = self.data.train
+        order = epoch_order(self.recipe.seed, epoch, len(split))
+        bounds = self.bounds[first_step:]
+        shares = [share(order[start:end], self.rank, self.world) for start, end in bounds]
+        for (start, end), indices, (x, y) in zip(
+            bounds, shares, self._take("train", split, epoch, shares), strict=True
+        ):
+            yield self.batch.train(x, epoch, indices, len(split)), y, end - start
+
+    def test(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """This rank's part of the test split: each sample on exactly one rank."""
+        indices = share(torch.arange(len(self.data.test)), self.rank, self.world)
+        for x, y in self._take("test", self.data.test, -1, list(indices.split(self.eval_size))):
+            yield self.batch.plain(x), y
+
+    def _take(
+        self, name: str, split: Split, epoch: int, batches: list[Tensor]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        if split.held is not None:
+            held, labels = split.held, split.samples.y
+            for indices in batches:
+                at = indices if len(held) == len(labels) else indices % len(held)
+                yield self._move(held[at]), self._move(labels[indices])
+            return
+        positions = [[(epoch, int(n)) for n in indices] for indices in batches]
+        for x, y, bad in self._loader(name, split, positions):
+            if bad and (x is None or self.recipe.data.on_bad_image == "error"):
+                raise TrainError(bad[0], SKIP_HELP)
+            self.bad.update(dict.fromkeys(bad))
+            yield self._move(x), self._move(y)
+
+    def _move(self, x: Tensor) -> Tensor:
+        if self.device.type == "cpu":
+            return x
+        x = x.pin_memory() if self.device.type == "cuda" and not x.is_pinned() else x
+        return x.to(self.device, non_blocking=True)
+
+    def _loader(self, name: str, split: Split, positions: list[Any]) -> DataLoader[Any]:
+        """One loader for each split for the whole run: its workers stay alive between epochs."""
+        if name not in self._loaders:
+            fit, recipe = self.data.fit, self.recipe
+            per_image = PerImage(recipe.augment, _size(fit.input_shape), recipe.seed) if fit.image else None
+            dataset = _Streamed(split.samples, fit, per_image, recipe.data.on_bad_image == "skip")
+            workers = recipe.data.workers
+            if workers == "auto":
+                workers = max(1, min(8, (os.cpu_count() or 2) - 1) // self.world)
+            self._loaders[name] = DataLoader(
+                dataset,
+                batch_sampler=_Positions(),
+                num_workers=workers,
+                collate_fn=_collate,
+                pin_memory=self.device.type == "cuda",
+                persistent_workers=workers > 0,
+                worker_init_fn=_ignore_signals,
+            )
+        loader = self._loaders[name]
+        assert isinstance(loader.batch_sampler, _Positions)
+        loader.batch_sampler.batches = positions
+        return loader
+
+
+class _Positions:
+    """The batch sampler: hands out the (epoch, index) lists that it was last given."""
+
+    batches: list[list[tuple[int, int]]] = []  # noqa: RUF012
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+def eval_batch(input_shape: tuple[int, ...], batch: int) -> int:
+    """Testing needs no gradients, so small inputs go through in larger batches."""
+    return max(min(batch, 1024), min(1024, 2**22 // math.prod(input_shape)))

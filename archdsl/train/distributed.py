@@ -1,0 +1,188 @@
+"""Many processes, on what torch ships: elastic_launch starts them, torch.distributed joins them.
+
+`archdsl train --devices 4` launches here; under `torchrun` (RANK is set) a process just joins, which
+is also how several machines are used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+
+from archdsl.train.errors import TrainError
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process's place among `world`."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def sum(self, values: Sequence[float]) -> list[float]:
+        """Each value summed over all ranks."""
+        if self.world == 1:
+            return list(values)
+        total = torch.tensor(values, dtype=torch.float64, device=_collective(self.device))
+        dist.all_reduce(total)
+        return [float(one) for one in total]
+
+    def most(self, value: int) -> int:
+        """The largest value on any rank."""
+        if self.world == 1:
+            return value
+        top = torch.tensor(value, device=_collective(self.device))
+        dist.all_reduce(top, op=dist.ReduceOp.MAX)
+        return int(top)
+
+    def gather(self, values: list[float]) -> list[list[float]]:
+        """Every rank's values, by rank."""
+        if self.world == 1:
+            return [values]
+        mine = torch.tensor(values, dtype=torch.float64, device=_collective(self.device))
+        every = [torch.empty_like(mine) for _ in range(self.world)]
+        dist.all_gather(every, mine)
+        return [one.tolist() for one in every]
+
+    def barrier(self) -> None:
+        if self.world > 1:
+            dist.barrier()
+
+    def same_buffers(self, module: nn.Module) -> None:
+        """Gives every rank the first one's buffers (batch normalisation's statistics)."""
+        if self.world > 1:
+            for buffer in module.buffers():
+                dist.broadcast(buffer, 0)
+
+
+def _collective(device: torch.device) -> torch.device:
+    return device if device.type == "cuda" else torch.device("cpu")
+
+
+def pick_device(name: str) -> torch.device:
+    """auto: cuda, else mps, else cpu."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+        if name == "cpu" and torch.backends.mps.is_available():
+            name = "mps"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise TrainError(f"there is no device {name!r}", "auto, cpu, cuda, cuda:1 or mps") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise TrainError(f"device {name}: this machine has {found or 'no'} CUDA devices that torch "
+                         "can use", "--device auto takes the best there is")  # fmt: skip
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise TrainError("device mps: not available here", "--device auto takes the best there is")
+    return device
+
+
+def launched() -> bool:
+    """Whether a launcher started this process."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+@contextmanager
+def joined(device_name: str) -> Iterator[Ranks]:
+    """Joins the launcher's group, if there is one, for as long as the block runs."""
+    device = pick_device(device_name)
+    world = int(os.environ.get("WORLD_SIZE", "1")) if launched() else 1
+    if world == 1:
+        yield Ranks(0, 1, device)
+        return
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if device.type == "cuda":
+        if local >= torch.cuda.device_count():
+            raise TrainError(f"{world} processes, but {torch.cuda.device_count()} CUDA devices")
+        device = torch.device("cuda", local)
+        torch.cuda.set_device(device)
+    elif "OMP_NUM_THREADS" not in os.environ:
+        local_world = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_world))
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Ranks(dist.get_rank(), world, device)
+    finally:
+        dist.destroy_process_group()
+
+
+def launch(work: Callable[..., Any], devices: int, *args: Any) -> Any:
+    """Runs `work(*args)` in that many processes; the first one's result.
+
+    A signal is forwarded to them; then `SignalException` comes out of here, when they have saved.
+    """
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=devices, run_id="archdsl",
+        rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0,
+    )  # fmt: skip
+    try:
+        return elastic_launch(config, work)(*args)[0]
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        raise TrainError(*_told(failure.message, rank, failure.exitcode)) from None
+
+
+def _told(message: Any, rank: int, code: int) -> tuple[str, str]:
+    """A child's error as it would read without processes."""
+    if isinstance(message, dict):
+        message = message.get("message", "")
+        try:
+            inner = json.loads(message)
+            message = inner.get("message", message)
+        except (TypeError, ValueError, AttributeError):
+            pass
+    text = str(message or f"ended with status {code}")
+    text = text.split("TrainError: ", 1)[-1]
+    body, _, help = text.partition("\nhelp: ")
+    return f"process {rank}: {body}", help
+
+
+def state_dicts(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
+    """A cut-up (FSDP2) model's and its optimizer's whole state, on the CPU of every rank."""
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
+
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    return get_state_dict(model, optimizer, options=options)
+
+
+def set_state_dicts(
+    model: nn.Module, optimizer: torch.optim.Optimizer, saved: Any, saved_optimizer: Any
+) -> None:
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
+
+    options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=False)
+    set_state_dict(model, optimizer, model_state_dict=saved, optim_state_dict=saved_optimizer,
+                   options=options)  # fmt: skip
+
+
+def cut_up(model: nn.Module) -> None:
+    """FSDP2: each direct child with weights, then the rest, sharded over the ranks in place."""
+    from torch.distributed.fsdp import fully_shard
+
+    for child in model.children():
+        if any(True for _ in child.parameters()):
+            fully_shard(child)
+    fully_shard(model)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A sharded tensor gathered; any other as it is."""
+    full = getattr(tensor, "full_tensor", None)
+    return full() if full is not None else tensor

@@ -1,0 +1,18 @@
+"""The one exception of the training part."""
+
+from __future__ import annotations
+
+
+class TrainError(Exception):
+    """A problem that a person can mend: what is wrong, and what to do about it.
+
+    `str()` of it is what the command line prints, without a traceback.
+    """
+
+    def __init__(self, message: str, help: str = "") -> None:
+        self.message = message
+        self.help = help
+        super().__init__(f"{message}\nhelp: {help}" if help else message)
+
+    def __reduce__(self) -> tuple[type[TrainError], tuple[str, str]]:
+        return TrainError, (self.message, self.help)

@@ -1,0 +1,59 @@
+"""How much memory a training step needs, counted without running it: on torch's meta device."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archdsl.train.recipe import Recipe
+
+SLOTS = {"sgd": 0, "adam": 2, "adamw": 2, "rmsprop": 1}
+
+
+def step_memory(module: nn.Module, input_shape: tuple[int, ...], recipe: Recipe) -> tuple[int, int]:
+    """Bytes that weights, gradients and the optimizer take, and bytes kept for each sample of a
+    batch until the backward pass. Work space of single operations comes on top."""
+    weights = sum(p.numel() * p.element_size() for p in module.parameters())
+    slots = SLOTS[recipe.optimizer.name]
+    if getattr(recipe.optimizer, "momentum", 0):
+        slots += 1
+    copies = 2 + slots + (1 if recipe.ema else 0)
+    return weights * copies, _saved_bytes(module, input_shape, recipe)
+
+
+def _saved_bytes(module: nn.Module, input_shape: tuple[int, ...], recipe: Recipe) -> int:
+    seen: dict[Any, int] = {}
+    meta = copy.deepcopy(module).to("meta").train()
+    parameters = {id(p) for p in meta.parameters()}
+
+    def note(tensor: Tensor) -> Tensor:
+        if id(tensor) not in parameters:
+            storage = tensor.untyped_storage()
+            seen[storage._cdata] = storage.nbytes()
+        kept.append(tensor)  # so that no storage is counted under a reused address
+        return tensor
+
+    kept: list[Tensor] = []
+    batch = 2  # batch normalisation wants more than one
+    x = torch.empty(batch, *input_shape, device="meta")
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        meta(x)
+    total = sum(seen.values()) // batch
+    return total if recipe.precision == "fp32" else total // 2
+
+
+def fitting_batch(free: int, fixed: int, each: int) -> int:
+    """The largest power of two of samples that fits into `free` bytes, with a fifth to spare."""
+    samples = max(0, int(0.8 * free) - fixed) // max(1, each)
+    return 1 << (samples.bit_length() - 1) if samples else 0
+
+
+def readable(count: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"

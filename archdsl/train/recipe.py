@@ -1,0 +1,281 @@
+"""What a training run is told: the recipe's keys, their types, defaults and meanings.
+
+In: plain values, as YAML gives them (`recipe_file.py` reads the file and reports problems with line
+and column). Out: a `Recipe`, checked, whole, and immutable. One fact has one place: whatever belongs
+to the optimizer's constructor is under `optimizer`, and so on. Nothing here imports torch.
+
+`optimizer: adam` is short for `optimizer: {name: adam}`; so are `data`, `scheduler` and `loss`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Index = Annotated[int, Field(ge=0)]
+
+
+def _short(default: str) -> BeforeValidator:
+    """Lets a bare name stand for a part, and a part leave out the usual name."""
+
+    def widen(value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        return {"name": default, **value} if isinstance(value, dict) else value
+
+    return BeforeValidator(widen)
+
+
+class Part(BaseModel):
+    """The habits of every part: no unknown key, no silent conversion, no change after the check."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class Data(Part):
+    name: str = "digits"
+    """mnist, fashion-mnist, cifar10, cifar100, caltech101, imagenet, digits, iris, fake,
+    folder:PATH, csv:PATH or module:attribute."""
+    dir: str | None = None
+    """Where the torchvision datasets lie or are downloaded to."""
+    resize: Count | None = None
+    """Images: shorter side to this many pixels, then the middle cut to the spec's input size.
+    Without it an image is resized to the spec's input size, whatever its own proportions."""
+    channels: Literal[1, 3] | None = None
+    """Images: convert to grey (1) or colour (3). Grey images become colour by themselves where
+    the spec wants 3 channels."""
+    mean: Literal["auto", "data"] | list[float] | None = "auto"
+    """Subtracted from each channel (pixels run from 0 to 1). auto: the dataset's published values;
+    data: measured on the training split; null: no normalisation."""
+    std: Literal["auto", "data"] | list[Positive] | None = "auto"
+    """Divides each channel; same values as `mean`."""
+    classes: list[str] | None = None
+    """Use only these classes, in this order."""
+    target: str | None = None
+    """csv: the column to predict; the last one by default."""
+    task: Literal["classification", "regression"] | None = None
+    """csv and module:attribute: what the target is. Guessed from the values by default."""
+    val_fraction: Fraction | None = None
+    """The share held out for testing where a dataset has no test split of its own (0.2 by default);
+    0 tests on the training data."""
+    limit: Count | None = None
+    """Use only this many samples of each split (an even choice, the same each time)."""
+    samples: Count = 1024
+    """fake: how many samples to make up."""
+    cache: Literal["auto", "ram", "none"] = "auto"
+    """Hold the decoded images in memory: auto does it up to 1 GiB."""
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Processes that decode images when they are not held in memory."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """A file that cannot be decoded stops the run, or is counted and left out."""
+    drop_last: bool = False
+    """Leave out the last, smaller batch of an epoch."""
+
+    @model_validator(mode="after")
+    def _mean_and_std_agree(self) -> Data:
+        lists = isinstance(self.mean, list), isinstance(self.std, list)
+        if (all(lists) and len(self.mean or []) == len(self.std or [])) or self.mean == self.std:
+            return self
+        raise ValueError("mean and std go together: both auto, both data, both null, or two lists "
+                         "of the same length")  # fmt: skip
+
+
+class Augment(Part):
+    crop: Literal["random_resized", "pad"] | None = None
+    """random_resized: a random part at a random zoom; pad: a random shift with a border."""
+    scale: list[Positive] = Field(default=[0.08, 1.0], min_length=2, max_length=2)
+    """random_resized: the share of the area that is kept, from and to."""
+    ratio: list[Positive] = Field(default=[3 / 4, 4 / 3], min_length=2, max_length=2)
+    """random_resized: width over height, from and to."""
+    pad: Count = 4
+    """pad: the border's width in pixels."""
+    hflip: Probability = 0.0
+    """Probability of a mirror image."""
+    auto: Literal["randaugment", "trivialaugment"] | None = None
+    """An automatic policy, at torchvision's default strength."""
+    erase: Probability = 0.0
+    """Probability that a random rectangle is blanked."""
+    mixup: NotNegative = 0.0
+    """MixUp's alpha; 0 for none."""
+    cutmix: NotNegative = 0.0
+    """CutMix's alpha; 0 for none. With both, each batch takes one of them by chance."""
+
+
+class Sgd(Part):
+    name: Literal["sgd"] = "sgd"
+    lr: Positive = 0.01
+    momentum: NotNegative = 0.0
+    dampening: NotNegative = 0.0
+    nesterov: bool = False
+    weight_decay: NotNegative = 0.0
+    decay_norm_and_bias: bool = True
+    """Whether weight decay also acts on biases and normalisation layers."""
+
+
+class Adam(Part):
+    name: Literal["adam"] = "adam"
+    lr: Positive = 0.001
+    betas: list[Fraction] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
+    eps: Positive = 1e-8
+    weight_decay: NotNegative = 0.0
+    decay_norm_and_bias: bool = True
+
+
+class AdamW(Adam):
+    name: Literal["adamw"] = "adamw"  # type: ignore[assignment]
+    weight_decay: NotNegative = 0.01
+
+
+class RmsProp(Part):
+    name: Literal["rmsprop"] = "rmsprop"
+    lr: Positive = 0.01
+    alpha: Fraction = 0.99
+    eps: Positive = 1e-8
+    momentum: NotNegative = 0.0
+    weight_decay: NotNegative = 0.0
+    decay_norm_and_bias: bool = True
+
+
+class Schedule(Part):
+    """Common to all: the rate rises on a straight line over the first epochs."""
+
+    warmup_epochs: NotNegative = 0.0
+    warmup_start: Annotated[float, Field(gt=0, le=1)] = 0.01
+    """The first step's share of the full rate."""
+
+
+class Constant(Schedule):
+    name: Literal["constant"] = "constant"
+
+
+class Step(Schedule):
+    name: Literal["step"] = "step"
+    step_size: Count = 30
+    """Epochs between two drops."""
+    gamma: Positive = 0.1
+
+
+class MultiStep(Schedule):
+    name: Literal["multistep"] = "multistep"
+    milestones: list[Count]
+    """Epochs (counted from the start of training) at which the rate drops."""
+    gamma: Positive = 0.1
+
+
+class Cosine(Schedule):
+    name: Literal["cosine"] = "cosine"
+    min_lr: NotNegative = 0.0
+
+
+class OneCycle(Part):
+    """torch's OneCycleLR: up to `optimizer.lr` and far down again, momentum left alone."""
+
+    name: Literal["onecycle"] = "onecycle"
+    pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    div_factor: Positive = 25.0
+    final_div_factor: Positive = 1e4
+
+
+class CrossEntropy(Part):
+    name: Literal["cross_entropy"] = "cross_entropy"
+    label_smoothing: Fraction = 0.0
+
+
+class OtherLoss(Part):
+    name: Literal["nll", "bce", "bce_with_logits", "mse", "l1"]
+    """bce takes probabilities, bce_with_logits scores; nll takes log-probabilities."""
+
+
+ByName = Field(discriminator="name")
+Optimizer = Annotated[Annotated[Sgd | Adam | AdamW | RmsProp, ByName], _short("sgd")]
+Scheduler = Annotated[
+    Annotated[Constant | Step | MultiStep | Cosine | OneCycle, ByName], _short("constant")
+]
+Loss = Annotated[Annotated[CrossEntropy | OtherLoss, ByName], _short("cross_entropy")]
+
+
+class Ema(Part):
+    decay: Fraction = 0.9999
+    every: Count = 1
+    """Steps between two updates."""
+
+
+class EarlyStop(Part):
+    patience: Count
+    """Tests without improvement before the run ends."""
+    min_delta: NotNegative = 0.0
+
+
+class Checkpoint(Part):
+    minutes: Positive | None = 10.0
+    """Write last.pt when this much time has passed, besides each test."""
+    steps: Count | None = None
+    """Write last.pt every so many steps as well."""
+
+
+class Recipe(Part):
+    data: Annotated[Data, _short("digits")] = Data()
+    augment: Augment = Augment()
+    epochs: Count = 10
+    batch_size: Count | Literal["full"] = 64
+    """Samples per optimizer step, over all devices and pieces together; full: the whole split."""
+    eval_batch_size: Count | None = None
+    """Chosen by the size of an input when not given; the result does not depend on it."""
+    eval_every: Count = 1
+    """Epochs between two tests; table line, checkpoint and best model come with each test."""
+    optimizer: Optimizer = Sgd()
+    scheduler: Scheduler = Constant()
+    loss: Loss = CrossEntropy()
+    aux_weight: NotNegative = 0.3
+    """Weight of each train-only output's loss."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    channels_last: bool = False
+    compile: bool = False
+    """torch.compile the model."""
+    ema: Ema | None = None
+    """Test and keep a moving average of the weights."""
+    grad_accum: Count = 1
+    """Pieces that a batch is worked through in: the same step with less memory."""
+    clip_grad: Positive | None = None
+    """Largest norm of the gradient."""
+    early_stop: EarlyStop | None = None
+    max_steps: Count | None = None
+    """End after so many steps; the schedule stays that of `epochs`."""
+    seed: Index = 0
+    deterministic: bool = False
+    """Only operations that give the same bits each time."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    devices: Count = 1
+    """Processes on this machine, one device each. For several machines start with torchrun."""
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """Several devices: copies of the model (ddp), or one model cut up among them (fsdp)."""
+    checkpoint: Checkpoint = Checkpoint()
+
+    @property
+    def regression(self) -> bool:
+        return self.loss.name in ("mse", "l1")
+
+    def resolved(self) -> dict[str, Any]:
+        """Every key with its value, as plain YAML and checkpoint values."""
+        return self.model_dump(mode="json")
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe, for editors (`# yaml-language-server: $schema=...`)."""
+    schema = Recipe.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "archdsl training recipe"
+    for key in ("data", "optimizer", "scheduler", "loss"):
+        whole = schema["properties"][key]
+        default, text = whole.pop("default", None), whole.pop("description", "")
+        names = list(whole.get("discriminator", {}).get("mapping", {}))
+        short = {"type": "string", "enum": names} if names else {"type": "string"}
+        schema["properties"][key] = {"anyOf": [short, whole], "default": default, "description": text}
+    return schema

@@ -1,0 +1,166 @@
+"""What a run leaves behind and what a person sees: folder, table, progress line, log, plots."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from archdsl.train.errors import TrainError
+
+COLUMNS = ("epoch", "step", "train_loss", "train_accuracy", "test_loss", "test_accuracy",
+           "lr", "seconds", "samples_per_second")  # fmt: skip
+Row = dict[str, float | int | None]
+
+
+def new_folder(name: str, out: str | Path | None) -> Path:
+    """The folder that was asked for, or the next free `runs/<name>-N`."""
+    try:
+        if out is not None:
+            folder = Path(out).expanduser()
+            folder.mkdir(parents=True, exist_ok=True)
+            if (folder / "last.pt").exists():
+                raise TrainError(f"{folder}: holds a run already",
+                                 f"go on with it by --resume {folder}, or give another --out")  # fmt: skip
+            return folder
+        root = Path("runs")
+        root.mkdir(exist_ok=True)
+        for number in range(1, 100_000):
+            folder = root / f"{name}-{number}"
+            try:
+                folder.mkdir()
+                return folder
+            except FileExistsError:
+                continue
+        raise TrainError(f"{root}: too many runs named {name}")
+    except OSError as error:
+        raise TrainError(f"{error.filename}: the run folder cannot be made: {error.strerror}",
+                         "--out DIR puts it elsewhere") from None  # fmt: skip
+
+
+class RunFolder:
+    """Writes for the first rank; for the others (`folder=None`) every method does nothing."""
+
+    def __init__(self, folder: Path | None, quiet: bool = False) -> None:
+        self.folder = folder
+        self.quiet = quiet or folder is None
+        self.log: TextIO | None = None
+        self.bar: Any = None
+        self.plotted = time.monotonic()
+        if folder is not None:
+            self.log = (folder / "log.txt").open("a", encoding="utf-8")
+
+    def close(self) -> None:
+        self.close_bar()
+        if self.log is not None:
+            self.log.close()
+            self.log = None
+
+    def write(self, name: str, text: str) -> None:
+        if self.folder is not None:
+            (self.folder / name).write_text(text, encoding="utf-8")
+
+    def say(self, text: str) -> None:
+        """A line for the terminal (above the progress line) and the log."""
+        if self.log is not None:
+            self.log.write(text + "\n")
+            self.log.flush()
+        if self.quiet:
+            return
+        if self.bar is not None:
+            self.bar.clear()
+        print(text, flush=True)
+
+    def start_bar(self, epoch: int, epochs: int, total: int, done: int) -> None:
+        self.close_bar()
+        if self.quiet or not sys.stderr.isatty():
+            return
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=total, initial=done, desc=f"epoch {epoch}/{epochs}", unit="step",
+                        leave=False, dynamic_ncols=True, smoothing=0.1)  # fmt: skip
+
+    def close_bar(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+    def table(self, history: Sequence[Row]) -> None:
+        """Writes the whole of metrics.csv anew (a resumed run may have lines too many)."""
+        if self.folder is None:
+            return
+        new = self.folder / ".metrics.csv.tmp"
+        with new.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(history)
+        os.replace(new, self.folder / "metrics.csv")
+
+    def add_row(self, row: Row) -> None:
+        if self.folder is not None:
+            with (self.folder / "metrics.csv").open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, COLUMNS).writerow(row)
+
+    def plot(self, history: Sequence[Row], now: bool) -> None:
+        """curves.png; while training, once a minute at most."""
+        if self.folder is None or not (now or time.monotonic() - self.plotted > 60):
+            return
+        from archdsl.train.plots import plot_curves
+
+        plot_curves(history, self.folder / "curves.png")
+        self.plotted = time.monotonic()
+
+
+def table_header(classes: bool) -> str:
+    accuracy = "  train acc" if classes else ""
+    test = "  test acc" if classes else ""
+    return f"{'epoch':>7}  {'train loss':>10}{accuracy}  {'test loss':>10}{test}  {'lr':>8}  {'time':>7}"
+
+
+def table_line(row: Row, classes: bool) -> str:
+    def loss(value: float | int | None) -> str:
+        return f"{'':>10}" if value is None else f"{value:>10.4f}" if value >= 1e-3 else f"{value:>10.2e}"
+
+    def share(value: float | int | None, width: int) -> str:
+        if not classes:
+            return ""
+        return f"  {'' if value is None else f'{value:.2%}':>{width}}"
+
+    return (f"{row['epoch']:>7}  {loss(row['train_loss'])}{share(row['train_accuracy'], 9)}  "
+            f"{loss(row['test_loss'])}{share(row['test_accuracy'], 8)}  {row['lr']:>8.2g}  "
+            f"{spent(row['seconds'] or 0):>7}")  # fmt: skip
+
+
+def spent(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def best_row(history: Sequence[Row], classes: bool) -> Row | None:
+    tested = [row for row in history if row["test_loss"] is not None]
+    if not tested:
+        return None
+    if classes:
+        return max(tested, key=lambda row: (row["test_accuracy"] or 0, -_finite(row["test_loss"])))
+    return min(tested, key=lambda row: _finite(row["test_loss"]))
+
+
+def _finite(value: float | int | None) -> float:
+    return value if value is not None and math.isfinite(value) else math.inf
+
+
+def learned(parameters: Mapping[str, Any]) -> str:
+    """The parameters themselves, for models small enough to read."""
+    lines = []
+    for name, tensor in parameters.items():
+        values = ", ".join(f"{one:.5g}" for one in tensor.flatten().tolist())
+        lines.append(f"{name:>12} = {values}")
+    return "\n".join(lines)

@@ -1,0 +1,152 @@
+"""One split of a dataset: labels in one tensor, samples read one by one or held as one tensor.
+
+An image is a uint8 tensor CxHxW; any other sample is a float32 tensor of the dataset's own shape,
+which nobody resizes or normalises unasked.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+class BadSample(Exception):
+    """A sample that cannot be read; the text names it and says why."""
+
+
+class Samples(Protocol):
+    y: Tensor
+
+    def read(self, index: int) -> Tensor: ...
+    def subset(self, indices: Tensor) -> Samples: ...
+
+
+class Tensors:
+    """Samples that are in memory already; with fewer of them than labels they repeat."""
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        self.x, self.y = x, y
+
+    def read(self, index: int) -> Tensor:
+        return self.x[index % len(self.x)]
+
+    def subset(self, indices: Tensor) -> Tensors:
+        return Tensors(self.x[indices % len(self.x)], self.y[indices])
+
+
+class Files:
+    """Image files under a folder.
+
+    Paths lie in one array of bytes: worker processes share it, where a list of strings would be
+    copied page by page as its reference counts change.
+    """
+
+    def __init__(self, root: Path, paths: Sequence[str] | np.ndarray[Any, Any], y: Tensor) -> None:
+        self.root, self.y = root, y
+        encoded = [p.encode() for p in paths] if not isinstance(paths, np.ndarray) else paths
+        self.paths = np.asarray(encoded, dtype=np.bytes_)
+
+    def path(self, index: int) -> Path:
+        return self.root / self.paths[index].decode()
+
+    def read(self, index: int) -> Tensor:
+        return read_image(self.path(index))
+
+    def subset(self, indices: Tensor) -> Files:
+        return Files(self.root, self.paths[indices.numpy()], self.y[indices])
+
+
+class Wrapped:
+    """A user's own torch Dataset of (sample, target) pairs."""
+
+    def __init__(self, dataset: Any, y: Tensor, indices: Tensor | None = None) -> None:
+        self.dataset, self.y = dataset, y
+        self.indices = torch.arange(len(y)) if indices is None else indices
+
+    def read(self, index: int) -> Tensor:
+        at = int(self.indices[index])
+        try:
+            return as_sample(self.dataset[at][0])
+        except BadSample as error:
+            raise BadSample(f"sample {at}: {error}") from None
+
+    def subset(self, indices: Tensor) -> Wrapped:
+        return Wrapped(self.dataset, self.y[indices], self.indices[indices])
+
+
+def read_image(path: Path) -> Tensor:
+    """The file's pixels as uint8 1xHxW or 3xHxW, upright as its EXIF data says."""
+    from PIL import Image, ImageOps
+
+    try:
+        data = path.read_bytes()
+        if path.suffix.lower() in (".jpg", ".jpeg") and b"Exif" not in data[:256]:
+            try:
+                return _three_or_one(_decode_jpeg(data))
+            except RuntimeError:
+                pass  # CMYK and rare codings: Pillow reads them, or says what is wrong
+        image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+        return as_sample(image)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = "not an image" if "cannot identify" in str(error) else str(error)
+        raise BadSample(f"{path}: {reason}") from None
+
+
+def _decode_jpeg(data: bytes) -> Tensor:
+    from torchvision.io import decode_jpeg
+
+    pixels: Tensor = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+    return pixels
+
+
+def as_sample(value: Any) -> Tensor:
+    """A Pillow image, array or tensor as a uint8 image or a float32 sample."""
+    from PIL import Image
+
+    if isinstance(value, Image.Image):
+        grey = value.mode in ("1", "L", "I", "I;16", "F", "LA")
+        value = np.array(value.convert("L" if grey else "RGB"))
+        return torch.from_numpy(value if value.ndim == 2 else value.transpose(2, 0, 1)).reshape(
+            -1, *value.shape[:2]
+        )
+    tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+    return _three_or_one(tensor) if tensor.dtype == torch.uint8 else tensor.float()
+
+
+def _three_or_one(image: Tensor) -> Tensor:
+    if image.ndim == 2:
+        image = image[None]
+    if image.ndim != 3 or image.shape[0] not in (1, 3):
+        raise RuntimeError(f"an image of shape {tuple(image.shape)}, not 1xHxW or 3xHxW")
+    return image
+
+
+def to_channels(image: Tensor, channels: int) -> Tensor:
+    """Grey or colour pixels (..., C, H, W) as the channels that are wanted."""
+    if image.shape[-3] == channels:
+        return image
+    if channels == 1:
+        grey: Tensor = F.rgb_to_grayscale(image)
+        return grey
+    return image.expand(*image.shape[:-3], channels, *image.shape[-2:]).contiguous()
+
+
+def to_size(image: Tensor, size: tuple[int, int], resize: int | None) -> Tensor:
+    """Pixels (..., C, H, W) at the spec's size: stretched, or shorter side resized and cut."""
+    if resize is not None:
+        image = F.resize(image, [resize], antialias=True)
+        cut: Tensor = F.center_crop(image, list(size))
+        return cut
+    if tuple(image.shape[-2:]) == size:
+        return image
+    fitted: Tensor = F.resize(image, list(size), antialias=True)
+    return fitted

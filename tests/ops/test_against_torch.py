@@ -1,0 +1,294 @@
+"""Every operator against the torch module that it stands for: shape, weights, cost, values,
+refusals, and what `inplace` and `fresh` promise. No test knows an operator; all are drawn from the
+table, with arguments from their types."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import shufflenetv2
+
+from archdsl.ops import TABLE, Op
+from archdsl.ops.table import TRAINING, Blame, Call, Input, Shape
+from archdsl.ops.types import Bool, Choice, Float, Int, Ints, Size, Type
+
+#: What `shape` refuses although torch computes something: (operator, words of the message) -> why.
+DELIBERATE = {
+    ("instance_norm", "needs an input of shape"): "C alone would be taken for C×L without a batch",
+    ("pixel_shuffle", "needs an input of shape"): "C×D×H×W would shuffle D",
+    ("pixel_unshuffle", "needs an input of shape"): "C×D×H×W would shuffle D",
+    (
+        "ln",
+        "dimensions",
+    ): "the constructor takes sizes, and those that do not exist are not written",
+    ("deconv", "nothing is left"): "a tensor without values",
+    ("flatten", "0 is the batch"): "it stays by accident only, where there is nothing else",
+    ("slice", "nothing is left"): "a tensor without values",
+    ("pad", "nothing is left"): "a tensor without values",
+}
+
+# ARCHDSL_OPS_EXAMPLES=5000 for a thorough, random run
+EXAMPLES = os.environ.get("ARCHDSL_OPS_EXAMPLES")
+PROFILE = settings(
+    max_examples=int(EXAMPLES or 50),
+    derandomize=EXAMPLES is None,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+BATCH = 2
+
+every_operator = pytest.mark.parametrize("kind", TABLE.values(), ids=list(TABLE))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+# ---- drawing ---------------------------------------------------------------------------------
+
+
+def values(kind: Type) -> st.SearchStrategy[Any]:
+    """Small values of a type, as the operator gets them."""
+    match kind:
+        case Bool():
+            raw = st.booleans()
+        case Choice(options):
+            raw = st.sampled_from(options)
+        case Int(low, high):
+            raw = st.integers(max(low, -4), min(high, 8))
+        case Float():
+            some = st.sampled_from([-0.5, 0.0, 1e-5, 0.1, 0.5, 1.0, 2.0])
+            raw = (some | st.floats(-1, 3, width=32, allow_subnormal=False)).filter(kind.accepts)
+        case Size(low, words):
+            side = st.integers(low, low + 2) | st.integers(low, low + 5)
+            raw = side | st.lists(side, min_size=1, max_size=3).map(tuple)
+            raw = raw | st.sampled_from(words) if words else raw
+        case Ints(low):
+            number = st.integers(max(low, -3), 6)
+            orders = st.integers(1, 4).flatmap(lambda n: st.permutations(range(n)))
+            raw = number | st.lists(number, min_size=1, max_size=6).map(tuple)
+            raw = raw | orders.map(tuple) if low < 0 else raw
+        case _:
+            raise NotImplementedError(kind)
+    return raw.map(kind.convert)
+
+
+def operators(kind: type[Op]) -> st.SearchStrategy[Op]:
+    drawn = {
+        key: values(spec.type) if spec.required else st.just(spec.default) | values(spec.type)
+        for key, spec in kind.args.items()
+    }
+    return st.fixed_dictionaries(drawn).map(lambda given: kind(**given))
+
+
+SIDE = st.integers(1, 6) | st.sampled_from((2, 4, 8))
+SHAPE = st.integers(0, 4).flatmap(lambda rank: st.tuples(*[SIDE] * rank))
+
+
+@st.composite
+def branches(draw: st.DrawFn) -> tuple[Shape, ...]:
+    """Inputs of a join: mostly alike."""
+    first = draw(SHAPE)
+    result = [first]
+    for _ in range(draw(st.integers(1, 2))):
+        other = list(first)
+        for place in draw(st.lists(st.integers(0, 3), max_size=2)):
+            if place < len(other):
+                other[place] = draw(st.just(1) | SIDE)
+        result.append(draw(st.just(tuple(other)) | SHAPE))
+    return tuple(result)
+
+
+def inputs(kind: type[Op]) -> st.SearchStrategy[tuple[Shape, ...]]:
+    return branches() if kind.arity is None else st.tuples(SHAPE)
+
+
+# ---- running a `Call` ------------------------------------------------------------------------
+
+INFIX = {"+": operator.add, "*": operator.mul}
+
+
+def run(op: Op, lowered: Call | None, xs: Sequence[Tensor] = (), training: bool = True) -> Any:
+    """What the printed call would compute."""
+    assert lowered is not None
+    space: dict[str, Any] = {"nn": nn, "F": F, "torch": torch}
+    exec(op.support, space)
+
+    def value(item: Any) -> Any:
+        if isinstance(item, Input):
+            return xs if item.index is None else xs[item.index]
+        if item == TRAINING:
+            return training
+        if isinstance(item, tuple):
+            return tuple(map(value, item))
+        assert item is None or isinstance(item, (bool, int, float, str)), item
+        return item
+
+    args = [value(item) for item in lowered.args]
+    if lowered.target in INFIX:
+        return functools.reduce(INFIX[lowered.target], args)
+    return eval(lowered.target, space)(*args, **{k: value(v) for k, v in lowered.kwargs})
+
+
+def build(op: Op, shapes: tuple[Shape, ...], **more: Any) -> Callable[..., Tensor]:
+    """The torch module, or for a join, which has none, its function."""
+    if op.arity is None:
+        return lambda *xs: run(op, op.function(*shapes), xs)
+    lowered = op.module(*shapes)
+    return run(op, replace(lowered, kwargs=(*lowered.kwargs, *more.items())))
+
+
+def batch(shapes: tuple[Shape, ...]) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(BATCH, *shape, generator=generator) for shape in shapes]
+
+
+def seeded(compute: Callable[..., Tensor], *xs: Tensor) -> Tensor:
+    torch.manual_seed(1)
+    return compute(*xs)
+
+
+def equal(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.equal(a.nan_to_num(7.0), b.nan_to_num(7.0))
+
+
+# ---- the tests -------------------------------------------------------------------------------
+
+
+def refusal(op: Op, shapes: tuple[Shape, ...]) -> Blame | None:
+    """What `shape` says against it, checked to be well formed."""
+    try:
+        op.shape(*shapes)
+    except Blame as blame:
+        assert blame.message
+        assert blame.field is None or blame.field in op.args
+        return blame
+    return None
+
+
+@every_operator
+def test_as_torch(kind: type[Op]) -> None:
+    """Shape, weights, cost and values where it accepts; torch refuses what it refuses."""
+
+    @PROFILE
+    @given(operators(kind), inputs(kind))
+    def check(op: Op, shapes: tuple[Shape, ...]) -> None:
+        blame = refusal(op, shapes)
+        if blame is None:
+            agrees(op, shapes)
+        elif not any(kind.name == name and words in blame.message for name, words in DELIBERATE):
+            assert torch_refuses(op, shapes), blame.message
+
+    check()
+
+
+def torch_refuses(op: Op, shapes: tuple[Shape, ...]) -> bool:
+    """It raises, or makes something of the batch as if that were one more dimension."""
+    xs = batch(shapes)
+    try:
+        layer = build(op, shapes)
+        layer(*xs)
+        if isinstance(layer, nn.Module):
+            layer.eval()
+        one, other = layer(*xs), layer(*(torch.cat([x[:1], x[1:] + 1]) for x in xs))
+    except Exception:
+        return True
+    return one.shape[:1] != (BATCH,) or not equal(one[0], other[0])
+
+
+def agrees(op: Op, shapes: tuple[Shape, ...]) -> None:
+    xs = batch(shapes)
+    torch.manual_seed(0)
+    layer = build(op, shapes)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        result = seeded(layer, *xs)
+    assert tuple(result.shape) == (BATCH, *op.shape(*shapes))
+    assert counter.get_total_flops() == 2 * BATCH * op.macs(*shapes)
+    if not isinstance(layer, nn.Module):
+        return
+    state = layer.state_dict()
+    assert [(w.name, w.shape, w.dtype) for w in op.weights(*shapes)] == [
+        (name, tuple(t.shape), str(t.dtype).removeprefix("torch.")) for name, t in state.items()
+    ]
+    assert {w.name for w in op.weights(*shapes) if w.buffer} == dict(layer.named_buffers()).keys()
+    lowered = op.function(*shapes)
+    if lowered is not None:
+        for training in (True, False):
+            layer.train(training)
+            expected = seeded(layer, *xs)
+            torch.manual_seed(1)
+            assert equal(run(op, lowered, xs, training), expected)
+
+
+@every_operator
+def test_in_place(kind: type[Op]) -> None:
+    """`inplace`: the same values and gradients. `fresh`: the same once what it returned is
+    overwritten."""
+
+    @PROFILE
+    @given(operators(kind), inputs(kind), st.booleans())
+    def check(op: Op, shapes: tuple[Shape, ...], training: bool) -> None:
+        if refusal(op, shapes) is None:
+            expected = learn(op, shapes, training)
+            for inplace in {False, kind.inplace}:
+                found = learn(op, shapes, training, inplace=inplace, overwrite=kind.fresh)
+                assert all(map(equal, found, expected))
+
+    if kind.inplace or kind.fresh:
+        check()
+
+
+def learn(
+    op: Op,
+    shapes: tuple[Shape, ...],
+    training: bool,
+    inplace: bool = False,
+    overwrite: bool = False,
+) -> list[Tensor]:
+    """The loss and the gradients of inputs and weights, with a relu behind the operator."""
+    torch.manual_seed(0)
+    layer = build(op, shapes, **({"inplace": True} if inplace else {}))
+    leaves = [x.requires_grad_() for x in batch(shapes)]
+    if isinstance(layer, nn.Module):
+        layer.train(training)
+        leaves += layer.parameters()
+    out = seeded(layer, *(x * 1 for x in leaves[: len(shapes)]))
+    out = F.relu(out, inplace=overwrite)
+    loss = (out * torch.linspace(0, 1, out.numel()).view(out.shape)).sum()
+    return [loss, *torch.autograd.grad(loss, leaves)]
+
+
+@pytest.mark.parametrize("mode", ["row", "batch"])
+@pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("training", [True, False])
+def test_stochastic_depth_is_torchvisions(mode: str, p: float, training: bool) -> None:
+    """To the bit, and it leaves the random numbers where torchvision leaves them."""
+    op = TABLE["stochastic_depth"](p=p, mode=mode)
+    x = torch.randn(16, 3, 4)
+    ours = run(op, op.module((3, 4))).train(training)
+    theirs = torchvision.ops.StochasticDepth(p, mode).train(training)
+    assert equal(
+        seeded(lambda x: ours(x) + torch.rand(1), x), seeded(lambda x: theirs(x) + torch.rand(1), x)
+    )
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+def test_channel_shuffle_is_torchvisions(groups: int) -> None:
+    op = TABLE["channel_shuffle"](groups=groups)
+    x = torch.randn(2, 6, 4, 5)
+    assert equal(run(op, op.function((6, 4, 5)), [x]), shufflenetv2.channel_shuffle(x, groups))

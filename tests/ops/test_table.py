@@ -1,0 +1,81 @@
+"""The table itself: what every entry says about itself, and the laws of `archdsl.ops`."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from archdsl.ops import TABLE, Op
+from archdsl.ops.table import Blame
+
+every_operator = pytest.mark.parametrize("kind", TABLE.values(), ids=list(TABLE))
+
+MINIMAL = {"Int": 2, "Float": 0.5, "Size": (3,), "Ints": (2, 0, 1)}
+HUGE = 2**40
+
+
+def some(kind: type[Op], **more: Any) -> Op:
+    """An instance with small required arguments."""
+    required = {k: MINIMAL[type(a.type).__name__] for k, a in kind.args.items() if a.required}
+    return kind(**required | more)
+
+
+@every_operator
+def test_documents_itself(kind: type[Op]) -> None:
+    manual, _, source = (kind.__doc__ or "").partition("\n\n")
+    assert manual.strip().endswith((".", ")"))
+    assert re.fullmatch(r"\s*Source: [^\n]+\.\s*", source)
+    assert kind.family
+    assert all(a.doc and not a.doc.endswith(".") for a in kind.args.values())
+    assert kind.example.split()[0] == kind.name
+    assert kind.example_input
+
+
+@every_operator
+def test_signature(kind: type[Op]) -> None:
+    """Positions come first, and defaults are values of their types."""
+    assert not any(a.required and a.keyword for a in kind.args.values())
+    positional = [a.required for a in kind.args.values() if not a.keyword]
+    assert positional == sorted(positional, reverse=True)
+    for a in kind.args.values():
+        assert a.required or a.default is None or a.type.convert(a.default) == a.default
+
+
+@every_operator
+def test_is_a_value(kind: type[Op]) -> None:
+    op = some(kind)
+    assert op == op.replace() and hash(op) == hash(op.replace())
+    assert op != object()
+    assert repr(op).startswith(kind.__name__ + "(")
+    assert eval(repr(op), {kind.__name__: kind}) == op
+    with pytest.raises(AttributeError):
+        op.anything = 1  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        kind(no_such_argument=1)
+    for key in kind.args:
+        assert op.replace(**{key: "changed"}) != op
+
+
+@every_operator
+def test_huge_values_cost_nothing(kind: type[Op]) -> None:
+    """A rule that worked in proportion to a size would not return from this."""
+    huge = {k: a.type.convert(HUGE) for k, a in kind.args.items() if a.type.accepts(HUGE)}
+    for op in [some(kind), *(some(kind, **{k: v}) for k, v in huge.items())]:
+        for rank in range(5):
+            shapes = ((HUGE,) * rank,) * (op.arity or 2)
+            with contextlib.suppress(Blame):
+                op.shape(*shapes)
+                op.weights(*shapes), op.macs(*shapes), op.function(*shapes)
+                if op.arity:
+                    op.module(*shapes)
+
+
+def test_imports_no_torch() -> None:
+    code = "import sys, archdsl.ops; print({'torch', 'numpy'} & sys.modules.keys() or 'none')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "none"
