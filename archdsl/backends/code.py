@@ -227,7 +227,7 @@ def lay(expr: Expr, indent: int, lead: str = "", tail: str = "") -> list[str]:
             return [f"{margin}{lead}{target}(", *body, f"{margin}){tail}"]
         case Many():
             rows_ = [row for part in expr.items for row in lay(part, indent + 1, tail=",")]
-            left, right = expr.brackets
+            left, right = expr.brackets[0], expr.brackets[1]
             return [f"{margin}{lead}{left}", *rows_, f"{margin}{right}{tail}"]
         case Repeat():
             loop = f"{margin}{STEP}for _ in range({flat(expr.count)})"

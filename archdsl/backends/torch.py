@@ -91,11 +91,10 @@ def _execute(source: str, name: str) -> ModuleType:
         except BaseException:
             del sys.modules[full], linecache.cache[file]
             raise
+        vars(module)[model].program = None  # until `build` knows one
         for cls in list(vars(module).values()):
             if inspect.isclass(cls) and cls.__module__ == full:
                 _carry_source(cls, source, name)
-                if issubclass(cls, nn.Module):
-                    cls.program = None  # type: ignore[assignment]
         return module
 
 

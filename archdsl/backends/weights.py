@@ -22,8 +22,8 @@ class WeightsError(Exception):
 
 
 def load_weights(module: nn.Module, path: str | Path | Mapping[str, Tensor]) -> None:
-    """Load a `.pth`, `.pt` or `.safetensors` file (or what `read_weights` returned), strictly: every
-    key must be there and no other, with the right shape. A module is never left half loaded.
+    """Load a `.pth`, `.pt` or `.safetensors` file (or what `read_weights` returned), strictly:
+    every key must be there and no other, with the right shape. A module is never left half loaded.
 
     Raises `WeightsError`.
     """

@@ -22,7 +22,7 @@ from archdsl.ir.graph import Graph, Init, Program
 from archdsl.ir.labels import LABEL, RESERVED
 from archdsl.ir.names import Block, Slot, Target
 from archdsl.ir.resolve import bind, bind_call, similar
-from archdsl.ir.values import POISON, Evaluator, Problem, names_in, show, to_python
+from archdsl.ir.values import POISON, Evaluator, Partial, Problem, names_in, show, to_python
 from archdsl.ops import TABLE, Op
 from archdsl.ops.init import RULES, Attribute, Rule
 from archdsl.ops.spatial import show as show_shape
@@ -412,13 +412,18 @@ class _Elaborator:
             unit = frame.block.unit
             return unit.targets.get(call), unit.bound.get(call, {})
         value = frame.variables[call.name]
+        args = call.args
+        if isinstance(value, Partial):
+            given = {a.name for a in args}
+            args = (*(a for a in value.args if a.name is None or a.name not in given), *args)
+            value = value.target
         if not isinstance(value, Block) and not (isinstance(value, type) and issubclass(value, Op)):
             if value is not POISON:
                 problem = f"`{call.name}` is {show(value)}, not a block or operator"
                 self.report(c.BadExpression(call.name_span, problem))
             return None, {}
         problems: list[Diagnostic] = []
-        bound = bind_call(call, value, problems)
+        bound = bind_call(call, value, problems, args)
         for problem in problems:
             self.report(problem)
         return (None if problems else value), bound
@@ -768,9 +773,16 @@ def _plain(value: Any) -> Any:
     """A value for the program: what may be called becomes its name."""
     if isinstance(value, tuple):
         return tuple(map(_plain, value))
-    return value.name if isinstance(value, (Block, type)) else value
+    return value.name if isinstance(value, (Block, Partial, type)) else value
 
 
 def _key(value: Any) -> Any:
     """Tells apart what Python calls equal (1, 1.0 and true)."""
+    if isinstance(value, Partial):
+        return value.target, tuple((a.name, _key(_literal(a.value))) for a in value.args)
     return tuple(map(_key, value)) if isinstance(value, tuple) else (type(value), value)
+
+
+def _literal(expr: t.Expr) -> Any:
+    assert isinstance(expr, t.Literal)
+    return expr.value

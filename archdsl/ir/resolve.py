@@ -272,7 +272,7 @@ class _Definition:
             return
         for part in names_in(expr):
             if isinstance(part, t.Function):
-                if part.name not in FUNCTIONS:
+                if part.name not in FUNCTIONS and not self._known(part.name, scope, also):
                     names = similar(part.name, FUNCTIONS)
                     self.found.append(UnknownFunction(part.name_span, part.name, names))
             elif isinstance(part, t.Name) and not self._known(part.name, scope, also):
@@ -282,8 +282,14 @@ class _Definition:
         return name in scope or name in also or name == "in" or bool(self.unit.target(name))
 
 
-def bind_call(call: t.Call, target: Target, found: list[Diagnostic]) -> dict[str, t.Argument]:
-    """The arguments of a call to what it calls, and whether it may have branches."""
+def bind_call(
+    call: t.Call,
+    target: Target,
+    found: list[Diagnostic],
+    args: tuple[t.Argument, ...] | None = None,
+) -> dict[str, t.Argument]:
+    """The arguments of a call (or `args`, where more are fixed) to what it calls, and whether it may
+    have branches."""
     join = not isinstance(target, Block) and target.arity is None
     if not join and call.body is not None:
         hint = "for a part of its own, write `label: { ... }`"
@@ -294,7 +300,8 @@ def bind_call(call: t.Call, target: Target, found: list[Diagnostic]) -> dict[str
         hint = f"`{call.name} {{ ... }}` with a branch a line, or `{call.name} @tap`"
         problem = f"`{call.name}` joins branches"
         found.append(Misplaced(call.span, problem, hint))
-    return bind(call.name, signature(target), call.args, call.name_span, found)
+    args = call.args if args is None else args
+    return bind(call.name, signature(target), args, call.name_span, found)
 
 
 def model_slots(model: Block) -> tuple[Slot, ...]:

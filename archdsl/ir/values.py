@@ -24,6 +24,17 @@ Value = Any
 POISON: Value = object()
 
 
+class Partial:
+    """A block or operator with some of its arguments fixed: `bn(eps=0.001)`."""
+
+    def __init__(self, target: Any, args: tuple[t.Argument, ...]) -> None:
+        self.target, self.args = target, args
+
+    @property
+    def name(self) -> str:
+        return str(self.target.name)
+
+
 class Problem(Exception):
     """Carries the diagnostic of what cannot be computed; `diagnostic` None: it is reported already."""
 
@@ -101,7 +112,7 @@ def names_in(expr: t.Expr) -> Iterator[t.Name | t.Attribute | t.Function]:
             yield part
         if isinstance(part, tuple):
             stack.extend(reversed(part))
-        elif isinstance(part, t.Expr):
+        elif isinstance(part, (t.Expr, t.Argument)):
             stack.extend(getattr(part, f) for f in reversed(part.fields) if "span" not in f)
 
 
@@ -175,13 +186,31 @@ class Evaluator:
 
     def _function(self, expr: t.Function) -> Value:
         if expr.name not in FUNCTIONS:
-            raise Problem(None)
+            return self._partial(expr)
         least, most, function = FUNCTIONS[expr.name]
-        args = [self(a) for a in expr.args]
+        for argument in expr.args:
+            if argument.name is not None:
+                raise _bad(argument.span, f"`{expr.name}` takes no named arguments")
+        args = [self(a.value) for a in expr.args]
         if not least <= len(args) <= most:
             wanted = str(least) if least == most else f"{least} to {most}"
             raise _bad(expr.span, f"`{expr.name}` takes {wanted} arguments, not {len(args)}")
         return self._computed(expr.span, function, *args)
+
+    def _partial(self, expr: t.Function) -> Partial:
+        target = self.variables.get(expr.name) or self.callables(expr.name)
+        fixed: tuple[t.Argument, ...] = ()
+        if isinstance(target, Partial):
+            target, fixed = target.target, target.args
+        if target is None or not hasattr(target, "name"):
+            raise _bad(expr.name_span, f"`{expr.name}` is no function, block or operator")
+        for argument in expr.args:
+            spec = getattr(target, "args", {}).get(argument.name)  # an operator's: it may take words
+            word = isinstance(argument.value, t.Name) and argument.value.name
+            value = word if spec and word in spec.type.words() else self(argument.value)
+            literal = t.Literal(argument.value.span, value)
+            fixed += (t.Argument(argument.span, argument.name, argument.name_span, literal),)
+        return Partial(target, fixed)
 
     def _index(self, expr: t.Index) -> Value:
         is_in = isinstance(expr.base, t.Name) and expr.base.name == "in"
@@ -272,7 +301,7 @@ def to_python(expr: t.Expr, evaluate: Evaluator, free: set[str]) -> str:
             left, right = (to_python(e, evaluate, free) for e in (expr.left, expr.right))
             return f"({left} {expr.op} {right})"
         case t.Function() if expr.name in ("sqrt", "log", "log2"):
-            return f"math.{expr.name}({', '.join(to_python(a, evaluate, free) for a in expr.args)})"
+            return f"math.{expr.name}({', '.join(to_python(a.value, evaluate, free) for a in expr.args)})"
         case t.Function() if expr.name in ("min", "max", "abs", "int", "float", "round"):
-            return f"{expr.name}({', '.join(to_python(a, evaluate, free) for a in expr.args)})"
+            return f"{expr.name}({', '.join(to_python(a.value, evaluate, free) for a in expr.args)})"
     raise _bad(expr.span, "too much for an expression over a layer's attributes")

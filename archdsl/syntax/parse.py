@@ -447,6 +447,12 @@ class _Builder:
     def function(self, span: Span, name: Token, *args: Any) -> t.Function:
         return t.Function(span, str(name), self.at(name), tuple(a for a in args if a is not None))
 
+    def given(self, span: Span, value: t.Expr) -> t.Argument:
+        return self.positional(span, value)
+
+    def given_named(self, span: Span, name: Token, value: t.Expr) -> t.Argument:
+        return self.named(span, name, value)
+
     def index(self, span: Span, base: t.Expr, _bracket: Token, index: t.Expr) -> t.Index:
         return t.Index(span, base, index)
 

@@ -69,9 +69,11 @@ class List(Expr):
 
 
 class Function(Expr):
+    """`f(a, b)`: a function of the language, or a block or operator with some arguments fixed."""
+
     name: str
     name_span: Span
-    args: tuple[Expr, ...]
+    args: tuple[Argument, ...]
 
 
 class Index(Expr):

@@ -1,0 +1,256 @@
+"""Measuring a model, and using one: `evaluate` and `predict` for a run or a checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archdsl.train.checkpoint import BEST, find_checkpoint, read_checkpoint, tested_weights
+from archdsl.train.data import Batches, Fit, load_data
+from archdsl.train.distributed import Ranks, pick_device
+from archdsl.train.errors import TrainError
+from archdsl.train.model import Model, describe
+from archdsl.train.objective import Objective
+from archdsl.train.recipe import Recipe
+from archdsl.train.recipe_file import Override, read_recipe
+from archdsl.train.samples import IMAGE_SUFFIXES, BadSample, read_image
+from archdsl.train.sources import Wanted, open_source
+
+
+@dataclass
+class Tested:
+    """One pass over a test split. The shares are None where there are no classes."""
+
+    loss: float
+    count: int
+    top1: float | None = None
+    top5: float | None = None
+    classes: tuple[str, ...] = ()
+    per_class: dict[str, float | None] = field(default_factory=dict)
+    confusion: list[list[int]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"{'samples':>8}  {self.count}", f"{'loss':>8}  {self.loss:.4f}"]
+        if self.top1 is not None:
+            lines.append(f"{'top-1':>8}  {self.top1:.2%}")
+        if self.top5 is not None:
+            lines.append(f"{'top-5':>8}  {self.top5:.2%}")
+        if self.per_class:
+            width = max(len(name) for name in self.per_class)
+            lines.append("")
+            for number, (name, share) in enumerate(self.per_class.items()):
+                total = sum(self.confusion[number])
+                shown = "-" if share is None else f"{share:.2%}"
+                lines.append(f"  {name:<{width}}  {shown:>8} of {total}")
+        return "\n".join(lines)
+
+
+@torch.inference_mode()
+def test_model(
+    model: nn.Module, batches: Batches, objective: Objective, ranks: Ranks, autocast: Any = None,
+    stop: Any = None,
+) -> Tested:  # fmt: skip
+    """Loss and accuracy over the test split, each sample counted once whatever the ranks and batch
+    size. `stop()` may end it early by raising."""
+    model.eval()
+    classes = batches.data.classes
+    size = len(classes) if 0 < len(classes) <= 1000 else 0
+    confusion = torch.zeros(size * size, dtype=torch.int64, device=ranks.device)
+    loss_sum = torch.zeros((), dtype=torch.float64, device=ranks.device)
+    hits = torch.zeros(2, dtype=torch.int64, device=ranks.device)
+    count = 0
+    for x, y in batches.test():
+        with autocast() if autocast else contextlib.nullcontext():
+            output = model(x)
+        if not len(y):
+            continue  # a pass that only keeps this rank in step with the others
+        loss, main = objective(output, y)
+        loss_sum += loss.double() * len(y)
+        count += len(y)
+        if classes and y.ndim == 1:
+            answers = objective.classes(main)
+            hits[0] += (answers == y).sum()
+            if main.ndim == 2 and main.shape[1] > 5:
+                hits[1] += (main.topk(5, 1).indices == y[:, None]).sum()
+            if size and (main.ndim == 1 or main.shape[1] in (1, size)):
+                confusion += torch.bincount(y * size + answers, minlength=size * size)
+        if stop is not None:
+            stop()
+    sums = ranks.sum([float(loss_sum), count, *hits.tolist(), *confusion.tolist()])
+    total = int(sums[1])
+    tested = Tested(sums[0] / total, total, classes=classes)
+    if classes:
+        tested.top1 = sums[2] / total
+        tested.top5 = sums[3] / total if len(classes) > 5 else None
+        rows = [[int(n) for n in sums[4 + i * size : 4 + (i + 1) * size]] for i in range(size)]
+        tested.confusion = rows
+        tested.per_class = {name: rows[i][i] / sum(rows[i]) if sum(rows[i]) else None
+                            for i, name in enumerate(classes[:size])}  # fmt: skip
+    return tested
+
+
+@dataclass
+class Trained:
+    """A model out of a checkpoint, ready for use."""
+
+    path: Path
+    module: nn.Module
+    recipe: Recipe
+    classes: tuple[str, ...]
+    fit: Fit
+    device: torch.device
+
+
+def load_trained(
+    run: str | Path, device: str = "auto", module: nn.Module | None = None,
+    overrides: Sequence[Override] = (),
+) -> Trained:  # fmt: skip
+    """The best model of a run (or the one in a checkpoint), with the weights that were tested."""
+    path = find_checkpoint(run, BEST)
+    saved = read_checkpoint(path)
+    recipe = read_recipe(saved["recipe"], overrides)
+    target = pick_device(device)
+    built = module or saved_model(saved).build()
+    try:
+        built.load_state_dict(tested_weights(saved))
+    except RuntimeError as error:
+        raise TrainError(f"{path}: the weights do not belong to this model: "
+                         f"{str(error).splitlines()[-1].strip()}") from None  # fmt: skip
+    shape = tuple(saved["fit"]["input_shape"])
+    fit = Fit(**{**saved["fit"], "input_shape": shape})
+    return Trained(path, built.to(target).eval(), recipe, tuple(saved["classes"]), fit, target)
+
+
+def saved_model(saved: Mapping[str, Any]) -> Model:
+    """The model that a checkpoint was made from; the spec's file if it is still the same."""
+    spec = saved["spec"]
+    if spec["text"] is None:
+        raise TrainError(f"the run's model ({spec['name']}) was a Python module, not a spec",
+                         "hand the same module over: fit(module, resume=...), evaluate(run, "
+                         "module=...)")  # fmt: skip
+    shape = tuple(spec["input"]) if spec["input"] else None
+    known = Model(spec["name"], spec["text"], spec["origin"], spec["params"], shape)
+    return describe(known.source(), shape, spec["params"])
+
+
+def evaluate(
+    run: str | Path, *, device: str = "auto", module: nn.Module | None = None,
+    overrides: Sequence[Override] = (),
+) -> Tested:  # fmt: skip
+    """Tests a run's best model on its test split, or on the data that the overrides name."""
+    trained = load_trained(run, device, module, overrides)
+    recipe = trained.recipe
+    # Nothing of the training split is needed but what divides the two.
+    outputs = len(trained.classes) or None
+    wanted = Wanted(trained.fit.input_shape, outputs, recipe.regression)
+    data = load_data(open_source(recipe.data, wanted), recipe, trained.fit.input_shape)
+    if data.classes != trained.classes:
+        raise TrainError(f"the data's classes are not the model's: {', '.join(data.classes[:8])} "
+                         f"instead of {', '.join(trained.classes[:8])}")  # fmt: skip
+    data.fit = trained.fit
+    batches = Batches(data, recipe, trained.device)
+    ranks = Ranks(0, 1, trained.device)
+    return test_model(trained.module, batches, Objective(recipe), ranks)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    source: str
+    top: tuple[tuple[str, float], ...]  # class and probability, best first; or output and value
+
+    def __str__(self) -> str:
+        return f"{self.source}: " + ", ".join(f"{name} {value:.1%}" for name, value in self.top)
+
+
+def predict(
+    run: str | Path, inputs: Iterable[str | Path], *, top: int = 5, device: str = "auto",
+    module: nn.Module | None = None,
+) -> list[Prediction]:  # fmt: skip
+    """The classes of images (files or folders of them), or of the rows of a CSV file of features."""
+    trained = load_trained(run, device, module)
+    found: list[Prediction] = []
+    for group in _grouped(_samples(inputs, trained.fit), 64):
+        names, tensors = [name for name, _ in group], torch.stack([x for _, x in group])
+        found += _predict(trained, names, tensors, top)
+    return found
+
+
+@torch.inference_mode()
+def _predict(trained: Trained, names: list[str], x: Tensor, top: int) -> list[Prediction]:
+    objective = Objective(trained.recipe)
+    x = normalised(x, trained.fit).to(trained.device)
+    output = trained.module(x)
+    main = (output if isinstance(output, Tensor) else output[0]).float().cpu()
+    if not trained.classes:
+        return [Prediction(name, tuple((f"output{i}", float(one)) for i, one in enumerate(row.flatten())))
+                for name, row in zip(names, main, strict=True)]  # fmt: skip
+    out = []
+    for name, row in zip(names, objective.probabilities(main), strict=True):
+        best = row.topk(min(top, len(row)))
+        pairs = [(trained.classes[i], p) for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+        out.append(Prediction(name, tuple(pairs)))
+    return out
+
+
+def normalised(x: Tensor, fit: Fit) -> Tensor:
+    from archdsl.train.augment import Batch
+    from archdsl.train.recipe import Augment
+
+    return Batch(Augment(), fit.mean, fit.std, torch.device("cpu"), 0).plain(x)
+
+
+def _samples(inputs: Iterable[str | Path], fit: Fit) -> Iterable[tuple[str, Tensor]]:
+    for one in inputs:
+        path = Path(one).expanduser()
+        if not path.exists():
+            raise TrainError(f"{path}: no such file or folder")
+        if not fit.image:
+            yield from _rows(path, fit)
+            continue
+        files = [path] if path.is_file() else sorted(
+            p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES
+        )  # fmt: skip
+        if not files:
+            raise TrainError(f"{path}: holds no images")
+        for file in files:
+            try:
+                yield str(file), fit(read_image(file))
+            except BadSample as error:
+                raise TrainError(str(error)) from None
+
+
+def _rows(path: Path, fit: Fit) -> Iterable[tuple[str, Tensor]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainError(f"{path}: cannot be read: {error}") from None
+    for number, row in enumerate(rows, 1):
+        try:
+            yield f"{path}:{number}", fit(torch.tensor([float(cell) for cell in row]))
+        except ValueError:
+            if number > 1:  # the first line may name the columns
+                raise TrainError(f"{path}:{number}: a cell is not a number") from None
+        except BadSample as error:
+            raise TrainError(f"{path}:{number}: {error}") from None
+
+
+def _grouped(items: Iterable[tuple[str, Tensor]], size: int) -> Iterable[list[tuple[str, Tensor]]]:
+    group: list[tuple[str, Tensor]] = []
+    for item in items:
+        group.append(item)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
