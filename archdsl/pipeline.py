@@ -13,16 +13,24 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from archdsl.diagnostics.catalogue import CannotRead, NoModel, NotText, Recursion, UnknownModel
+from archdsl.diagnostics.catalogue import (
+    CannotRead,
+    NoModel,
+    NotText,
+    Recursion,
+    UnknownModel,
+    UnknownName,
+)
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.ir.elaborate import Limits, elaborate
 from archdsl.ir.graph import Program
 from archdsl.ir.names import Block, Unit
 from archdsl.ir.resolve import resolve, similar
+from archdsl.ir.values import Evaluator, Problem
 from archdsl.ops.table import Shape
 from archdsl.syntax import tree as t
-from archdsl.syntax.parse import parse
+from archdsl.syntax.parse import parse, parse_expression
 
 PACKAGE = Path(__file__).parent
 MAX_BYTES = 4_000_000
@@ -39,6 +47,10 @@ class SpecError(Exception):
         from archdsl.diagnostics.render import render
 
         return "\n" + render(self.diagnostics)
+
+
+class ParamText(str):
+    """A parameter's value as text of the language, from the command line: `[2, 2, 2, 2]`, `basic`."""
 
 
 @cache
@@ -94,8 +106,11 @@ class Spec:
         chosen = _choose(root, self.model, self.folder_name)
         if isinstance(chosen, Diagnostic):
             return None, [*problems, chosen]
+        params, wrong = _param_values(root, self.params)
+        if wrong:
+            return None, [*problems, *wrong]
         program, found = elaborate(
-            chosen, params=self.params, input=self.input, limits=self.limits
+            chosen, params=params, input=self.input, limits=self.limits
         )
         return (None if problems else program), [*problems, *found]
 
@@ -207,6 +222,29 @@ def _choose(unit: Unit, name: str | None, stem: str) -> Block | Diagnostic:
     names = ", ".join(f"`{n}`" for n in models)
     hint = f"choose one of {names}: `{unit.source.name}:{next(iter(models))}`"
     return NoModel(start, "there are several models here", hint)
+
+
+def _param_values(
+    unit: Unit, params: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Diagnostic]]:
+    """Parameters from outside, with texts computed; names in them are the file's."""
+    values: dict[str, Any] = {}
+    wrong: list[Diagnostic] = []
+    for name, given in params.items():
+        values[name] = given
+        if isinstance(given, ParamText):
+            source = Source(f"-p {name}", str(given))
+            expr, problems = parse_expression(source, 0, len(given))
+            wrong.extend(problems)
+            if expr is None:
+                continue
+            try:
+                values[name] = Evaluator({}, None, unit.target)(expr)
+            except Problem as problem:
+                near = similar(str(given), unit.names())
+                unknown = UnknownName(Span(source, 0, len(given)), str(given), near)
+                wrong.append(problem.diagnostic or unknown)
+    return values, wrong
 
 
 class _Loader:

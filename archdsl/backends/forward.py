@@ -155,16 +155,20 @@ class _Writer:
         live.update(others)
         if value in self.given:
             return unique(self.given[value], live | self.taken)
-        users = self.users[value]
-        label = item.step.label
-        if label and (len(users) > 1 or min(users) > item.place + 1):
+        if (label := item.step.label) and self._kept(value, item.place):
             name = re.sub(r"_\d+$", "", variable(label))
             return unique(name, live | self.taken)
-        dying = [self.variables[n] for n in read if self.variables[n] not in live]
-        for name in (*sorted(dying, key=lambda name: name != "x"), "x", "y", "z"):
+        for name in ("x", *(self.variables[number] for number in read), "y", "z"):
             if name not in live:
                 return name
         return unique("y", live | self.taken)
+
+    def _kept(self, value: int, place: int) -> bool:
+        """Whether it is more than a stop on the way: used twice, later, or as one of several."""
+        users = self.users[value]
+        if len(users) > 1 or min(users) > place + 1:
+            return True
+        return place + 1 < len(self.body.steps) and self.body.steps[place + 1].join
 
 
 def _inner(leaf: Expr, parts: dict[int, Expr]) -> Expr:

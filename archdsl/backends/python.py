@@ -213,7 +213,7 @@ def _returns(cls: ClassDef, results: _Results | None) -> str:
 
 
 def _signature(cls: ClassDef) -> list[str]:
-    parameters = ["self", *(f"{p.name}: {p.type}" for p in cls.parameters)]
+    parameters = ["self", *(p.text for p in cls.parameters)]
     line = f"{STEP}def __init__({', '.join(parameters)}) -> None:"
     if len(line) <= WIDTH:
         return [line]

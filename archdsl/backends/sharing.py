@@ -13,18 +13,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archdsl.backends.body import Body, body, is_chain, positional
-from archdsl.backends.code import Apply, Code, Expr, Lit, Make, found, rewrite
+from archdsl.backends.code import Apply, Code, Expr, Lit, Make, found, literal, rewrite
 from archdsl.backends.names import TAKEN, camel, reserved_names, unique, variable
 from archdsl.ir.graph import Graph, Program, Scope
 
 
 @dataclass
 class Parameter:
-    """A constructor's argument. `stored`: the forward reads it, as an attribute."""
+    """A constructor's argument. `default`: what torch takes where nothing is said, a `Lit`.
+    `stored`: the forward reads it, as an attribute."""
 
     name: str
     type: str
-    stored: bool = False
+    default: Lit | None
+    stored: bool
+
+    @property
+    def text(self) -> str:
+        default = "" if self.default is None else f" = {literal(self.default.value)}"
+        return f"{self.name}: {self.type}{default}"
 
 
 class ClassDef:
@@ -38,7 +45,8 @@ class ClassDef:
     def arguments(self, args: Sequence[Expr]) -> Iterator[tuple[str, Expr]]:
         """The arguments of a call; the first, the channels that come in, needs no name."""
         for place, (parameter, arg) in enumerate(zip(self.parameters, args, strict=True)):
-            yield ("" if place == 0 else f"{parameter.name}="), arg
+            if not (isinstance(arg, Lit) and arg.silent):
+                yield ("" if place == 0 else f"{parameter.name}="), arg
 
 
 @dataclass(eq=False)
@@ -150,16 +158,25 @@ def _class(family: _Family) -> Iterator[tuple[Graph, Expr]]:
         for key, column in zip(keys, columns, strict=True)
         if len(set(key)) > 1 and not all(lit.silent for lit in column)
     }
-    made = ClassDef(family.name, first)
     arguments = []
     for name, places in _parameter_names(family, columns, varying, stored):
         column = columns[places[0]]
-        made.parameters.append(Parameter(name, _type(column), any(p in stored for p in places)))
-        arguments.append((made.parameters[-1], places, column))
+        silent = next((c for p in places for c in columns[p] if c.silent), None)
+        read = any(place in stored for place in places)
+        arguments.append((Parameter(name, _type(column), silent, read), places, column))
+    # those that may be left out stand last
+    arguments.sort(key=lambda argument: argument[0].default is not None)
+    made = ClassDef(family.name, first)
+    made.parameters = [parameter for parameter, _, _ in arguments]
     made.body = _with_arguments(first, {p: a for a, places, _ in arguments for p in places}, stored)
     for row, graph in enumerate(family.graphs):
-        args = tuple(Lit(column[row].value, a.name) for a, _, column in arguments)
-        yield graph, Make(made, args)
+        yield graph, Make(made, tuple(_given(a, column[row]) for a, _, column in arguments))
+
+
+def _given(parameter: Parameter, lit: Lit) -> Lit:
+    default = parameter.default
+    silent = default is not None and repr(default.value) == repr(lit.value)
+    return Lit(lit.value, parameter.name, silent)
 
 
 def _with_arguments(content: Body, arguments: dict[int, Parameter], stored: range) -> Body:

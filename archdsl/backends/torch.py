@@ -44,7 +44,7 @@ def build(
     nothing is drawn either: the file is mapped into memory. Raises `WeightsError`.
     """
     emitted = emit_module(program)
-    cls = getattr(_execute(emitted.text, emitted.model.lower()), emitted.model)
+    cls = getattr(_execute(emitted.text, emitted.model), emitted.model)
     cls.program = program  # of the class: copies share it, pickles leave it behind
     module: nn.Module
     if weights is not None:
@@ -74,9 +74,9 @@ def _loaded(cls: Callable[[], nn.Module], path: str | Path) -> nn.Module:
 # ---- the source as a module ----------------------------------------------------------------------
 
 
-def _execute(source: str, name: str) -> ModuleType:
+def _execute(source: str, model: str) -> ModuleType:
     """The module with this source; programs with equal sources share it."""
-    full = f"{PACKAGE}.{name}_{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+    full = f"{PACKAGE}.{model.lower()}_{hashlib.sha256(source.encode()).hexdigest()[:12]}"
     with _lock:
         if full in sys.modules:
             return sys.modules[full]
@@ -94,11 +94,11 @@ def _execute(source: str, name: str) -> ModuleType:
         vars(module)[model].program = None  # until `build` knows one
         for cls in list(vars(module).values()):
             if inspect.isclass(cls) and cls.__module__ == full:
-                _carry_source(cls, source, name)
+                _carry_source(cls, source, model)
         return module
 
 
-def _carry_source(cls: type, source: str, name: str) -> None:
+def _carry_source(cls: type, source: str, model: str) -> None:
     """Lets instances pickle with the source instead of a reference to a module that only this
     process has."""
 
@@ -106,12 +106,12 @@ def _carry_source(cls: type, source: str, name: str) -> None:
         made = object.__reduce_ex__(self, protocol)
         if not isinstance(made, tuple) or made[0] is not copyreg.__newobj__:  # type: ignore[attr-defined]
             return made  # type: ignore[return-value]
-        return (_new, (source, name, cls.__qualname__, *made[1][1:]), *made[2:])
+        return (_new, (source, model, cls.__qualname__, *made[1][1:]), *made[2:])
 
     cls.__reduce_ex__ = reduce  # type: ignore[assignment,method-assign]
 
 
-def _new(source: str, name: str, cls: str, *args: Any) -> Any:
+def _new(source: str, model: str, cls: str, *args: Any) -> Any:
     """An empty instance of a class of that source; its state follows in the pickle."""
-    made = getattr(_execute(source, name), cls)
+    made = getattr(_execute(source, model), cls)
     return made.__new__(made, *args)

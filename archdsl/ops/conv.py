@@ -13,7 +13,8 @@ PADDING_MODES = Choice(("zeros", "reflect", "replicate", "circular"))
 
 
 class _Filters(Op):
-    """What both directions share: learned filters over channels and space."""
+    """What both directions share: learned filters over channels and space. Each declares `pad`
+    again, in its own sense; here it takes its place in the signature."""
 
     fresh = True
 
@@ -22,7 +23,7 @@ class _Filters(Op):
     stride: tuple[int, ...] = arg(
         Size(1), default=(1,), doc="step of the filters; `/2`", keyword=True
     )
-    pad: tuple[int, ...] | str
+    pad: tuple[int, ...] | str = arg(Size(0), default=(0,), doc="", keyword=True)
     dilation: tuple[int, ...] = arg(Size(1), default=(1,), doc="gap between taps", keyword=True)
     groups: int = arg(
         Int(1),

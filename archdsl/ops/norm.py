@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from archdsl.ops.spatial import check_groups, image, show
 from archdsl.ops.table import Blame, Call, Op, Shape, Weight, X, arg, call
@@ -170,14 +170,11 @@ class LocalResponseNorm(Op, name="lrn", family="normalisation"):
     k: float = arg(Float(), default=1.0, doc="added to the energy", keyword=True)
 
     def shape(self, *inputs: Shape) -> Shape:
-        image(self, inputs[0])
+        image(self, inputs[0], (1, 2))
         return inputs[0]
 
-    def _settings(self) -> dict[str, tuple[Any, Any]]:
-        return self.keywords("alpha", "beta", "k")
-
     def module(self, *inputs: Shape) -> Call:
-        return call("nn.LocalResponseNorm", self.size, **self._settings())
+        return call("nn.LocalResponseNorm", self.size, **self.keywords("alpha", "beta", "k"))
 
     def function(self, *inputs: Shape) -> Call:
-        return call("F.local_response_norm", X, self.size, **self._settings())
+        return call("F.local_response_norm", X, self.size, **self.keywords("alpha", "beta", "k"))

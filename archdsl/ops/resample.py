@@ -127,7 +127,7 @@ class Upsample(Op, name="upsample", family="shape"):
                 raise Blame("size", "give a scale or a size, not both")
             return (channels, *spread("size", self.size, n))
         if self.scale is None:
-            raise Blame("scale", "needs a scale or a size", help="`upsample 2`")
+            raise Blame("scale", "`upsample` needs a scale or a size", help="`upsample 2`")
         result = tuple(int(s * self.scale) for s in space)
         if min(result) < 1:
             raise Blame("scale", f"nothing is left of the {show(space)} input", kind="fit")

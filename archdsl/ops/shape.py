@@ -46,9 +46,11 @@ class Flatten(Op, name="flatten", family="shape"):
 
     def _place(self, field: str, shape: Shape) -> int:
         dim: int = getattr(self, field)
-        if dim == 0:
-            raise Blame(field, "0 is the batch, which stays", help="the channels are 1")
-        return axis(field, dim - (dim > 0), shape)
+        if dim in (0, -len(shape) - 1):
+            raise Blame(field, f"{dim} is the batch, which stays", help="the channels are 1")
+        if abs(dim) > len(shape):
+            raise Blame(field, f"dimension {dim} does not exist; the last is {len(shape)}")
+        return dim - 1 if dim > 0 else dim + len(shape)
 
     def module(self, *inputs: Shape) -> Call:
         return call("nn.Flatten", **self.keywords())

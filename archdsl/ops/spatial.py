@@ -13,7 +13,10 @@ def image(op: Op, shape: Shape, ranks: tuple[int, ...] = (1, 2, 3)) -> tuple[int
     if len(shape) - 1 not in ranks:
         wanted = " or ".join(LAYOUTS[r] for r in ranks)
         raise Blame(
-            None, f"`{op.name}` needs an input of shape {wanted}, not {show(shape)}", kind="rank"
+            None,
+            f"`{op.name}` needs an input of shape {wanted}, not {show(shape)}",
+            kind="rank",
+            help=f"put `{op.name}` before `flatten`" if len(shape) == 1 else "",
         )
     return shape[0], shape[1:]
 
@@ -102,6 +105,7 @@ def slide(
 
 
 def check_groups(groups: int, count: int, what: str = "channels") -> None:
+    """Blames groups that do not divide what they group."""
     if count % groups:
         raise Blame("groups", f"{groups} groups do not divide the {count} {what}")
 

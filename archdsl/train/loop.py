@@ -12,7 +12,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archdsl.train import distributed
 from archdsl.train.augment import mixer
-from archdsl.train.checkpoint import save_checkpoint, save_weights
+from archdsl.train.checkpoint import save_checkpoint, save_weights, tested_weights
 from archdsl.train.data import Batches, LoadedData
 from archdsl.train.distributed import Ranks
 from archdsl.train.errors import TrainError
-from archdsl.train.evaluate import Tested, test_model
+from archdsl.train.evaluation import Tested, test_model
 from archdsl.train.objective import Objective, make_optimizer
 from archdsl.train.recipe import Recipe
 from archdsl.train.run_folder import Row, RunFolder, best_row, table_header, table_line
@@ -124,7 +124,7 @@ class Trainer:
         self.history: list[Row] = []
         self.tested: Tested | None = None
         self.saved_at = self.epoch_began = time.monotonic()
-        self.epoch_seconds = 0.0
+        self.epoch_seconds = self.shown_at = 0.0
 
     def run(self, signals: StopSignals) -> int:
         """Trains to the end of the recipe; the number of the signal that stopped it, or 0."""
@@ -225,17 +225,124 @@ class Trainer:
             "samples_per_second": round(samples / max(seconds, 1e-9), 1),
         }
         if due:
-            tested = self.test(signals)
-            row["test_loss"], row["test_accuracy"] = tested.loss, tested.top1
-        if not self.history or (len(self.history) == 1 and not partial):
-            self.folder.table([])
-            if not self.history:
-                self.folder.say(table_header(bool(self.data.classes)))
+            self.tested = self.test(signals)
+            if math.isnan(self.tested.loss):
+                raise NotFinite(self.step_number, self.tested.loss)
+            row["test_loss"], row["test_accuracy"] = self.tested.loss, self.tested.top1
+        if not self.history:
+            self.folder.say(table_header(bool(self.data.classes)))
         self.history = [*[old for old in self.history if old["epoch"] != row["epoch"]], row]
-        self.folder.table(self.history) if due else None
         if not partial:
             self.epoch, self.epoch_seconds, self.sums = self.epoch + 1, 0.0, Sums(self.ranks.device)
         if due:
             self.folder.say(table_line(row, bool(self.data.classes)))
+            self.folder.table(self.history)
             self.save(best=best_row(self.history, bool(self.data.classes)) is row)
             self.folder.plot(self.history, now=False)
+
+    def test(self, signals: StopSignals | None = None) -> Tested:
+        """The test split through the model, or through its average where one is kept."""
+        model = self.module if self.ema is None else self.ema.module
+        if not self.fsdp:
+            self.ranks.same_buffers(model)
+        stop = signals.check if signals is not None and self.ranks.world == 1 else None
+        return test_model(model, self.batches, self.objective, self.ranks, self.autocast, stop)
+
+    def _finished(self) -> bool:
+        recipe = self.recipe
+        if recipe.max_steps is not None and self.step_number >= recipe.max_steps:
+            return True
+        if recipe.early_stop is None:
+            return False
+        stale = stale_tests(self.history, bool(self.data.classes), recipe.early_stop.min_delta)
+        if stale >= recipe.early_stop.patience:
+            self.folder.say(f"stopped early: {stale} tests without improvement")
+        return stale >= recipe.early_stop.patience
+
+    def _agreed(self, signals: StopSignals) -> tuple[int, bool]:
+        """Whether to stop (the signal's number) or to save now; the same answer on every rank."""
+        plan = self.recipe.checkpoint
+        by_step = plan.steps is not None and self.step_number % plan.steps == 0
+        if self.ranks.world > 1 and self.step_number % AGREE_EVERY:
+            return 0, by_step
+        late = plan.minutes is not None and time.monotonic() - self.saved_at > 60 * plan.minutes
+        answer = self.ranks.most(signals.caught * 2 + late)
+        return answer // 2, by_step or bool(answer % 2)
+
+    def _show(self, rate: float) -> None:
+        """Moves the progress line; asks the device for numbers only when the line is redrawn."""
+        bar = self.folder.bar
+        if bar is None:
+            return
+        if time.monotonic() - self.shown_at > 0.5:
+            self.shown_at = time.monotonic()
+            self.sums.flush()
+            loss, hits, samples = self.sums.total
+            shown = f"loss {loss / samples:.4f}, "
+            shown += f"acc {hits / samples:.1%}, " if self.data.classes else ""
+            bar.set_postfix_str(f"{shown}lr {rate:.2g}{_memory(self.ranks.device)}", refresh=False)
+        bar.update()
+
+    def save(self, best: bool) -> None:
+        """Writes last.pt, and the best files when this is the best so far."""
+        self.sums.flush()
+        state = self.state()
+        if self.folder.folder is not None:
+            save_checkpoint(state, self.folder.folder, best)
+            if best:
+                save_weights(tested_weights(state), self.folder.folder / "best.safetensors")
+        self.saved_at = time.monotonic()
+
+    def state(self) -> dict[str, Any]:
+        """All that going on needs, as tensors and plain values."""
+        if self.fsdp:
+            model, optimizer = distributed.state_dicts(self.module, self.optimizer)
+        else:
+            model, optimizer = self.module.state_dict(), self.optimizer.state_dict()
+        return {
+            "archdsl": _version(),
+            "torch": str(torch.__version__),
+            "spec": self.spec,
+            "recipe": self.recipe.resolved(),
+            "classes": list(self.data.classes),
+            "fit": {**asdict(self.data.fit), "input_shape": list(self.data.fit.input_shape)},
+            "model": model,
+            "optimizer": optimizer,
+            "scaler": self.scaler.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
+            "step": self.step_number,
+            "epoch": self.epoch,
+            "sums": self.ranks.gather(self.sums.total),
+            "epoch_seconds": time.monotonic() - self.epoch_began,
+            "history": self.history,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Takes up where `state` was taken."""
+        if self.fsdp:
+            distributed.set_state_dicts(self.module, self.optimizer, saved["model"], saved["optimizer"])
+        else:
+            self.module.load_state_dict(saved["model"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+        self.scaler.load_state_dict(saved["scaler"])
+        if self.ema is not None:
+            self.ema.load_state_dict(saved["ema"])
+        self.step_number, self.epoch = saved["step"], saved["epoch"]
+        self.history, self.epoch_seconds = saved["history"], saved["epoch_seconds"]
+        sums = saved["sums"]
+        if len(sums) == self.ranks.world:
+            self.sums.total = sums[self.ranks.rank]
+        elif self.ranks.first:  # another number of ranks: the first one carries the whole sum
+            self.sums.total = [sum(column) for column in zip(*sums, strict=True)]
+
+
+def _memory(device: torch.device) -> str:
+    if device.type != "cuda":
+        return ""
+    return f", {torch.cuda.max_memory_reserved(device) / 2**30:.1f} GiB"
+
+
+def _version() -> str:
+    import archdsl
+
+    return str(getattr(archdsl, "__version__", "unknown"))

@@ -91,7 +91,7 @@ class RunFolder:
             self.bar = None
 
     def table(self, history: Sequence[Row]) -> None:
-        """Writes the whole of metrics.csv anew (a resumed run may have lines too many)."""
+        """Writes metrics.csv, whole: a resumed run may find lines in it that it will write again."""
         if self.folder is None:
             return
         new = self.folder / ".metrics.csv.tmp"
@@ -100,11 +100,6 @@ class RunFolder:
             writer.writeheader()
             writer.writerows(history)
         os.replace(new, self.folder / "metrics.csv")
-
-    def add_row(self, row: Row) -> None:
-        if self.folder is not None:
-            with (self.folder / "metrics.csv").open("a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, COLUMNS).writerow(row)
 
     def plot(self, history: Sequence[Row], now: bool) -> None:
         """curves.png; while training, once a minute at most."""

@@ -28,6 +28,7 @@ from archdsl.ops.types import Bool, Choice, Float, Int, Ints, Size, Type
 #: What `shape` refuses although torch computes something: (operator, words of the message) -> why.
 DELIBERATE = {
     ("instance_norm", "needs an input of shape"): "C alone would be taken for C×L without a batch",
+    ("lrn", "needs an input of shape"): "torch fails on C×D×H×W that was permuted",
     ("pixel_shuffle", "needs an input of shape"): "C×D×H×W would shuffle D",
     ("pixel_unshuffle", "needs an input of shape"): "C×D×H×W would shuffle D",
     (
@@ -35,7 +36,7 @@ DELIBERATE = {
         "dimensions",
     ): "the constructor takes sizes, and those that do not exist are not written",
     ("deconv", "nothing is left"): "a tensor without values",
-    ("flatten", "0 is the batch"): "it stays by accident only, where there is nothing else",
+    ("flatten", "is the batch"): "it stays by accident only, where there is nothing else",
     ("slice", "nothing is left"): "a tensor without values",
     ("pad", "nothing is left"): "a tensor without values",
 }

@@ -1,0 +1,3 @@
+from archdsl.cli.app import main
+
+main()

@@ -1,0 +1,46 @@
+"""torchinfo's table of a program's module, on the meta device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archdsl.backends.torch import build
+from archdsl.ir.graph import Program
+
+
+def summarise(program: Program, *, depth: int = 3, batch: int = 1) -> tuple[str, dict[str, Any]]:
+    """The table as text, and the same as data. The totals below it are the checker's own."""
+    import torchinfo
+
+    module = build(program, device="meta")
+    info = torchinfo.summary(
+        module,
+        input_size=(batch, *program.input_shape),
+        device="meta",
+        depth=depth,
+        mode="eval",
+        verbose=0,
+        col_names=("output_size", "num_params"),
+        row_settings=("var_names",),
+    )
+    layers = [
+        {
+            "name": layer.get_layer_name(show_var_name=True, show_depth=False),
+            "depth": layer.depth,
+            "output": list(layer.output_size),
+            "params": max(layer.num_params, 0),
+        }
+        for layer in info.summary_list
+        if layer.depth <= depth
+    ]
+    data = {
+        "model": program.name,
+        "input": [batch, *program.input_shape],
+        "layers": layers,
+        "params": program.params,
+        "macs": program.macs * batch,
+    }
+    totals = f"{program.name}: {program.params:,} parameters, {program.macs * batch:,} multiply-accumulates"
+    if batch > 1:
+        totals += f" for a batch of {batch}"
+    return f"{info}\n{totals}", data

@@ -1,0 +1,197 @@
+"""Commands that look at specs: check, summary, compile, specs, ops."""
+
+from __future__ import annotations
+
+import enum
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archdsl.cli.options import (
+    SPEC_HELP,
+    InputOption,
+    LimitOption,
+    ParamOption,
+    SpecArgument,
+    fail,
+    show,
+    spec_errors,
+    spec_from,
+)
+
+
+class Format(str, enum.Enum):
+    full = "full"
+    concise = "concise"
+    json = "json"
+    github = "github"
+    sarif = "sarif"
+
+
+class TableFormat(str, enum.Enum):
+    table = "table"
+    json = "json"
+
+
+class Target(str, enum.Enum):
+    python = "python"
+    ir = "ir"
+    tree = "tree"
+
+
+def check(
+    specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help=SPEC_HELP, show_default=False)],
+    param: ParamOption = None,
+    input: InputOption = None,
+    limit: LimitOption = None,
+    shapes: Annotated[bool, typer.Option("--shapes", help="Show every layer's shape and cost.")] = False,
+    output_format: Annotated[Format, typer.Option(help="How to show what is found.")] = Format.full,
+) -> None:
+    """Check specs: syntax, names, arguments and every shape. Needs no torch, takes milliseconds.
+
+    Exit code 0: no errors; 1: errors; 2: wrong usage.
+
+    \b
+    Examples:
+      archdsl check specs/resnet50.arch
+      archdsl check mynet.arch -p classes=10 --input 3x64x64 --shapes
+      archdsl check specs/*.arch --output-format github
+    """
+    from archdsl.diagnostics.formats import summary
+    from archdsl.ir.table import shape_table
+
+    found = []
+    tables = []
+    for text in specs:
+        spec = spec_from(text, param, input, limit)
+        found.extend(spec.diagnostics)
+        if shapes and spec.program is not None:
+            tables.append(shape_table(spec.program))
+    show(found, format=output_format.value)
+    if output_format is Format.full:
+        for table in tables:
+            typer.echo(table)
+    if output_format in (Format.full, Format.concise):
+        typer.echo(summary(found))
+    raise typer.Exit(any(d.severity == "error" for d in found))
+
+
+def summary(
+    spec: SpecArgument,
+    param: ParamOption = None,
+    input: InputOption = None,
+    limit: LimitOption = None,
+    depth: Annotated[int, typer.Option(min=1, help="How deep to open the blocks.")] = 3,
+    batch: Annotated[int, typer.Option(min=1, help="Batch size of the shapes shown.")] = 1,
+    format: Annotated[TableFormat, typer.Option(help="A table, or JSON.")] = TableFormat.table,
+) -> None:
+    """torchinfo's table of the compiled module, on the meta device: no memory, no weights.
+
+    \b
+    Examples:
+      archdsl summary resnet50
+      archdsl summary specs/vgg16.arch --depth 1 --batch 32
+      archdsl summary mynet.arch -p classes=10 --format json
+    """
+    from archdsl.backends.summary import summarise
+
+    with spec_errors():
+        program = spec_from(spec, param, input, limit).checked()
+    table, data = summarise(program, depth=depth, batch=batch)
+    typer.echo(json.dumps(data, indent=2) if format is TableFormat.json else table)
+
+
+def compile(
+    spec: SpecArgument,
+    to: Annotated[Target, typer.Option(help="What to compile to.")] = Target.python,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to; default: print it.")
+    ] = None,
+    param: ParamOption = None,
+    input: InputOption = None,
+    limit: LimitOption = None,
+) -> None:
+    """Compile a spec: standalone Python source, or a stage of the compiler for a bug report.
+
+    \b
+    Examples:
+      archdsl compile resnet50 -o resnet50.py
+      archdsl compile mynet.arch --to ir
+      archdsl compile mynet.arch -p classes=10 --input 3x64x64 -o mynet.py
+    """
+    from archdsl.api import ARTEFACTS
+    from archdsl.files import write_atomic
+
+    with spec_errors():
+        text = ARTEFACTS[to.value](spec_from(spec, param, input, limit))
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        write_atomic(output, text)
+    except OSError as error:
+        fail(f"cannot write {output}: {error.strerror}")
+
+
+def specs(
+    format: Annotated[TableFormat, typer.Option(help="A table, or JSON.")] = TableFormat.table,
+) -> None:
+    """List the shipped specs, with their input, parameters and multiply-accumulates.
+
+    \b
+    Examples:
+      archdsl specs
+      archdsl specs --format json
+    """
+    from archdsl.ir.table import rows
+    from archdsl.pipeline import open_spec, shipped
+
+    entries = []
+    for name in shipped():
+        program = open_spec(name).program
+        if program is not None:
+            size = "x".join(map(str, program.input_shape))
+            entries.append(
+                {"name": name, "input": size, "params": program.params, "macs": program.macs}
+            )
+    if format is TableFormat.json:
+        typer.echo(json.dumps(entries, indent=2))
+        return
+    head = ["name", "input", "params", "macs"]
+    body = [[e["name"], e["input"], f"{e['params']:,}", f"{e['macs']:,}"] for e in entries]
+    typer.echo(rows([head, *body], right=(2, 3)))
+
+
+def ops(
+    name: Annotated[str | None, typer.Argument(help="One operator, in full.", show_default=False)] = None,
+) -> None:
+    """The operators: all in a line each, or one with its arguments and an example.
+
+    \b
+    Examples:
+      archdsl ops
+      archdsl ops conv
+    """
+    from archdsl.ir.resolve import similar
+    from archdsl.ops import TABLE
+    from archdsl.ops.manual import index, page
+
+    if name is None:
+        typer.echo(index())
+    elif name in TABLE:
+        typer.echo(page(TABLE[name]))
+    else:
+        near = similar(name, TABLE)
+        fail(
+            f"there is no operator `{name}`",
+            help=f"did you mean {' or '.join(near)}?" if near else "`archdsl ops` lists them",
+        )
+
+
+def register(app: typer.Typer) -> None:
+    for command in (check, summary, compile, specs, ops):
+        app.command()(command)
+
+

@@ -1,0 +1,109 @@
+"""Options and endings that commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from archdsl.diagnostics.model import Diagnostic
+    from archdsl.pipeline import Spec
+
+SPEC_HELP = "A path, a shipped name (resnet50), FILE.arch:MODEL, or - for standard input."
+
+SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help=SPEC_HELP, show_default=False)]
+ParamOption = Annotated[
+    list[str] | None,
+    typer.Option("-p", "--param", metavar="NAME=VALUE", help="Set a parameter of the model."),
+]
+InputOption = Annotated[
+    str | None,
+    typer.Option("--input", metavar="SHAPE", help="Replace the model's input shape, such as 3x64x64."),
+]
+LimitOption = Annotated[
+    list[str] | None,
+    typer.Option("--limit", metavar="NAME=N", help="Raise a limit: nodes, elements, params, nesting."),
+]
+
+
+def fail(message: str, *, help: str = "", code: int = 1) -> NoReturn:
+    """End with one clear error."""
+    from archdsl.diagnostics.terminal import paint, use_color
+
+    color = use_color(sys.stderr)
+    lines = [paint("error", "error", color) + f": {message}"]
+    if help:
+        lines.append(paint("help", "help", color) + f": {help}")
+    typer.echo("\n".join(lines), err=True)
+    raise typer.Exit(code)
+
+
+def usage(message: str) -> NoReturn:
+    raise typer.BadParameter(message)
+
+
+def shape(text: str | None) -> tuple[int, ...] | None:
+    """`3x64x64` as a shape."""
+    if text is None:
+        return None
+    sides = text.split("x")
+    if not all(side.isascii() and side.isdigit() and int(side) > 0 for side in sides):
+        usage(f"--input takes a shape such as 3x64x64, not {text!r}")
+    return tuple(int(side) for side in sides)
+
+
+def pairs(items: Sequence[str] | None, flag: str) -> dict[str, str]:
+    """`name=value` items as a dictionary."""
+    result: dict[str, str] = {}
+    for item in items or ():
+        name, equals, value = item.partition("=")
+        if not equals or not name or not value:
+            usage(f"{flag} takes NAME=VALUE, not {item!r}")
+        result[name.strip()] = value
+    return result
+
+
+def spec_from(
+    text: str, params: Sequence[str] | None, input: str | None, limits: Sequence[str] | None = None
+) -> Spec:
+    """The spec that the flags describe."""
+    from archdsl.ir.elaborate import Limits
+    from archdsl.pipeline import ParamText, open_spec
+
+    raised: dict[str, Any] = {}
+    known = [f.name for f in fields(Limits)]
+    for name, value in pairs(limits, "--limit").items():
+        if name not in known or not value.isdigit():
+            usage(f"--limit takes one of {', '.join(known)} and a whole number, not {name}={value}")
+        raised[name] = int(value)
+    given = {name: ParamText(value) for name, value in pairs(params, "-p").items()}
+    return open_spec(text, params=given, input=shape(input), limits=Limits(**raised))
+
+
+@contextmanager
+def spec_errors() -> Iterator[None]:
+    """Show a spec's errors on standard error and end with code 1."""
+    from archdsl.pipeline import SpecError
+
+    try:
+        yield
+    except SpecError as error:
+        show(error.diagnostics, err=True)
+        raise typer.Exit(1) from None
+
+
+def show(diagnostics: Sequence[Diagnostic], *, format: str = "full", err: bool = False) -> None:
+    """Print diagnostics as the terminal can show them."""
+    from archdsl.diagnostics.formats import FORMATS
+    from archdsl.diagnostics.terminal import use_color, use_unicode, width
+
+    stream = sys.stderr if err else sys.stdout
+    text = FORMATS[format](
+        diagnostics, color=use_color(stream), unicode=use_unicode(stream), width=width(stream)
+    )
+    typer.echo(text, nl=False, err=err)

@@ -1,0 +1,35 @@
+"""The program as a table of shapes and costs, for terminals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archdsl.ir.graph import Node, Param, Program
+from archdsl.ops.spatial import show
+
+
+def shape_table(program: Program) -> str:
+    """Every layer in the order of execution: name, operator, output shape, parameters, MACs."""
+    lines = [["layer", "operator", "output", "params", "MACs"]]
+    lines.append(["input", "", show(program.input_shape), "", ""])
+    for name, item in program.walk():
+        if isinstance(item, Node):
+            params = sum(w.size for w in item.weights if not w.buffer)
+            cost = [f"{params:,}" if params else "", f"{item.macs:,}" if item.macs else ""]
+            lines.append([name, item.op.name, show(item.shape), *cost])
+        elif isinstance(item, Param):
+            lines.append([name, "buffer" if item.buffer else "param", show(item.shape), "", ""])
+    lines.append([program.name, "", "", f"{program.params:,}", f"{program.macs:,}"])
+    return rows(lines, right=(3, 4))
+
+
+def rows(lines: Sequence[Sequence[str]], *, right: tuple[int, ...] = ()) -> str:
+    """Lines of cells in aligned columns; the columns `right` are aligned to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )

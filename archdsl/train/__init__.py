@@ -1,0 +1,39 @@
+"""Training: a spec (or module) and a recipe in, a trained model and its run folder out.
+
+`recipe` and `recipe_file` need no torch; `fit`, `evaluate` and `predict` import it when they are used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.train.errors import TrainError
+from archdsl.train.recipe import Recipe, json_schema
+from archdsl.train.recipe_file import Override, read_recipe
+
+if TYPE_CHECKING:
+    from archdsl.train.evaluation import Prediction, Tested, evaluate, predict
+    from archdsl.train.job import fit
+    from archdsl.train.loop import Result
+
+_LATER = {
+    "fit": "job",
+    "Result": "loop",
+    "evaluate": "evaluation",
+    "predict": "evaluation",
+    "Tested": "evaluation",
+    "Prediction": "evaluation",
+}
+
+__all__ = [
+    "Override", "Prediction", "Recipe", "Result", "Tested", "TrainError",
+    "evaluate", "fit", "json_schema", "predict", "read_recipe",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"archdsl.train.{_LATER[name]}"), name)
