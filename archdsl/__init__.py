@@ -1,7 +1,7 @@
 """archdsl: a compiler for neural-network architectures.
 
-`load` a spec as a torch module, `check` it without torch, `compile` it to an artefact. Importing the
-package loads next to nothing; torch is imported by what needs it.
+`load` a spec as a torch module, `check` it without torch, `compile` it to an artefact. Importing
+the package loads next to nothing; torch is imported by what needs it.
 """
 
 from typing import TYPE_CHECKING, Any

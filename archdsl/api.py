@@ -1,4 +1,4 @@
-"""The public functions. A spec is a path, `path:model`, a shipped name (`resnet50`), or its text."""
+"""The public functions. A spec is a path, `path:model`, a shipped name (`resnet50`), or text."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def load(
     """The spec as a torch module, on `device` (PyTorch's default: the CPU).
 
     `weights`: a .pth, .pt or .safetensors file with a state_dict, which must match key for key;
-    without it, the layers' and the spec's own initialisation from torch's current seed. The module is
-    ordinary: it pickles, copies, exports, compiles, and its source is `inspect.getsource`'s.
+    without it, the layers' and the spec's own initialisation from torch's current seed. The module
+    is ordinary: it pickles, copies, exports and compiles, and `inspect.getsource` shows it.
 
     Raises SpecError where the spec has errors, archdsl.backends.weights.WeightsError where the
     weights do not fit.

@@ -23,8 +23,9 @@ from archdsl.diagnostics.catalogue import (
 )
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
-from archdsl.ir.elaborate import Limits, elaborate
+from archdsl.ir.elaborate import elaborate
 from archdsl.ir.graph import Program
+from archdsl.ir.limits import Limits
 from archdsl.ir.names import Block, Unit
 from archdsl.ir.resolve import resolve, similar
 from archdsl.ir.values import Evaluator, Problem
@@ -50,7 +51,7 @@ class SpecError(Exception):
 
 
 class ParamText(str):
-    """A parameter's value as text of the language, from the command line: `[2, 2, 2, 2]`, `basic`."""
+    """A parameter's value as text of the language, from the command line: `[2, 2]`, `basic`."""
 
 
 @cache
@@ -109,9 +110,7 @@ class Spec:
         params, wrong = _param_values(root, self.params)
         if wrong:
             return None, [*problems, *wrong]
-        program, found = elaborate(
-            chosen, params=params, input=self.input, limits=self.limits
-        )
+        program, found = elaborate(chosen, params=params, input=self.input, limits=self.limits)
         return (None if problems else program), [*problems, *found]
 
     @property
@@ -185,8 +184,10 @@ def read(path: Path) -> tuple[Source, list[Diagnostic]]:
         hint = ""
         if isinstance(error, FileNotFoundError):
             near = similar(path.stem, shipped())
-            hint = f"did you mean the shipped spec {' or '.join(f'`{n}`' for n in near)}?" if near else (
-                "`archdsl specs` lists the shipped specs"
+            hint = (
+                f"did you mean the shipped spec {' or '.join(f'`{n}`' for n in near)}?"
+                if near
+                else ("`archdsl specs` lists the shipped specs")
             )
         return nothing, [CannotRead(Span(nothing, 0, 0), name, str(reason or error), hint)]
     except ValueError as error:  # a NUL byte in the path
@@ -224,9 +225,7 @@ def _choose(unit: Unit, name: str | None, stem: str) -> Block | Diagnostic:
     return NoModel(start, "there are several models here", hint)
 
 
-def _param_values(
-    unit: Unit, params: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[Diagnostic]]:
+def _param_values(unit: Unit, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[Diagnostic]]:
     """Parameters from outside, with texts computed; names in them are the file's."""
     values: dict[str, Any] = {}
     wrong: list[Diagnostic] = []

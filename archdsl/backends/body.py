@@ -113,10 +113,12 @@ class Flow:
         if isinstance(item, Scope):
             inner = Flow(item.graph, item.graph.outputs)
             return inner.fresh(item.graph.outputs[place])
-        return isinstance(item, Node) and item.op.fresh
+        # an activation that works in place reads its result in the backward, whatever it does else
+        return isinstance(item, Node) and item.op.fresh and not self.inplace(item)
 
     def inplace(self, node: Node) -> bool:
-        return node.op.inplace and len(node.inputs) == 1 and self.fresh(node.inputs[0])
+        """Activations alone: an in-place dropout draws other numbers on a GPU, and saves little."""
+        return node.op.inplace and node.op.nonlinear and self.fresh(node.inputs[0])
 
 
 def is_chain(graph: Graph, outputs: tuple[int, ...]) -> bool:

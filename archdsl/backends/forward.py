@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from archdsl.backends.body import Body, Step
-from archdsl.backends.code import STEP, WIDTH, Code, Expr, Value, flat, found, lay, rewrite
+from archdsl.backends.code import STEP, WIDTH, Code, Expr, Many, Value, flat, found, lay, rewrite
 from archdsl.backends.names import unique, variable
 
 INDENT = 2
 DEEPEST = 3
+GUARD = " if self.training else None"
 
 
 def forward(
@@ -73,8 +74,7 @@ class _Writer:
             return [*self.lines, *lay(self._bound(self.pending[0].expr), INDENT, "return ")]
         self._flush()
         texts = [flat(self._bound(expr)) for expr in outputs]
-        ending = leave(texts) if leave else [f"{STEP * INDENT}return {', '.join(texts)}"]
-        return [*self.lines, *ending]
+        return [*self.lines, *(leave(texts) if leave else _return(texts))]
 
     def _step(self, place: int, step: Step) -> None:
         nested = self._nested(step)
@@ -87,7 +87,7 @@ class _Writer:
         del self.pending[len(self.pending) - len(nested) :]
         self.pending.append(_Pending(place, step, expr, depth))
         alone = len(self.users.get(step.results[0], ())) == 1 and self.left[step.results[0]] == 1
-        if step.training_only or len(step.results) > 1 or not alone:
+        if len(step.results) > 1 or not alone:
             self._flush()
 
     def _nested(self, step: Step) -> list[_Pending] | None:
@@ -98,7 +98,9 @@ class _Writer:
         if not wanted:
             return []
         top = self.pending[-len(wanted) :]
-        if [p.step.results[0] for p in top] != wanted or step.training_only:
+        if [p.step.results[0] for p in top] != wanted:
+            return None
+        if any(p.step.training_only != step.training_only for p in top):
             return None
         if not step.join:
             inner = top[-1]
@@ -107,7 +109,8 @@ class _Writer:
         parts = {p.step.results[0]: p.expr for p in top}
         expr = rewrite(step.expr, lambda leaf: _inner(leaf, parts))
         text = flat(rewrite(expr, lambda leaf: _named(leaf, self.variables)))
-        return top if len(STEP * INDENT) + len("return ") + len(text) <= WIDTH else None
+        around = len(STEP * INDENT + "return ") + len(GUARD if step.training_only else "")
+        return top if around + len(text) <= WIDTH else None
 
     def _flush(self) -> None:
         """Writes all that is pending, in order."""
@@ -132,7 +135,7 @@ class _Writer:
         if not step.training_only:
             self.lines += lay(expr, INDENT, f"{target} = ")
             return
-        line = lay(expr, INDENT, f"{target} = ", " if self.training else None")
+        line = lay(expr, INDENT, f"{target} = ", GUARD)
         if len(line) == 1 and len(step.results) == 1:
             self.lines += line
         else:
@@ -156,9 +159,10 @@ class _Writer:
         if value in self.given:
             return unique(self.given[value], live | self.taken)
         if (label := item.step.label) and self._kept(value, item.place):
-            name = re.sub(r"_\d+$", "", variable(label))
-            return unique(name, live | self.taken)
-        for name in ("x", *(self.variables[number] for number in read), "y", "z"):
+            # branch_1, branch_2, ...: what leaves the last is `branch`
+            name, stem = variable(label), re.sub(r"_\d+$", "", variable(label))
+            return unique(name if stem in live else stem, live | self.taken)
+        for name in ("x", "y", "z", *(self.variables[number] for number in read)):
             if name not in live:
                 return name
         return unique("y", live | self.taken)
@@ -169,6 +173,13 @@ class _Writer:
         if len(users) > 1 or min(users) > place + 1:
             return True
         return place + 1 < len(self.body.steps) and self.body.steps[place + 1].join
+
+
+def _return(texts: list[str]) -> list[str]:
+    line = f"{STEP * INDENT}return {', '.join(texts)}"
+    if len(line) <= WIDTH:
+        return [line]
+    return lay(Many(tuple(map(Code, texts)), "()"), INDENT, "return ")
 
 
 def _inner(leaf: Expr, parts: dict[int, Expr]) -> Expr:

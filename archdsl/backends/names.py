@@ -32,15 +32,17 @@ def variable(name: str) -> str:
     return plain or "value"
 
 
-def unique(name: str, taken: Container[str], start: int = 2) -> str:
-    """The name, or with a number where it is taken."""
+def unique(name: str, taken: Container[str]) -> str:
+    """The name, or where it is taken one like it: `class_`, `x2`, `layer1_2`."""
+    if keyword.iskeyword(name) or hasattr(builtins, name):
+        name += "_"
     if name not in taken:
         return name
-    separator = "_" if name[-1:].isdigit() or name in TAKEN else ""
-    number = start
-    while f"{name}{separator}{number}" in taken:
+    name += "_" if name[-1:].isdigit() else ""
+    number = 2
+    while f"{name}{number}" in taken:
         number += 1
-    return f"{name}{separator}{number}"
+    return f"{name}{number}"
 
 
 def defined(support: str) -> list[str]:

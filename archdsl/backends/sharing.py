@@ -17,6 +17,8 @@ from archdsl.backends.code import Apply, Code, Expr, Lit, Make, found, literal, 
 from archdsl.backends.names import TAKEN, camel, reserved_names, unique, variable
 from archdsl.ir.graph import Graph, Program, Scope
 
+CHANNELS = "in_channels"
+
 
 @dataclass
 class Parameter:
@@ -43,10 +45,10 @@ class ClassDef:
         self.name = ""
 
     def arguments(self, args: Sequence[Expr]) -> Iterator[tuple[str, Expr]]:
-        """The arguments of a call; the first, the channels that come in, needs no name."""
-        for place, (parameter, arg) in enumerate(zip(self.parameters, args, strict=True)):
+        """The arguments of a call; the channels that come in, always the first, need no name."""
+        for parameter, arg in zip(self.parameters, args, strict=True):
             if not (isinstance(arg, Lit) and arg.silent):
-                yield ("" if place == 0 else f"{parameter.name}="), arg
+                yield ("" if parameter.name == CHANNELS else f"{parameter.name}="), arg
 
 
 @dataclass(eq=False)
@@ -78,7 +80,7 @@ def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> 
         for family in families.values():
             if _inline(family, sum(uses[graph] for graph in family.graphs)):
                 for graph, content in zip(family.graphs, family.bodies, strict=True):
-                    built[graph] = Apply(Code("nn.Sequential"), content.layers or (), rows=True)
+                    built[graph] = _sequential(content.layers or ())
             else:
                 built.update(_class(family))
     sequential = is_chain(root, outputs) and positional(root) and bool(root.items)
@@ -94,6 +96,12 @@ def _inline(family: _Family, uses: int) -> bool:
     if layers is None or family.body.inits:
         return False
     return family.graphs[0].block is None or uses < 2 or len(layers) < 2
+
+
+def _sequential(layers: tuple[Expr, ...]) -> Expr:
+    if not layers:
+        return Apply(Code("nn.Identity"))
+    return Apply(Code("nn.Sequential"), layers, rows=True)
 
 
 def _survey(root: Graph) -> tuple[dict[Graph, list[str]], dict[Graph, int]]:
@@ -207,7 +215,7 @@ def _parameter_names(
     for name in settings[0]:
         if all(name in known for known in settings):
             given.setdefault(tuple(_plain(known[name]) for known in settings), name)
-    order = ["in_channels", *(variable(name) for name in given.values())]
+    order = [CHANNELS, *(variable(name) for name in given.values())]
     channels = tuple(_plain(graph.input_shapes[0][:1]) for graph in family.graphs)
     attributes = {
         *reserved_names(),
@@ -219,7 +227,7 @@ def _parameter_names(
         column = columns[places[0]]
         values = tuple(_plain(lit.value) for lit in column)
         if values == channels:
-            name, rank = "in_channels", 0
+            name, rank = CHANNELS, 0
         elif values in given:
             name = variable(given[values])
             rank = order.index(name)
@@ -276,7 +284,8 @@ def _name(classes: list[ClassDef], taken: frozenset[str]) -> None:
         plain = camel(family) or "Block"
         if plain in taken:
             plain += "Block"
-        base = min(members, key=lambda cls: len(_features(cls)))
+        # the model keeps its name; of a block's variants the plainest does
+        base = members[0] if members[0] is classes[-1] else min(members, key=_size)
         for cls in members:
             cls.name = unique(plain if cls is base else plain + _extra(cls, base), used)
             used.add(cls.name)
@@ -287,6 +296,10 @@ def _features(cls: ClassDef) -> list[str]:
     if cls.body.layers is not None:
         return [str(place) for place in range(len(cls.body.layers))]
     return [member.name for member in cls.body.members]
+
+
+def _size(cls: ClassDef) -> int:
+    return len(_features(cls))
 
 
 def _extra(cls: ClassDef, base: ClassDef) -> str:

@@ -13,7 +13,7 @@ from archdsl.cli import inspect
 
 app = typer.Typer(
     name="archdsl",
-    help="A compiler for neural-network architectures: check, summarise, compile and train .arch specs.",
+    help="A compiler for neural networks: check, summarise, compile and train .arch specs.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

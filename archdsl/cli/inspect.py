@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +22,7 @@ from archdsl.cli.options import (
 )
 
 
-class Format(str, enum.Enum):
+class Format(enum.StrEnum):
     full = "full"
     concise = "concise"
     json = "json"
@@ -30,23 +30,27 @@ class Format(str, enum.Enum):
     sarif = "sarif"
 
 
-class TableFormat(str, enum.Enum):
+class TableFormat(enum.StrEnum):
     table = "table"
     json = "json"
 
 
-class Target(str, enum.Enum):
+class Target(enum.StrEnum):
     python = "python"
     ir = "ir"
     tree = "tree"
 
 
 def check(
-    specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help=SPEC_HELP, show_default=False)],
+    specs: Annotated[
+        list[str], typer.Argument(metavar="SPEC...", help=SPEC_HELP, show_default=False)
+    ],
     param: ParamOption = None,
     input: InputOption = None,
     limit: LimitOption = None,
-    shapes: Annotated[bool, typer.Option("--shapes", help="Show every layer's shape and cost.")] = False,
+    shapes: Annotated[
+        bool, typer.Option("--shapes", help="Show every layer's shape and cost.")
+    ] = False,
     output_format: Annotated[Format, typer.Option(help="How to show what is found.")] = Format.full,
 ) -> None:
     """Check specs: syntax, names, arguments and every shape. Needs no torch, takes milliseconds.
@@ -74,7 +78,7 @@ def check(
         for table in tables:
             typer.echo(table)
     if output_format in (Format.full, Format.concise):
-        typer.echo(summary(found))
+        typer.echo(("\n" if found else "") + summary(found))
     raise typer.Exit(any(d.severity == "error" for d in found))
 
 
@@ -107,7 +111,8 @@ def compile(
     spec: SpecArgument,
     to: Annotated[Target, typer.Option(help="What to compile to.")] = Target.python,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to; default: print it.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Where to; default: print it."),
     ] = None,
     param: ParamOption = None,
     input: InputOption = None,
@@ -148,24 +153,25 @@ def specs(
     from archdsl.ir.table import rows
     from archdsl.pipeline import open_spec, shipped
 
-    entries = []
+    entries: list[dict[str, Any]] = []
     for name in shipped():
         program = open_spec(name).program
         if program is not None:
             size = "x".join(map(str, program.input_shape))
-            entries.append(
-                {"name": name, "input": size, "params": program.params, "macs": program.macs}
-            )
+            sizes = {"params": program.params, "macs": program.macs}
+            entries.append({"name": name, "input": size, **sizes})
     if format is TableFormat.json:
         typer.echo(json.dumps(entries, indent=2))
         return
-    head = ["name", "input", "params", "macs"]
-    body = [[e["name"], e["input"], f"{e['params']:,}", f"{e['macs']:,}"] for e in entries]
-    typer.echo(rows([head, *body], right=(2, 3)))
+    lines = [["name", "input", "params", "MACs"]]
+    lines += [[e["name"], e["input"], f"{e['params']:,}", f"{e['macs']:,}"] for e in entries]
+    typer.echo(rows(lines, right=(2, 3)))
 
 
 def ops(
-    name: Annotated[str | None, typer.Argument(help="One operator, in full.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One operator, in full.", show_default=False)
+    ] = None,
 ) -> None:
     """The operators: all in a line each, or one with its arguments and an example.
 
@@ -193,5 +199,3 @@ def ops(
 def register(app: typer.Typer) -> None:
     for command in (check, summary, compile, specs, ops):
         app.command()(command)
-
-

@@ -23,11 +23,15 @@ ParamOption = Annotated[
 ]
 InputOption = Annotated[
     str | None,
-    typer.Option("--input", metavar="SHAPE", help="Replace the model's input shape, such as 3x64x64."),
+    typer.Option(
+        "--input", metavar="SHAPE", help="Replace the model's input shape, such as 3x64x64."
+    ),
 ]
 LimitOption = Annotated[
     list[str] | None,
-    typer.Option("--limit", metavar="NAME=N", help="Raise a limit: nodes, elements, params, nesting."),
+    typer.Option(
+        "--limit", metavar="NAME=N", help="Raise a limit: nodes, elements, params, nesting."
+    ),
 ]
 
 
@@ -72,7 +76,7 @@ def spec_from(
     text: str, params: Sequence[str] | None, input: str | None, limits: Sequence[str] | None = None
 ) -> Spec:
     """The spec that the flags describe."""
-    from archdsl.ir.elaborate import Limits
+    from archdsl.ir.limits import Limits
     from archdsl.pipeline import ParamText, open_spec
 
     raised: dict[str, Any] = {}

@@ -103,8 +103,8 @@ class _Unknown(Diagnostic):
 
 @dataclass(frozen=True)
 class UnknownOperation(_Unknown):
-    """A step names an operator (`archdsl ops` lists them), a block of this file or of a file that it
-    uses, a block of the prelude, or a parameter that holds one of these."""
+    """A step names an operator (`archdsl ops` lists them), a block of this file or of a file that
+    it uses, a block of the prelude, or a parameter that holds one of these."""
 
     code = "E0101"
     slug = "unknown-operation"

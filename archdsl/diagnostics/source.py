@@ -1,7 +1,8 @@
 """Texts and places in them.
 
 In: a file's text. Out: `Source` and `Span`, the only form in which a place is stored (offsets into
-the text, counted in code points). Lines and columns are worked out here, when a person must see them.
+the text, counted in code points). Lines and columns are worked out here, when a person must see
+them.
 """
 
 from __future__ import annotations

@@ -116,14 +116,14 @@ class Builder:
         """A value of the same block, from whatever scope, as a value of this one."""
         if value.shape is None or value.builder is None:
             return value
-        chain = [self]
-        while chain[-1].parent is not None:
-            chain.append(chain[-1].parent)
-        while value.builder not in chain:
-            assert value.builder is not None
+        outward = [self]
+        while outward[-1].parent is not None:
+            outward.append(outward[-1].parent)
+        while value.builder is not None and value.builder not in outward:
             value = value.builder._export(value)
-        for scope in reversed(chain[: chain.index(value.builder)]):
-            value = scope._capture(value)
+        for scope in reversed(outward):
+            if scope.parent is value.builder and scope is not outward[-1]:
+                value = scope._capture(value)
         return value
 
 
@@ -180,7 +180,14 @@ def _item(draft: Draft) -> Item:
     if isinstance(content, Op):
         shapes, out = operand_shapes(draft.inputs), _shape(draft.outputs[0])
         return Node(
-            draft.name, draft.labelled, content, inputs, shapes, out, draft.span, draft.training_only
+            draft.name,
+            draft.labelled,
+            content,
+            inputs,
+            shapes,
+            out,
+            draft.span,
+            draft.training_only,
         )
     graph = freeze(content) if isinstance(content, Builder) else content
     return Scope(name, draft.labelled, graph, inputs, draft.span, draft.training_only)
@@ -191,7 +198,9 @@ def operand_shapes(values: list[Value]) -> tuple[Shape, ...]:
     front, which operators never see."""
     rank = max((len(_shape(v)) for v in values if not _is_param(v)), default=-1)
     return tuple(
-        _shape(v)[1:] if _is_param(v) and len(_shape(v)) == rank + 1 and _shape(v)[0] == 1 else _shape(v)
+        _shape(v)[1:]
+        if _is_param(v) and len(_shape(v)) == rank + 1 and _shape(v)[0] == 1
+        else _shape(v)
         for v in values
     )
 

@@ -99,8 +99,8 @@ class Init:
     """One `init` rule, as it applies to the graph that holds it (a block's own, or the model's).
 
     `kind`: the name of an operator, or None where `path` names one layer, relative to the graph.
-    `param`: which of the layer's parameters. `rule` may hold `Attribute` values, which stand for the
-    torch layer's attributes.
+    `param`: which of the layer's parameters. `rule` may hold `Attribute` values, which stand for
+    the torch layer's attributes.
     """
 
     kind: str | None
@@ -244,8 +244,8 @@ def _walk(graph: Graph, prefix: str) -> Iterator[tuple[str, Item]]:
 def _state(graph: Graph, prefix: str) -> Iterator[tuple[str, Weight]]:
     items = [graph.items[i] for i in graph.declared]
     own = [item for item in items if isinstance(item, Param)]
-    for item in sorted(own, key=lambda p: p.buffer):
-        yield prefix + item.name, Weight(item.name, item.shape, item.buffer)
+    for param in sorted(own, key=lambda p: p.buffer):
+        yield prefix + param.name, Weight(param.name, param.shape, param.buffer)
     for item in items:
         if isinstance(item, Scope):
             yield from _state(item.graph, f"{prefix}{item.name}.")

@@ -68,7 +68,11 @@ def similar(name: str, candidates: Iterable[str]) -> tuple[str, ...]:
 
 
 def bind(
-    name: str, slots: tuple[Slot, ...], args: tuple[t.Argument, ...], where: Span, found: list[Diagnostic]
+    name: str,
+    slots: tuple[Slot, ...],
+    args: tuple[t.Argument, ...],
+    where: Span,
+    found: list[Diagnostic],
 ) -> dict[str, t.Argument]:
     """Which argument goes where; what fits nowhere is reported and left out."""
     bound: dict[str, t.Argument] = {}
@@ -88,12 +92,18 @@ def bind(
             where_name = argument.name_span or argument.span
             found.append(
                 UnknownArgument(
-                    where_name, key, similar(key, known), owner=name, signature=f"the signature is `{shown}`"
+                    where_name,
+                    key,
+                    similar(key, known),
+                    owner=name,
+                    signature=f"the signature is `{shown}`",
                 )
             )
             continue
         if key in bound:
-            found.append(ExtraArgument(argument.span, f"`{key}` is given twice", "the second time here"))
+            found.append(
+                ExtraArgument(argument.span, f"`{key}` is given twice", "the second time here")
+            )
         bound.setdefault(key, argument)
     wrong = any(a.name is not None and a.name not in known for a in args)
     for slot in slots:
@@ -154,9 +164,13 @@ class _Definition:
                     scope[statement.name] = statement.name_span
                 case t.Input():
                     self._expr(statement.shape, scope)
-                    self._only_in_model(statement, top, "`input`", "it is the first line of a model")
+                    self._only_in_model(
+                        statement, top, "`input`", "it is the first line of a model"
+                    )
                 case t.Output():
-                    self._only_in_model(statement, top, "`output`", "it is the last line of a model")
+                    self._only_in_model(
+                        statement, top, "`output`", "it is the last line of a model"
+                    )
                     for tap in statement.taps:
                         self._tap_use(tap)
                 case t.InitRule():
@@ -170,7 +184,9 @@ class _Definition:
 
     def _only_in_model(self, statement: t.Statement, top: bool, what: str, hint: str) -> None:
         if not (self.in_model and top):
-            self.found.append(Misplaced(statement.span, f"{what} belongs in a model's own body", hint))
+            self.found.append(
+                Misplaced(statement.span, f"{what} belongs in a model's own body", hint)
+            )
 
     def _flow(self, flow: t.Flow, scope: dict[str, Span]) -> None:
         if flow.label is not None:
@@ -264,7 +280,12 @@ class _Definition:
             self._expr(expr, scope)
 
     def _expr(
-        self, expr: t.Expr, scope: dict[str, Span], *, word: bool = False, also: frozenset[str] = frozenset()
+        self,
+        expr: t.Expr,
+        scope: dict[str, Span],
+        *,
+        word: bool = False,
+        also: frozenset[str] = frozenset(),
     ) -> None:
         """`word`: the whole of it may be a bare word or the name of a block, which only the value's
         taker can judge. `also`: further names that are known."""
@@ -288,8 +309,8 @@ def bind_call(
     found: list[Diagnostic],
     args: tuple[t.Argument, ...] | None = None,
 ) -> dict[str, t.Argument]:
-    """The arguments of a call (or `args`, where more are fixed) to what it calls, and whether it may
-    have branches."""
+    """The arguments of a call (or `args`, where more are fixed) to what it calls, and whether it
+    may have branches."""
     join = not isinstance(target, Block) and target.arity is None
     if not join and call.body is not None:
         hint = "for a part of its own, write `label: { ... }`"

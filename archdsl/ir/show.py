@@ -14,7 +14,9 @@ def show_program(program: Program) -> str:
     """YAML, one item a line; a graph that occurs again is written once and referred to."""
     import yaml
 
-    text: str = yaml.safe_dump(_Document().program(program), sort_keys=False, width=120, default_flow_style=None)
+    text: str = yaml.safe_dump(
+        _Document().program(program), sort_keys=False, width=120, default_flow_style=None
+    )
     return text
 
 
@@ -48,7 +50,10 @@ class _Document:
             "items": items,
             "declared": list(graph.declared),
             "outputs": list(graph.outputs),
-            "init": [f"{i.path or i.kind}.{i.param} {_call(i.rule.name, dict(i.rule.args))}" for i in graph.inits],
+            "init": [
+                f"{i.path or i.kind}.{i.param} {_call(i.rule.name, dict(i.rule.args))}"
+                for i in graph.inits
+            ],
         }
         return name
 
@@ -58,10 +63,16 @@ class _Document:
             case Node():
                 entry |= {"op": item.op.name, **_arguments(item.op), "shape": _shape(item.shape)}
             case Scope():
-                entry |= {"graph": self.graph(item.graph), "shape": [_shape(s) for s in item.shapes]}
+                entry |= {
+                    "graph": self.graph(item.graph),
+                    "shape": [_shape(s) for s in item.shapes],
+                }
             case Param():
                 kind = "buffer" if item.buffer else "param"
-                entry |= {kind: _shape(item.shape), "init": _call(item.rule.name, dict(item.rule.args))}
+                entry |= {
+                    kind: _shape(item.shape),
+                    "init": _call(item.rule.name, dict(item.rule.args)),
+                }
         if not isinstance(item, Param) and item.training_only:
             entry["training_only"] = True
         return entry

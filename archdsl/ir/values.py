@@ -36,7 +36,7 @@ class Partial:
 
 
 class Problem(Exception):
-    """Carries the diagnostic of what cannot be computed; `diagnostic` None: it is reported already."""
+    """What cannot be computed; `diagnostic` None: it is reported already."""
 
     def __init__(self, diagnostic: Diagnostic | None) -> None:
         super().__init__()
@@ -141,7 +141,9 @@ class Evaluator:
     def count(self, expr: t.Expr) -> int:
         value = self(expr)
         if not is_int(value) or value < 0:
-            raise _bad(expr.span, f"a repeat count must be a whole number of at least 0, not {show(value)}")
+            raise _bad(
+                expr.span, f"a repeat count must be a whole number of at least 0, not {show(value)}"
+            )
         return int(value)
 
     def items(self, expr: t.Expr) -> tuple[Value, ...]:
@@ -176,9 +178,15 @@ class Evaluator:
         shape = self._in(expr)
         side = {"h": -2, "w": -1}.get(expr.name)
         if side is None:
-            raise _bad(expr.span, f"`in` has no `{expr.name}`", help="`in.h`, `in.w`, or `in[0]`, `in[1]`, ...")
+            raise _bad(
+                expr.span,
+                f"`in` has no `{expr.name}`",
+                help="`in.h`, `in.w`, or `in[0]`, `in[1]`, ...",
+            )
         if len(shape) < 3:
-            raise _bad(expr.span, f"what enters here, {'x'.join(map(str, shape))}, has no height and width")
+            raise _bad(
+                expr.span, f"what enters here, {'x'.join(map(str, shape))}, has no height and width"
+            )
         return shape[side]
 
     def _list(self, expr: t.List) -> Value:
@@ -205,7 +213,9 @@ class Evaluator:
         if target is None or not hasattr(target, "name"):
             raise _bad(expr.name_span, f"`{expr.name}` is no function, block or operator")
         for argument in expr.args:
-            spec = getattr(target, "args", {}).get(argument.name)  # an operator's: it may take words
+            spec = getattr(target, "args", {}).get(
+                argument.name
+            )  # an operator's: it may take words
             word = isinstance(argument.value, t.Name) and argument.value.name
             value = word if spec and word in spec.type.words() else self(argument.value)
             literal = t.Literal(argument.value.span, value)
@@ -263,7 +273,9 @@ class Evaluator:
     def _bounded(self, value: Value, span: Span) -> Value:
         if _number(value):
             if isinstance(value, complex) or not abs(value) <= MAX_INT:
-                raise _bad(span, f"this number is beyond all sizes (the limit is 2^40, {MAX_INT:,})")
+                raise _bad(
+                    span, f"this number is beyond all sizes (the limit is 2^40, {MAX_INT:,})"
+                )
         elif isinstance(value, tuple) and _leaves(value) > MAX_ITEMS:
             raise _bad(span, f"this list is too long (the limit is {MAX_ITEMS:,})")
         return value
@@ -284,7 +296,8 @@ def _bad(span: Span, problem: str, help: str = "") -> Problem:
 
 def to_python(expr: t.Expr, evaluate: Evaluator, free: set[str]) -> str:
     """An expression as Python text, in which the names `free` stay and everything else is a value.
-    Only numbers, operators and the functions below come out: nothing that a person wrote as text."""
+    Only numbers, operators and the functions below come out, nothing that a person wrote as text.
+    """
     if not free & {p.name for p in names_in(expr)}:
         value = evaluate(expr)
         if not _number(value):
@@ -294,14 +307,20 @@ def to_python(expr: t.Expr, evaluate: Evaluator, free: set[str]) -> str:
         case t.Name():
             return expr.name
         case t.Index():
-            return f"{to_python(expr.base, evaluate, free)}[{to_python(expr.index, evaluate, free)}]"
+            return (
+                f"{to_python(expr.base, evaluate, free)}[{to_python(expr.index, evaluate, free)}]"
+            )
         case t.Unary(op="-"):
             return f"-{to_python(expr.operand, evaluate, free)}"
         case t.Binary() if expr.op in BINARY:
             left, right = (to_python(e, evaluate, free) for e in (expr.left, expr.right))
             return f"({left} {expr.op} {right})"
         case t.Function() if expr.name in ("sqrt", "log", "log2"):
-            return f"math.{expr.name}({', '.join(to_python(a.value, evaluate, free) for a in expr.args)})"
+            return f"math.{expr.name}({_python_args(expr, evaluate, free)})"
         case t.Function() if expr.name in ("min", "max", "abs", "int", "float", "round"):
-            return f"{expr.name}({', '.join(to_python(a.value, evaluate, free) for a in expr.args)})"
+            return f"{expr.name}({_python_args(expr, evaluate, free)})"
     raise _bad(expr.span, "too much for an expression over a layer's attributes")
+
+
+def _python_args(call: t.Function, evaluate: Evaluator, free: set[str]) -> str:
+    return ", ".join(to_python(a.value, evaluate, free) for a in call.args)

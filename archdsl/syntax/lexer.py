@@ -45,7 +45,9 @@ class Refine:
             if separator is not None:
                 starts = previous is None or previous.type == "LBRACE"
                 if not (starts or token.type in CONTINUES or token.type == "RBRACE"):
-                    yield Token("_SEPARATOR", separator, separator.start_pos, end_pos=separator.end_pos)
+                    yield Token(
+                        "_SEPARATOR", separator, separator.start_pos, end_pos=separator.end_pos
+                    )
                 separator = None
             yield token
             previous = token

@@ -17,7 +17,9 @@ def _lines(part: t.Tree, name: str, depth: int = 0) -> list[str]:
         value = getattr(part, field)
         if isinstance(value, Span) or field.endswith("spans") or value is None:
             continue
-        children = [v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, t.Tree)]
+        children = [
+            v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, t.Tree)
+        ]
         if children:
             nested += [(field, child) for child in children]
         elif value != ():

@@ -1,6 +1,6 @@
 """Training: a spec (or module) and a recipe in, a trained model and its run folder out.
 
-`recipe` and `recipe_file` need no torch; `fit`, `evaluate` and `predict` import it when they are used.
+`recipe` and `recipe_file` need no torch; `fit`, `evaluate` and `predict` import it when used.
 """
 
 from __future__ import annotations
@@ -26,9 +26,18 @@ _LATER = {
 }
 
 __all__ = [
-    "Override", "Prediction", "Recipe", "Result", "Tested", "TrainError",
-    "evaluate", "fit", "json_schema", "predict", "read_recipe",
-]  # fmt: skip
+    "Override",
+    "Prediction",
+    "Recipe",
+    "Result",
+    "Tested",
+    "TrainError",
+    "evaluate",
+    "fit",
+    "json_schema",
+    "predict",
+    "read_recipe",
+]
 
 
 def __getattr__(name: str) -> Any:

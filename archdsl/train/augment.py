@@ -50,8 +50,14 @@ class PerImage:
 class Batch:
     """Pixels 0..255 to what the model takes: shift, mirror, normalise, erase, on any device."""
 
-    def __init__(self, plan: Augment, mean: list[float] | None, std: list[float] | None,
-                 device: torch.device, seed: int) -> None:  # fmt: skip
+    def __init__(
+        self,
+        plan: Augment,
+        mean: list[float] | None,
+        std: list[float] | None,
+        device: torch.device,
+        seed: int,
+    ) -> None:
         self.plan, self.seed, self.device = plan, seed, device
         self.random = plan.crop == "pad" or plan.hflip > 0 or plan.erase > 0
         self.mean = None if mean is None else torch.tensor(mean, device=device)
@@ -85,14 +91,15 @@ class Batch:
 
 def shift(x_BCHW: Tensor, pad: int, u_B: Tensor, v_B: Tensor) -> Tensor:
     """Each image moved by up to `pad` pixels on each axis, black where it left."""
-    B, C, H, W = x_BCHW.shape
+    B, _, H, W = x_BCHW.shape
     padded = F.pad(x_BCHW, (pad, pad, pad, pad))
     top_B = (u_B * (2 * pad + 1)).long()
     left_B = (v_B * (2 * pad + 1)).long()
     rows_BH = top_B[:, None] + torch.arange(H, device=x_BCHW.device)
     columns_BW = left_B[:, None] + torch.arange(W, device=x_BCHW.device)
-    image_B = torch.arange(B, device=x_BCHW.device)
-    cut_BHWC = padded.permute(0, 2, 3, 1)[image_B[:, None, None], rows_BH[:, :, None], columns_BW[:, None]]
+    image_B = torch.arange(B, device=x_BCHW.device)[:, None, None]
+    padded_BHWC = padded.permute(0, 2, 3, 1)
+    cut_BHWC = padded_BHWC[image_B, rows_BH[:, :, None], columns_BW[:, None]]
     return cut_BHWC.permute(0, 3, 1, 2)
 
 
@@ -117,6 +124,9 @@ def erase(x_BCHW: Tensor, probability: float, u_BK: Tensor) -> Tensor:
 def mixer(plan: Augment, classes: int) -> Any:
     """MixUp, CutMix, or one of them by chance, for whole batches; None where none is asked for."""
     # alpha 0 means none: MixUp(alpha=0) would raise.
-    found = [make(alpha=alpha, num_classes=classes)
-             for make, alpha in ((v2.MixUp, plan.mixup), (v2.CutMix, plan.cutmix)) if alpha > 0]  # fmt: skip
+    found = [
+        make(alpha=alpha, num_classes=classes)
+        for make, alpha in ((v2.MixUp, plan.mixup), (v2.CutMix, plan.cutmix))
+        if alpha > 0
+    ]
     return v2.RandomChoice(found) if len(found) > 1 else found[0] if found else None

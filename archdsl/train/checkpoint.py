@@ -1,8 +1,8 @@
 """Checkpoints: written whole or not at all, read without running anything in them.
 
-A file holds tensors and plain values only: the spec's text, the resolved recipe, classes, the model,
-optimizer, scaler and average, the step, the sums of the epoch under way, and the table so far. It
-holds no generator state: see `sampling.py`.
+A file holds tensors and plain values only: the spec's text, the resolved recipe, classes, the
+model, optimizer, scaler and average, the step, the sums of the epoch under way, and the table so
+far. It holds no generator state: see `sampling.py`.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ def save_checkpoint(state: Mapping[str, Any], folder: Path, best: bool) -> None:
 
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     """The weights alone, as safetensors."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
-    _replace(path, lambda at: save_file(plain, at))
+    # Not save_file: it makes a file that nobody else may read.
+    _replace(path, lambda at: at.write_bytes(save(plain)))
 
 
 def _replace(path: Path, write: Any, keep: Path | None = None) -> None:
@@ -56,8 +57,9 @@ def _replace(path: Path, write: Any, keep: Path | None = None) -> None:
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise TrainError(f"{path}: the checkpoint cannot be written: {reason}",
-                         _good_help(path.parent)) from None  # fmt: skip
+        raise TrainError(
+            f"{path}: the checkpoint cannot be written: {reason}", _good_help(path.parent)
+        ) from None
 
 
 def _link(path: Path, to: Path) -> None:
@@ -97,11 +99,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except TrainError as error:
         raise TrainError(error.message, _good_help(path.parent, path)) from None
     if "format" not in found or "recipe" not in found:
-        raise TrainError(f"{path}: not a checkpoint of archdsl train",
-                         "weights alone are loaded with --weights")  # fmt: skip
+        raise TrainError(
+            f"{path}: not a checkpoint of archdsl train", "weights alone are loaded with --weights"
+        )
     if found["format"] > FORMAT:
-        raise TrainError(f"{path}: written by a newer archdsl ({found.get('archdsl')})",
-                         "update archdsl")  # fmt: skip
+        raise TrainError(
+            f"{path}: written by a newer archdsl ({found.get('archdsl')})", "update archdsl"
+        )
     return found
 
 
@@ -123,8 +127,11 @@ def tested_weights(state: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights that were tested: the average's, where there is one."""
     if state.get("ema") is None:
         return dict(state["model"])
-    return {name.removeprefix("module."): tensor for name, tensor in state["ema"].items()
-            if name.startswith("module.")}  # fmt: skip
+    return {
+        name.removeprefix("module."): tensor
+        for name, tensor in state["ema"].items()
+        if name.startswith("module.")
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -102,8 +102,10 @@ def _split(source: Source, fraction: float | None) -> tuple[Samples, Samples]:
     order = torch.randperm(count, generator=generator(SPLIT, 0, count))
     held_out = max(1, round(count * (0.2 if fraction is None else fraction)))
     if held_out >= count:
-        raise TrainError(f"{count} samples are too few to hold out {held_out} for testing",
-                         "--set data.val_fraction=0 tests on the training samples")  # fmt: skip
+        raise TrainError(
+            f"{count} samples are too few to hold out {held_out} for testing",
+            "--set data.val_fraction=0 tests on the training samples",
+        )
     test, train = order[:held_out].sort().values, order[held_out:].sort().values
     return source.train.subset(train), source.train.subset(test)
 
@@ -125,7 +127,9 @@ def _published(
     channels = input_shape[0]
     if isinstance(data.mean, list) and isinstance(data.std, list):
         if len(data.mean) not in (1, channels):
-            raise TrainError(f"data.mean: {len(data.mean)} values for an input of {channels} channels")
+            raise TrainError(
+                f"data.mean: {len(data.mean)} values for an input of {channels} channels"
+            )
         return data.mean * (channels // len(data.mean)), data.std * (channels // len(data.std))
     if source.mean_std is None:
         return None, None
@@ -147,7 +151,7 @@ def _hold(samples: Samples, fit: Fit, recipe: Recipe, unless: bool) -> Split:
     if isinstance(samples, Tensors):
         if len(samples.x) * size > CACHE_BYTES and cache == "auto":
             return Split(samples, None)
-        parts = [fit(part) for part in samples.x.split(4096)]
+        parts = [fit(part) for part in torch.split(samples.x, 4096)]
         return Split(samples, torch.cat(parts))
     if len(samples.y) * size > CACHE_BYTES and cache == "auto":
         return Split(samples, None)
@@ -217,7 +221,9 @@ class _Streamed(Dataset[Any]):
         return None, self.samples.y[index], bad  # the main process says which file it was
 
 
-def _collate(items: list[tuple[Tensor | None, Tensor, str]]) -> tuple[Tensor | None, Tensor, list[str]]:
+def _collate(
+    items: list[tuple[Tensor | None, Tensor, str]],
+) -> tuple[Tensor | None, Tensor, list[str]]:
     bad = [name for _, _, name in items if name]
     whole = [x for x, _, _ in items if x is not None]
     x = torch.stack(whole) if len(whole) == len(items) else None
@@ -233,8 +239,9 @@ def _ignore_signals(_: int) -> None:
 class Batches:
     """The batches of both splits, for one rank of `world`, on its device."""
 
-    def __init__(self, data: LoadedData, recipe: Recipe, device: torch.device,
-                 rank: int = 0, world: int = 1) -> None:  # fmt: skip
+    def __init__(
+        self, data: LoadedData, recipe: Recipe, device: torch.device, rank: int = 0, world: int = 1
+    ) -> None:
         self.data, self.recipe, self.device = data, recipe, device
         self.rank, self.world = rank, world
         count = len(data.train)
@@ -263,7 +270,9 @@ class Batches:
     def test(self) -> Iterator[tuple[Tensor, Tensor]]:
         """This rank's part of the test split: each sample on exactly one rank."""
         indices = share(torch.arange(len(self.data.test)), self.rank, self.world)
-        for x, y in self._take("test", self.data.test, -1, list(indices.split(self.eval_size))):
+        for x, y in self._take(
+            "test", self.data.test, -1, list(torch.split(indices, self.eval_size))
+        ):
             yield self.batch.plain(x), y
 
     def _take(
@@ -292,11 +301,13 @@ class Batches:
         """One loader for each split for the whole run: its workers stay alive between epochs."""
         if name not in self._loaders:
             fit, recipe = self.data.fit, self.recipe
-            per_image = PerImage(recipe.augment, _size(fit.input_shape), recipe.seed) if fit.image else None
+            per_image = (
+                PerImage(recipe.augment, _size(fit.input_shape), recipe.seed) if fit.image else None
+            )
             dataset = _Streamed(split.samples, fit, per_image, recipe.data.on_bad_image == "skip")
-            workers = recipe.data.workers
-            if workers == "auto":
-                workers = max(1, min(8, (os.cpu_count() or 2) - 1) // self.world)
+            given = recipe.data.workers
+            auto = max(1, min(8, (os.cpu_count() or 2) - 1) // self.world)
+            workers = auto if given == "auto" else given
             self._loaders[name] = DataLoader(
                 dataset,
                 batch_sampler=_Positions(),

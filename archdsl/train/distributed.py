@@ -1,7 +1,7 @@
 """Many processes, on what torch ships: elastic_launch starts them, torch.distributed joins them.
 
-`archdsl train --devices 4` launches here; under `torchrun` (RANK is set) a process just joins, which
-is also how several machines are used.
+`archdsl train --devices 4` launches here; under `torchrun` (RANK is set) a process just joins,
+which is also how several machines are used.
 """
 
 from __future__ import annotations
@@ -84,8 +84,10 @@ def pick_device(name: str) -> torch.device:
         raise TrainError(f"there is no device {name!r}", "auto, cpu, cuda, cuda:1 or mps") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
-        raise TrainError(f"device {name}: this machine has {found or 'no'} CUDA devices that torch "
-                         "can use", "--device auto takes the best there is")  # fmt: skip
+        raise TrainError(
+            f"device {name}: this machine has {found or 'no'} CUDA devices that torch can use",
+            "--device auto takes the best there is",
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise TrainError("device mps: not available here", "--device auto takes the best there is")
     return device
@@ -129,9 +131,14 @@ def launch(work: Callable[..., Any], devices: int, *args: Any) -> Any:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     config = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=devices, run_id="archdsl",
-        rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0,
-    )  # fmt: skip
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=devices,
+        run_id="archdsl",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
     try:
         return elastic_launch(config, work)(*args)[0]
     except ChildFailedError as error:
@@ -168,8 +175,9 @@ def set_state_dicts(
     from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
 
     options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=False)
-    set_state_dict(model, optimizer, model_state_dict=saved, optim_state_dict=saved_optimizer,
-                   options=options)  # fmt: skip
+    set_state_dict(
+        model, optimizer, model_state_dict=saved, optim_state_dict=saved_optimizer, options=options
+    )
 
 
 def cut_up(model: nn.Module) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from archdsl.train.checkpoint import BEST, find_checkpoint, read_checkpoint, tes
 from archdsl.train.data import Batches, Fit, load_data
 from archdsl.train.distributed import Ranks, pick_device
 from archdsl.train.errors import TrainError
-from archdsl.train.model import Model, describe
+from archdsl.train.model import Model
 from archdsl.train.objective import Objective
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import Override, read_recipe
@@ -57,9 +57,13 @@ class Tested:
 
 @torch.inference_mode()
 def test_model(
-    model: nn.Module, batches: Batches, objective: Objective, ranks: Ranks, autocast: Any = None,
+    model: nn.Module,
+    batches: Batches,
+    objective: Objective,
+    ranks: Ranks,
+    autocast: Any = None,
     stop: Any = None,
-) -> Tested:  # fmt: skip
+) -> Tested:
     """Loss and accuracy over the test split, each sample counted once whatever the ranks and batch
     size. `stop()` may end it early by raising."""
     model.eval()
@@ -94,8 +98,10 @@ def test_model(
         tested.top5 = sums[3] / total if len(classes) > 5 else None
         rows = [[int(n) for n in sums[4 + i * size : 4 + (i + 1) * size]] for i in range(size)]
         tested.confusion = rows
-        tested.per_class = {name: rows[i][i] / sum(rows[i]) if sum(rows[i]) else None
-                            for i, name in enumerate(classes[:size])}  # fmt: skip
+        tested.per_class = {
+            name: rows[i][i] / sum(rows[i]) if sum(rows[i]) else None
+            for i, name in enumerate(classes[:size])
+        }
     return tested
 
 
@@ -112,41 +118,36 @@ class Trained:
 
 
 def load_trained(
-    run: str | Path, device: str = "auto", module: nn.Module | None = None,
+    run: str | Path,
+    device: str = "auto",
+    module: nn.Module | None = None,
     overrides: Sequence[Override] = (),
-) -> Trained:  # fmt: skip
+) -> Trained:
     """The best model of a run (or the one in a checkpoint), with the weights that were tested."""
     path = find_checkpoint(run, BEST)
     saved = read_checkpoint(path)
     recipe = read_recipe(saved["recipe"], overrides)
     target = pick_device(device)
-    built = module or saved_model(saved).build()
+    built = Model.from_plain(saved["model_from"]).build() if module is None else module
     try:
         built.load_state_dict(tested_weights(saved))
     except RuntimeError as error:
-        raise TrainError(f"{path}: the weights do not belong to this model: "
-                         f"{str(error).splitlines()[-1].strip()}") from None  # fmt: skip
+        raise TrainError(
+            f"{path}: the weights do not belong to this model: "
+            f"{str(error).splitlines()[-1].strip()}"
+        ) from None
     shape = tuple(saved["fit"]["input_shape"])
     fit = Fit(**{**saved["fit"], "input_shape": shape})
     return Trained(path, built.to(target).eval(), recipe, tuple(saved["classes"]), fit, target)
 
 
-def saved_model(saved: Mapping[str, Any]) -> Model:
-    """The model that a checkpoint was made from; the spec's file if it is still the same."""
-    spec = saved["spec"]
-    if spec["text"] is None:
-        raise TrainError(f"the run's model ({spec['name']}) was a Python module, not a spec",
-                         "hand the same module over: fit(module, resume=...), evaluate(run, "
-                         "module=...)")  # fmt: skip
-    shape = tuple(spec["input"]) if spec["input"] else None
-    known = Model(spec["name"], spec["text"], spec["origin"], spec["params"], shape)
-    return describe(known.source(), shape, spec["params"])
-
-
 def evaluate(
-    run: str | Path, *, device: str = "auto", module: nn.Module | None = None,
+    run: str | Path,
+    *,
+    device: str = "auto",
+    module: nn.Module | None = None,
     overrides: Sequence[Override] = (),
-) -> Tested:  # fmt: skip
+) -> Tested:
     """Tests a run's best model on its test split, or on the data that the overrides name."""
     trained = load_trained(run, device, module, overrides)
     recipe = trained.recipe
@@ -155,8 +156,10 @@ def evaluate(
     wanted = Wanted(trained.fit.input_shape, outputs, recipe.regression)
     data = load_data(open_source(recipe.data, wanted), recipe, trained.fit.input_shape)
     if data.classes != trained.classes:
-        raise TrainError(f"the data's classes are not the model's: {', '.join(data.classes[:8])} "
-                         f"instead of {', '.join(trained.classes[:8])}")  # fmt: skip
+        raise TrainError(
+            f"the data's classes are not the model's: {', '.join(data.classes[:8])} "
+            f"instead of {', '.join(trained.classes[:8])}"
+        )
     data.fit = trained.fit
     batches = Batches(data, recipe, trained.device)
     ranks = Ranks(0, 1, trained.device)
@@ -173,10 +176,14 @@ class Prediction:
 
 
 def predict(
-    run: str | Path, inputs: Iterable[str | Path], *, top: int = 5, device: str = "auto",
+    run: str | Path,
+    inputs: Iterable[str | Path],
+    *,
+    top: int = 5,
+    device: str = "auto",
     module: nn.Module | None = None,
-) -> list[Prediction]:  # fmt: skip
-    """The classes of images (files or folders of them), or of the rows of a CSV file of features."""
+) -> list[Prediction]:
+    """The classes of images (files or folders of them), or of the rows of a CSV file."""
     trained = load_trained(run, device, module)
     found: list[Prediction] = []
     for group in _grouped(_samples(inputs, trained.fit), 64):
@@ -192,12 +199,19 @@ def _predict(trained: Trained, names: list[str], x: Tensor, top: int) -> list[Pr
     output = trained.module(x)
     main = (output if isinstance(output, Tensor) else output[0]).float().cpu()
     if not trained.classes:
-        return [Prediction(name, tuple((f"output{i}", float(one)) for i, one in enumerate(row.flatten())))
-                for name, row in zip(names, main, strict=True)]  # fmt: skip
+        return [
+            Prediction(
+                name, tuple((f"output{i}", float(one)) for i, one in enumerate(row.flatten()))
+            )
+            for name, row in zip(names, main, strict=True)
+        ]
     out = []
     for name, row in zip(names, objective.probabilities(main), strict=True):
         best = row.topk(min(top, len(row)))
-        pairs = [(trained.classes[i], p) for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+        pairs = [
+            (trained.classes[i], p)
+            for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
         out.append(Prediction(name, tuple(pairs)))
     return out
 
@@ -217,9 +231,11 @@ def _samples(inputs: Iterable[str | Path], fit: Fit) -> Iterable[tuple[str, Tens
         if not fit.image:
             yield from _rows(path, fit)
             continue
-        files = [path] if path.is_file() else sorted(
-            p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES
-        )  # fmt: skip
+        files = (
+            [path]
+            if path.is_file()
+            else sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        )
         if not files:
             raise TrainError(f"{path}: holds no images")
         for file in files:

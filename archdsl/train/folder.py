@@ -21,8 +21,11 @@ TEST_NAMES = ("test", "val", "valid", "validation")
 def open_folder(root: Path) -> tuple[Files, Files | None, tuple[str, ...]]:
     """Training files, test files where the folder has such a split, and the classes."""
     if not root.is_dir():
-        raise TrainError(f"{root}: no such folder", "folder:PATH takes a folder with one folder "
-                         "of images per class, or with train and test folders of that form")  # fmt: skip
+        raise TrainError(
+            f"{root}: no such folder",
+            "folder:PATH takes a folder with one folder "
+            "of images per class, or with train and test folders of that form",
+        )
     top = _folders(root)
     if "train" not in top:
         return _split(root, tuple(top)), None, tuple(top)
@@ -33,8 +36,10 @@ def open_folder(root: Path) -> tuple[Files, Files | None, tuple[str, ...]]:
         return train, None, classes
     unknown = [name for name in _folders(root / found) if name not in classes]
     if unknown:
-        raise TrainError(f"{root / found}: class {unknown[0]!r} is not in {root / 'train'}",
-                         f"the classes for training are {_some(classes)}")  # fmt: skip
+        raise TrainError(
+            f"{root / found}: class {unknown[0]!r} is not in {root / 'train'}",
+            f"the classes for training are {_some(classes)}",
+        )
     return train, _split(root / found, classes, may_miss=True), classes
 
 
@@ -48,15 +53,19 @@ def _folders(root: Path) -> list[str]:
 
 def _split(root: Path, classes: tuple[str, ...], may_miss: bool = False) -> Files:
     if not classes:
-        raise TrainError(f"{root}: holds no class folders", "put the images of each class into a "
-                         "folder of its own, named by the class")  # fmt: skip
+        raise TrainError(
+            f"{root}: holds no class folders",
+            "put the images of each class into a folder of its own, named by the class",
+        )
     paths: list[str] = []
     labels: list[int] = []
     for number, name in enumerate(classes):
         files = _images(root / name) if (root / name).is_dir() else []
         if not files and not may_miss:
-            raise TrainError(f"{root / name}: class {name!r} has no images",
-                             "remove the folder or add images (" + ", ".join(IMAGE_SUFFIXES) + ")")  # fmt: skip
+            raise TrainError(
+                f"{root / name}: class {name!r} has no images",
+                "remove the folder or add images (" + ", ".join(IMAGE_SUFFIXES) + ")",
+            )
         paths += [f"{name}/{file}" for file in files]
         labels += [number] * len(files)
     if not paths:
@@ -73,8 +82,11 @@ def _images(folder: Path) -> list[str]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         inner = os.path.relpath(at, folder)
         prefix = "" if inner == "." else f"{inner}/"
-        found += [prefix + name for name in files
-                  if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")]  # fmt: skip
+        found += [
+            prefix + name
+            for name in files
+            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+        ]
     return sorted(found)
 
 

@@ -1,9 +1,9 @@
 """The training loop.
 
-In: a `Job` (see `job.py`): a model that suits its data, a whole recipe, perhaps a checkpoint to go
-on from. Out: a `Result`, and the run folder. All randomness comes from positions (`sampling.py`) and
-the learning rate from the step (`schedule.py`), so a loop that starts at step n does what one that
-came there would do, bit for bit.
+In: a model that suits its data, a whole recipe, perhaps a checkpoint to go on from. Out: trained
+weights, a table, and checkpoints. All randomness comes from positions (`sampling.py`) and the
+learning rate from the step (`schedule.py`), so a loop that starts at step n does what one that came
+there would do, bit for bit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from archdsl.train.augment import mixer
 from archdsl.train.checkpoint import save_checkpoint, save_weights, tested_weights
 from archdsl.train.data import Batches, LoadedData
 from archdsl.train.distributed import Ranks
-from archdsl.train.errors import TrainError
 from archdsl.train.evaluation import Tested, test_model
 from archdsl.train.objective import Objective, make_optimizer
 from archdsl.train.recipe import Recipe
@@ -95,19 +94,26 @@ class NotFinite(Exception):
 class Trainer:
     """One rank's training state and the verbs on it: run, step, test, save, restore."""
 
-    def __init__(self, module: nn.Module, data: LoadedData, recipe: Recipe, ranks: Ranks,
-                 folder: RunFolder, spec: dict[str, Any]) -> None:  # fmt: skip
-        self.recipe, self.ranks, self.folder, self.spec = recipe, ranks, folder, spec
+    def __init__(
+        self,
+        module: nn.Module,
+        data: LoadedData,
+        recipe: Recipe,
+        ranks: Ranks,
+        folder: RunFolder,
+        model_from: dict[str, Any],
+    ) -> None:
+        self.recipe, self.ranks, self.folder, self.model_from = recipe, ranks, folder, model_from
         self.data = data
         self.batches = Batches(data, recipe, ranks.device, ranks.rank, ranks.world)
         self.objective = Objective(recipe)
         self.mix = mixer(recipe.augment, len(data.classes)) if data.classes else None
         self.module = module.to(ranks.device)
         if recipe.channels_last:
-            self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.module.to(memory_format=torch.channels_last)
         self.ema = None
         if recipe.ema is not None:
-            average = get_ema_multi_avg_fn(recipe.ema.decay)
+            average = get_ema_multi_avg_fn(recipe.ema.decay)  # type: ignore[no-untyped-call]
             self.ema = AveragedModel(self.module, multi_avg_fn=average, use_buffers=True)
         if recipe.compile:
             self.module.compile()  # in place, so that the weights keep their names
@@ -117,7 +123,9 @@ class Trainer:
             distributed.cut_up(self.module)
         elif ranks.world > 1:
             self.model = DistributedDataParallel(self.module)
-        self.optimizer = make_optimizer(self.module, recipe, fused=not self.fsdp and ranks.device.type != "mps")
+        self.optimizer = make_optimizer(
+            self.module, recipe, fused=not self.fsdp and ranks.device.type != "mps"
+        )
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=recipe.precision == "fp16")
         self.step_number = self.epoch = 0
         self.sums = Sums(ranks.device)
@@ -131,7 +139,9 @@ class Trainer:
         recipe = self.recipe
         while self.epoch < recipe.epochs and not self._finished():
             first = self.step_number - self.epoch * self.batches.steps_per_epoch
-            self.folder.start_bar(self.epoch + 1, recipe.epochs, self.batches.steps_per_epoch, first)
+            self.folder.start_bar(
+                self.epoch + 1, recipe.epochs, self.batches.steps_per_epoch, first
+            )
             self.model.train()
             self.epoch_began = time.monotonic() - self.epoch_seconds
             with contextlib.closing(self._steps(first)) as steps:
@@ -154,7 +164,7 @@ class Trainer:
                 return stop
         return 0
 
-    def _steps(self, first: int) -> Iterator[None]:
+    def _steps(self, first: int) -> Generator[None]:
         for x, y, size in self.batches.train(self.epoch, first):
             self.step(x, y, size)
             yield
@@ -179,7 +189,8 @@ class Trainer:
                 loss, main = self.objective(output, y_piece)
                 # Ranks and pieces are averaged, so each counts by its share of the batch.
                 share = len(x_piece) * ranks.world / size
-                self.scaler.scale(loss if share == 1 else loss * share).backward()
+                scaled = self.scaler.scale(loss if share == 1 else loss * share)
+                scaled.backward()  # type: ignore[no-untyped-call]
             hits = self.objective.hits(main.detach(), y_piece)
             self.sums.add(self.step_number, loss, hits, len(x_piece))
         if recipe.clip_grad is not None:
@@ -302,7 +313,7 @@ class Trainer:
         return {
             "archdsl": _version(),
             "torch": str(torch.__version__),
-            "spec": self.spec,
+            "model_from": self.model_from,
             "recipe": self.recipe.resolved(),
             "classes": list(self.data.classes),
             "fit": {**asdict(self.data.fit), "input_shape": list(self.data.fit.input_shape)},
@@ -320,7 +331,9 @@ class Trainer:
     def restore(self, saved: dict[str, Any]) -> None:
         """Takes up where `state` was taken."""
         if self.fsdp:
-            distributed.set_state_dicts(self.module, self.optimizer, saved["model"], saved["optimizer"])
+            distributed.set_state_dicts(
+                self.module, self.optimizer, saved["model"], saved["optimizer"]
+            )
         else:
             self.module.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])

@@ -1,4 +1,4 @@
-"""The only contact with the compiler: what is trained, described and built.
+"""The contact with the compiler: what is trained, described and built.
 
 In: a spec (path, shipped name or text) or a ready `nn.Module`. Out: a `Model`, plain enough to be
 sent to another process and to be written into a checkpoint, that builds the module when asked.
@@ -6,13 +6,13 @@ sent to another process and to be written into a checkpoint, that builds the mod
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl.train.errors import TrainError
+from archdsl.train.spec_files import SpecFiles
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,99 +24,152 @@ CLASS_PARAMS = ("classes", "num_classes", "n_classes", "nclasses")
 
 @dataclass(frozen=True)
 class Model:
+    """`input` and `params` are what differs from the spec's own; a module has no `spec`."""
+
     name: str
-    spec: str | None  # the text; none for a module that somebody wrote in Python
-    origin: str | None  # the path or name that the text came from
+    spec: SpecFiles | None
     params: Mapping[str, Any] = field(default_factory=dict)
-    input: tuple[int, ...] | None = None  # where it differs from the spec's own
+    input: tuple[int, ...] | None = None
     input_shape: tuple[int, ...] | None = None
     outputs: int | None = None
     module: nn.Module | None = None
 
     def build(self, weights: str | Path | None = None) -> nn.Module:
         """A new module with its initial weights, or those of a file."""
-        import torch
+        import archdsl
 
-        if self.module is not None:
-            module = self.module
-        else:
-            import archdsl
-
-            module = archdsl.load(self.source(), input=self.input, **self.params)
+        module = self.module
+        if module is None:
+            assert self.spec is not None
+            with self.spec.opened() as spec:
+                module = archdsl.load(spec, input=self.input, **self.params)
         if weights is not None:
             _load_weights(module, Path(weights))
-        assert isinstance(module, torch.nn.Module)
         return module
 
-    def source(self) -> str:
-        """What to hand to the compiler: the file, so that its `use` lines work, while it still
-        holds the text that was checked; the text otherwise."""
-        assert self.spec is not None
-        if self.origin and _read_spec(self.origin) == self.spec:
-            return self.origin
-        return self.spec
+    def plain(self) -> dict[str, Any]:
+        """For a checkpoint: plain values only."""
+        params = {name: _plain(value) for name, value in self.params.items()}
+        return {
+            "name": self.name,
+            "params": params,
+            "spec": self.spec and self.spec.plain(),
+            "input": None if self.input is None else list(self.input),
+        }
+
+    @classmethod
+    def from_plain(cls, saved: Mapping[str, Any]) -> Model:
+        """The model of a checkpoint, from the spec that it holds."""
+        if saved["spec"] is None:
+            raise TrainError(
+                f"the run's model ({saved['name']}) was a Python module, not a spec",
+                "hand the same module over: fit(module, resume=...), evaluate(run, module=...)",
+            )
+        params = {name: _from_plain(value) for name, value in saved["params"].items()}
+        shape = None if saved["input"] is None else tuple(saved["input"])
+        return describe_files(SpecFiles(**saved["spec"]), shape, params)
 
     def fitted(self, source: Source, change: bool) -> tuple[Model, list[str]]:
-        """This model if it suits the data; else the flags that make it suit, or, with `change`,
-        the model made to suit and what was changed."""
-        flags: list[str] = []
-        model = self
+        """This model and no flags where it suits the data. Where not: an error that names the flags
+        which make it suit; with `change`, the model made to suit, and the flags."""
         if self.spec is None:
             return self, []
+        flags: list[str] = []
+        model = self
         shape = _wanted_shape(self.input_shape or (), source)
         if shape is not None:
-            by = "x".join(map(str, shape))
-            flags.append(f"--input {by}")
-            model = describe(self.source(), shape, self.params, self.origin)
+            flags.append(f"--input {_by(shape)}")
+            try:
+                model = describe_files(self.spec, shape, self.params)
+            except SpecProblem:
+                own = f"{_by(shape)} which this model cannot take"
+                raise TrainError(
+                    _misfit(self, source, shape, False), f"the data is {own}"
+                ) from None
         count = len(source.classes)
-        wrong = count and model.outputs is not None and not _suits(model.outputs, count)
+        wrong = bool(count) and self.outputs is not None and not _suits(self.outputs, count)
         if wrong:
             found = _with_classes(model, count)
             if found is None:
-                raise TrainError(f"{self.name} has {model.outputs} outputs, the data {count} classes",
-                                 "give the model a parameter for it, `model "
-                                 f"{self.name}(classes={count})`, and use it in the last layer")  # fmt: skip
+                raise TrainError(
+                    f"{self.name} has {self.outputs} outputs, the data {count} classes",
+                    f"give the model a parameter for it, `model {self.name}"
+                    f"(classes={count})`, and use it in the last layer",
+                )
             flags.append(f"-p {found[0]}={count}")
             model = found[1]
         if flags and not change:
-            raise TrainError(_misfit(self, source, shape, bool(wrong)),
-                             f"add {' '.join(flags)}, or --fit to do so automatically"
-                             + _grey_help(shape, source))  # fmt: skip
+            grey = shape is not None and source.channels == 3
+            raise TrainError(
+                _misfit(self, source, shape, wrong),
+                f"add {' '.join(flags)}, or --fit to do so automatically"
+                + (
+                    "; --set data.channels=1 keeps the spec and turns the images grey"
+                    if grey
+                    else ""
+                ),
+            )
         return model, flags
 
 
 def describe(
-    spec: Any, input: tuple[int, ...] | None = None, params: Mapping[str, Any] | None = None,
-    origin: str | None = None,
-) -> Model:  # fmt: skip
+    spec: Any, input: tuple[int, ...] | None = None, params: Mapping[str, Any] | None = None
+) -> Model:
     """Checks a spec without building it; a module passes as it is."""
     if not isinstance(spec, str | Path):
-        return Model(type(spec).__name__.lower(), None, None, input_shape=input, module=spec)
+        return Model(type(spec).__name__.lower(), None, input_shape=input, module=spec)
+    return describe_files(SpecFiles.gather(spec), input, params or {})
+
+
+def describe_files(
+    files: SpecFiles, input: tuple[int, ...] | None, params: Mapping[str, Any]
+) -> Model:
     import archdsl
 
-    report = archdsl.check(str(spec), input=input, **(params or {}))
-    if not report.ok:
-        raise TrainError(str(report))
+    with files.opened() as spec:
+        report = archdsl.check(spec, input=input, **params)
+    if report.program is None or not report.ok:
+        raise SpecProblem(str(report))
     program = report.program
     shape = next(iter(program.output_shapes.values()))
-    known = origin or (str(spec) if "\n" not in str(spec) else None)
     return Model(
         name=program.name,
-        spec=_read_spec(known) or program.text if known else str(spec),
-        origin=known,
-        params=dict(params or {}),
+        spec=files,
+        params=dict(params),
         input=input,
         input_shape=tuple(program.input_shape),
         outputs=shape[0] if len(shape) == 1 else None,
     )
 
 
-def _read_spec(origin: str) -> str | None:
-    path = Path(origin)
-    try:
-        return path.read_text(encoding="utf-8") if path.is_file() else None
-    except (OSError, UnicodeDecodeError):
-        return None
+class SpecProblem(TrainError):
+    """The compiler's own report; its text stands by itself."""
+
+
+def unchanged(before: SpecFiles, now: SpecFiles) -> None:
+    """Refuses to go on with a run whose spec is another one now, showing the difference."""
+    changes = before.difference(now)
+    if changes:
+        raise TrainError(
+            f"the spec has changed since the run began:\n{changes}",
+            "put the file back as it was to go on, or start a new run",
+        )
+
+
+def _plain(value: Any) -> Any:
+    from archdsl.pipeline import ParamText
+
+    if isinstance(value, ParamText):
+        return {"text": str(value)}
+    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
+
+
+def _from_plain(value: Any) -> Any:
+    from archdsl.pipeline import ParamText
+
+    if isinstance(value, dict):
+        return ParamText(value["text"])
+    return tuple(map(_from_plain, value)) if isinstance(value, list) else value
 
 
 def _suits(outputs: int, classes: int) -> bool:
@@ -131,16 +184,17 @@ def _wanted_shape(shape: tuple[int, ...], source: Source) -> tuple[int, ...] | N
         return None if own == shape else own
     if len(shape) != 3:
         return source.shape
-    if shape[0] in (source.channels, 3) and shape[0] >= source.channels:
+    if shape[0] == source.channels or (source.channels == 1 and shape[0] == 3):
         return None
     return (source.channels, *shape[1:])
 
 
 def _with_classes(model: Model, count: int) -> tuple[str, Model] | None:
+    assert model.spec is not None
     for name in CLASS_PARAMS:
         try:
-            found = describe(model.source(), model.input, {**model.params, name: count}, model.origin)
-        except TrainError:
+            found = describe_files(model.spec, model.input, {**model.params, name: count})
+        except SpecProblem:
             continue
         if found.outputs == count:
             return name, replace(found, params={**model.params, name: count})
@@ -148,47 +202,25 @@ def _with_classes(model: Model, count: int) -> tuple[str, Model] | None:
 
 
 def _misfit(model: Model, source: Source, shape: tuple[int, ...] | None, classes: bool) -> str:
-    def by(one: tuple[int, ...] | None) -> str:
-        return "x".join(map(str, one or ()))
-
     parts: list[str] = []
     if shape is not None:
-        own = f"{source.channels} channels" if source.channels else f"samples of shape {by(shape)}"
-        parts.append(f"takes an input of {by(model.input_shape)}, the data has {own}")
+        own = f"{source.channels} channels" if source.channels else f"samples of shape {_by(shape)}"
+        parts.append(f"takes an input of {_by(model.input_shape or ())}, the data has {own}")
     if classes:
         parts.append(f"has {model.outputs} outputs, the data {len(source.classes)} classes")
     return f"{model.name} {', and '.join(parts)}"
 
 
-def _grey_help(shape: tuple[int, ...] | None, source: Source) -> str:
-    if shape is None or source.channels != 3:
-        return ""
-    return "; --set data.channels=1 keeps the spec and turns the images grey"
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _load_weights(module: nn.Module, path: Path) -> None:
     """Weights from .safetensors, a checkpoint of ours, or a plain state_dict."""
     from archdsl.train.checkpoint import read_weights
 
-    state = read_weights(path)
     try:
-        module.load_state_dict(state)
+        module.load_state_dict(read_weights(path))
     except RuntimeError as error:
-        lines = str(error).splitlines()
-        raise TrainError(f"{path}: these weights are not of this model:\n" + "\n".join(lines[1:8])) from None
-
-
-def unchanged(model: Model, saved: Mapping[str, Any]) -> None:
-    """Refuses to go on with a run whose spec is another one now, showing the difference."""
-    import difflib
-
-    text = saved["text"]
-    if text == model.spec:
-        return
-    diff = difflib.unified_diff(
-        (text or "").splitlines(), (model.spec or "").splitlines(),
-        "the run's spec", os.fspath(model.origin or "the spec now"), lineterm="",
-    )  # fmt: skip
-    raise TrainError("the spec has changed since the run began:\n" + "\n".join(diff),
-                     "start a new run, or go on with the run's own spec by leaving the spec out and "
-                     "putting the file back as it was")  # fmt: skip
+        lines = "\n".join(str(error).splitlines()[1:8])
+        raise TrainError(f"{path}: these weights are not of this model:\n{lines}") from None

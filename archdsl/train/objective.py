@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archdsl.train.errors import TrainError
-from archdsl.train.recipe import Adam, CrossEntropy, Recipe, RmsProp, Sgd
+from archdsl.train.recipe import Adam, AdamW, CrossEntropy, Recipe, RmsProp, Sgd
 
 
 class Objective:
@@ -24,7 +24,9 @@ class Objective:
             "cross_entropy": lambda out, y: F.cross_entropy(out, y, label_smoothing=smoothing),
             "nll": F.nll_loss,
             "bce": lambda out, y: F.binary_cross_entropy(out, _like(y, out)),
-            "bce_with_logits": lambda out, y: F.binary_cross_entropy_with_logits(out, _like(y, out)),
+            "bce_with_logits": lambda out, y: F.binary_cross_entropy_with_logits(
+                out, _like(y, out)
+            ),
             "mse": lambda out, y: F.mse_loss(out, _like(y, out)),
             "l1": lambda out, y: F.l1_loss(out, _like(y, out)),
         }[self.name]
@@ -72,8 +74,10 @@ def _like(target: Tensor, output: Tensor) -> Tensor:
         return target.reshape(output.shape).to(output.dtype)
     if target.ndim == 1 and output.ndim == 2 and not target.is_floating_point():
         return F.one_hot(target, output.shape[1]).to(output.dtype)
-    raise TrainError(f"the model's output has shape {tuple(output.shape[1:])}, "
-                     f"the target {tuple(target.shape[1:])}")  # fmt: skip
+    raise TrainError(
+        f"the model's output has shape {tuple(output.shape[1:])}, "
+        f"the target {tuple(target.shape[1:])}"
+    )
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe, fused: bool = True) -> torch.optim.Optimizer:
@@ -90,12 +94,19 @@ def make_optimizer(model: nn.Module, recipe: Recipe, fused: bool = True) -> torc
             {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
         ]
     if isinstance(plan, Sgd):
-        return torch.optim.SGD(groups, lr=plan.lr, momentum=plan.momentum, dampening=plan.dampening,
-                               nesterov=plan.nesterov, fused=fused or None)  # fmt: skip
+        return torch.optim.SGD(
+            groups,
+            lr=plan.lr,
+            momentum=plan.momentum,
+            dampening=plan.dampening,
+            nesterov=plan.nesterov,
+            fused=fused or None,
+        )
     if isinstance(plan, RmsProp):
-        return torch.optim.RMSprop(groups, lr=plan.lr, alpha=plan.alpha, eps=plan.eps,
-                                   momentum=plan.momentum)  # fmt: skip
+        return torch.optim.RMSprop(
+            groups, lr=plan.lr, alpha=plan.alpha, eps=plan.eps, momentum=plan.momentum
+        )
     assert isinstance(plan, Adam)
-    kind = torch.optim.AdamW if plan.name == "adamw" else torch.optim.Adam
+    kind = torch.optim.AdamW if isinstance(plan, AdamW) else torch.optim.Adam
     betas = (plan.betas[0], plan.betas[1])
     return kind(groups, lr=plan.lr, betas=betas, eps=plan.eps, fused=fused or None)

@@ -24,7 +24,13 @@ def plot_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
             factor = 100 if "accuracy" in key else 1
             points = [(row["epoch"], row[key] * factor) for row in history if row[key] is not None]
             style = "o-" if len(points) <= 30 else "-"
-            axis.plot(*zip(*points, strict=True) if points else ((), ()), style, ms=3, color=color, label=label)
+            axis.plot(
+                *zip(*points, strict=True) if points else ((), ()),
+                style,
+                ms=3,
+                color=color,
+                label=label,
+            )
         axis.set_title(title)
         axis.legend(frameon=False)
     axes[-1].plot([row["epoch"] for row in history], [row["lr"] for row in history], color=GREY)
@@ -49,8 +55,15 @@ def plot_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], p
         for i, row in enumerate(confusion):
             for j, n in enumerate(row):
                 if n:
-                    axis.text(j, i, str(n), ha="center", va="center", fontsize=8,
-                              color="white" if shares[i][j] > 50 else "black")  # fmt: skip
+                    axis.text(
+                        j,
+                        i,
+                        str(n),
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                        color="white" if shares[i][j] > 50 else "black",
+                    )
     axis.set_xlabel("answered")
     axis.set_ylabel("true")
     _save(figure, path)
@@ -64,7 +77,9 @@ def plot_samples(images: Any, titles: Sequence[str], right: Sequence[bool], path
         axis.axis("off")
     for axis, image, title, good in zip(axes, images, titles, right, strict=False):
         pixels = image.permute(1, 2, 0).numpy()
-        axis.imshow(pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255)
+        axis.imshow(
+            pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255
+        )
         axis.set_title(title, fontsize=8, color="black" if good else ORANGE)
     _save(figure, path)
 

@@ -1,8 +1,8 @@
 """What a training run is told: the recipe's keys, their types, defaults and meanings.
 
-In: plain values, as YAML gives them (`recipe_file.py` reads the file and reports problems with line
-and column). Out: a `Recipe`, checked, whole, and immutable. One fact has one place: whatever belongs
-to the optimizer's constructor is under `optimizer`, and so on. Nothing here imports torch.
+In: plain values, as YAML gives them (`recipe_file.py` reads the file and reports problems with
+line and column). Out: a `Recipe`, checked, whole, and immutable. One fact has one place: whatever
+belongs to the optimizer's constructor is under `optimizer`, and so on. Nothing here imports torch.
 
 `optimizer: adam` is short for `optimizer: {name: adam}`; so are `data`, `scheduler` and `loss`.
 """
@@ -35,7 +35,9 @@ def _short(default: str) -> BeforeValidator:
 class Part(BaseModel):
     """The habits of every part: no unknown key, no silent conversion, no change after the check."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+    )
 
 
 class Data(Part):
@@ -59,11 +61,9 @@ class Data(Part):
     """Use only these classes, in this order."""
     target: str | None = None
     """csv: the column to predict; the last one by default."""
-    task: Literal["classification", "regression"] | None = None
-    """csv and module:attribute: what the target is. Guessed from the values by default."""
     val_fraction: Fraction | None = None
-    """The share held out for testing where a dataset has no test split of its own (0.2 by default);
-    0 tests on the training data."""
+    """Hold out this share of the training split and test on it. By default the dataset's own test
+    split is used, or 0.2 where it has none; 0 tests on the training split itself."""
     limit: Count | None = None
     """Use only this many samples of each split (an even choice, the same each time)."""
     samples: Count = 1024
@@ -82,8 +82,10 @@ class Data(Part):
         lists = isinstance(self.mean, list), isinstance(self.std, list)
         if (all(lists) and len(self.mean or []) == len(self.std or [])) or self.mean == self.std:
             return self
-        raise ValueError("mean and std go together: both auto, both data, both null, or two lists "
-                         "of the same length")  # fmt: skip
+        raise ValueError(
+            "mean and std go together: both auto, both data, both null, or two lists "
+            "of the same length"
+        )
 
 
 class Augment(Part):
@@ -277,5 +279,9 @@ def json_schema() -> dict[str, Any]:
         default, text = whole.pop("default", None), whole.pop("description", "")
         names = list(whole.get("discriminator", {}).get("mapping", {}))
         short = {"type": "string", "enum": names} if names else {"type": "string"}
-        schema["properties"][key] = {"anyOf": [short, whole], "default": default, "description": text}
+        schema["properties"][key] = {
+            "anyOf": [short, whole],
+            "default": default,
+            "description": text,
+        }
     return schema

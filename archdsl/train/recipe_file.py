@@ -65,8 +65,9 @@ class Override:
         keys = tuple(key.strip() for key in name.split("."))
         label = f"--set {text}"
         if not equals or not all(keys):
-            raise TrainError(f"{label}: not of the form KEY=VALUE",
-                             "for example --set optimizer.momentum=0.9")  # fmt: skip
+            raise TrainError(
+                f"{label}: not of the form KEY=VALUE", "for example --set optimizer.momentum=0.9"
+            )
         try:
             return cls(keys, yaml.load(value, _Loader), label)
         except yaml.YAMLError:
@@ -138,8 +139,9 @@ def _value(text: _Text, loader: yaml.SafeLoader, node: yaml.Node, keys: Keys) ->
     here = (node.start_mark.line + 1, node.start_mark.column + 1)
     text.places[keys] = here
     if len(text.places) > MAX_NODES or len(keys) > 20:
-        raise TrainError(f"{text.name}: too large for a recipe (over {MAX_NODES} values, "
-                         "or nested over 20 deep)")  # fmt: skip
+        raise TrainError(
+            f"{text.name}: too large for a recipe (over {MAX_NODES} values, or nested over 20 deep)"
+        )
     if isinstance(node, yaml.SequenceNode):
         return [_value(text, loader, item, (*keys, i)) for i, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
@@ -153,8 +155,13 @@ def _value(text: _Text, loader: yaml.SafeLoader, node: yaml.Node, keys: Keys) ->
             first = text.keys[path]
             text.keys[path] = place
             line = f"line {first[0]}" if isinstance(first, tuple) else first
-            raise TrainError(text.problem(path, f"{'.'.join(map(str, path))} is given twice "
-                                          f"(first on {line})", at_key=True))  # fmt: skip
+            raise TrainError(
+                text.problem(
+                    path,
+                    f"{'.'.join(map(str, path))} is given twice (first on {line})",
+                    at_key=True,
+                )
+            )
         text.keys[path] = place
         out[key] = _value(text, loader, value_node, path)
     return out
@@ -232,7 +239,7 @@ def _real_keys(values: Any, loc: Sequence[str | int], kind: str) -> Keys:
 
 def _at(values: Any, keys: Keys) -> Any:
     for key in keys:
-        values = values.get(key) if isinstance(values, dict) else values[key]  # type: ignore[index]
+        values = values.get(key) if isinstance(values, dict) else values[key]
     return values
 
 
@@ -265,7 +272,9 @@ def _wanted(item: Any) -> str:
 
 def _choices(item: Any) -> list[str]:
     listed = item.get("ctx", {})
-    return re.findall(r"'([^']+)'", str(listed.get("expected") or listed.get("expected_tags") or ""))
+    return re.findall(
+        r"'([^']+)'", str(listed.get("expected") or listed.get("expected_tags") or "")
+    )
 
 
 def _show(value: Any) -> str:
@@ -288,8 +297,12 @@ def _unknown(values: Any, keys: Keys) -> tuple[str, str]:
         name = inner.get("name") if isinstance(inner, dict) else None
         part = next((one for one in found if _takes(one, name)), found[0])
     known = list(part.model_fields)
-    elsewhere = [f"{name}.{key}" for name, found in _parts(Recipe)
-                 for one in found[:1] if key in one.model_fields]  # fmt: skip
+    elsewhere = [
+        f"{name}.{key}"
+        for name, found in _parts(Recipe)
+        for one in found[:1]
+        if key in one.model_fields
+    ]
     if elsewhere and key not in known and not parents:
         return f"unknown key {key}", f"did you mean {elsewhere[0]}?"
     where = f"{'.'.join(map(str, parents))} takes" if parents else "a recipe takes"

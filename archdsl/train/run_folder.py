@@ -13,8 +13,17 @@ from typing import Any, TextIO
 
 from archdsl.train.errors import TrainError
 
-COLUMNS = ("epoch", "step", "train_loss", "train_accuracy", "test_loss", "test_accuracy",
-           "lr", "seconds", "samples_per_second")  # fmt: skip
+COLUMNS = (
+    "epoch",
+    "step",
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "lr",
+    "seconds",
+    "samples_per_second",
+)
 Row = dict[str, float | int | None]
 
 
@@ -25,8 +34,10 @@ def new_folder(name: str, out: str | Path | None) -> Path:
             folder = Path(out).expanduser()
             folder.mkdir(parents=True, exist_ok=True)
             if (folder / "last.pt").exists():
-                raise TrainError(f"{folder}: holds a run already",
-                                 f"go on with it by --resume {folder}, or give another --out")  # fmt: skip
+                raise TrainError(
+                    f"{folder}: holds a run already",
+                    f"go on with it by --resume {folder}, or give another --out",
+                )
             return folder
         root = Path("runs")
         root.mkdir(exist_ok=True)
@@ -39,8 +50,10 @@ def new_folder(name: str, out: str | Path | None) -> Path:
                 continue
         raise TrainError(f"{root}: too many runs named {name}")
     except OSError as error:
-        raise TrainError(f"{error.filename}: the run folder cannot be made: {error.strerror}",
-                         "--out DIR puts it elsewhere") from None  # fmt: skip
+        raise TrainError(
+            f"{error.filename}: the run folder cannot be made: {error.strerror}",
+            "--out DIR puts it elsewhere",
+        ) from None
 
 
 class RunFolder:
@@ -82,8 +95,15 @@ class RunFolder:
             return
         from tqdm import tqdm
 
-        self.bar = tqdm(total=total, initial=done, desc=f"epoch {epoch}/{epochs}", unit="step",
-                        leave=False, dynamic_ncols=True, smoothing=0.1)  # fmt: skip
+        self.bar = tqdm(
+            total=total,
+            initial=done,
+            desc=f"epoch {epoch}/{epochs}",
+            unit="step",
+            leave=False,
+            dynamic_ncols=True,
+            smoothing=0.1,
+        )
 
     def close_bar(self) -> None:
         if self.bar is not None:
@@ -91,7 +111,7 @@ class RunFolder:
             self.bar = None
 
     def table(self, history: Sequence[Row]) -> None:
-        """Writes metrics.csv, whole: a resumed run may find lines in it that it will write again."""
+        """Writes metrics.csv, whole: a resumed run may find later lines in it than its own."""
         if self.folder is None:
             return
         new = self.folder / ".metrics.csv.tmp"
@@ -112,23 +132,31 @@ class RunFolder:
 
 
 def table_header(classes: bool) -> str:
-    accuracy = "  train acc" if classes else ""
+    train = "  train acc" if classes else ""
     test = "  test acc" if classes else ""
-    return f"{'epoch':>7}  {'train loss':>10}{accuracy}  {'test loss':>10}{test}  {'lr':>8}  {'time':>7}"
+    return f"  epoch  train loss{train}   test loss{test}        lr     time"
 
 
 def table_line(row: Row, classes: bool) -> str:
     def loss(value: float | int | None) -> str:
-        return f"{'':>10}" if value is None else f"{value:>10.4f}" if value >= 1e-3 else f"{value:>10.2e}"
+        return (
+            f"{'':>10}"
+            if value is None
+            else f"{value:>10.4f}"
+            if value >= 1e-3
+            else f"{value:>10.2e}"
+        )
 
     def share(value: float | int | None, width: int) -> str:
         if not classes:
             return ""
         return f"  {'' if value is None else f'{value:.2%}':>{width}}"
 
-    return (f"{row['epoch']:>7}  {loss(row['train_loss'])}{share(row['train_accuracy'], 9)}  "
-            f"{loss(row['test_loss'])}{share(row['test_accuracy'], 8)}  {row['lr']:>8.2g}  "
-            f"{spent(row['seconds'] or 0):>7}")  # fmt: skip
+    return (
+        f"{row['epoch']:>7}  {loss(row['train_loss'])}{share(row['train_accuracy'], 9)}  "
+        f"{loss(row['test_loss'])}{share(row['test_accuracy'], 8)}  {row['lr']:>8.2g}  "
+        f"{spent(row['seconds'] or 0):>7}"
+    )
 
 
 def spent(seconds: float) -> str:

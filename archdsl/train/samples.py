@@ -56,7 +56,7 @@ class Files:
         self.paths = np.asarray(encoded, dtype=np.bytes_)
 
     def path(self, index: int) -> Path:
-        return self.root / self.paths[index].decode()
+        return self.root / str(self.paths[index].decode())
 
     def read(self, index: int) -> Tensor:
         return read_image(self.path(index))

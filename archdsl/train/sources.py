@@ -1,7 +1,8 @@
 """Datasets by name: what a recipe's `data.name` stands for.
 
-In: the recipe's `data`, and what the spec wants (only `fake` needs it). Out: a `Source`: samples for
-training and, where the dataset has its own, for testing; class names; published mean and deviation.
+In: the recipe's `data`, and what the spec wants (`fake` makes that up, and a regression reads its
+targets as numbers). Out: a `Source`: samples for training and, where the dataset has its own, for
+testing; class names; published mean and deviation.
 """
 
 from __future__ import annotations
@@ -71,8 +72,10 @@ def open_source(data: Data, wanted: Wanted) -> Source:
     elif data.name in NAMED:
         source = NAMED[data.name](Path(data.dir).expanduser() if data.dir else default_dir())
     else:
-        raise TrainError(f"there is no dataset {data.name!r}",
-                         "known: " + ", ".join([*NAMED, "fake", "folder:PATH", "csv:PATH", "module:attribute"]))  # fmt: skip
+        raise TrainError(
+            f"there is no dataset {data.name!r}",
+            "known: " + ", ".join([*NAMED, "fake", "folder:PATH", "csv:PATH", "module:attribute"]),
+        )
     return _only(source, tuple(data.classes)) if data.classes else source
 
 
@@ -85,8 +88,10 @@ def default_dir() -> Path:
 def _only(source: Source, classes: tuple[str, ...]) -> Source:
     unknown = [name for name in classes if name not in source.classes]
     if unknown:
-        raise TrainError(f"data.classes: there is no class {unknown[0]!r}",
-                         f"the dataset has {', '.join(source.classes) or 'no classes'}")  # fmt: skip
+        raise TrainError(
+            f"data.classes: there is no class {unknown[0]!r}",
+            f"the dataset has {', '.join(source.classes) or 'no classes'}",
+        )
     numbers = torch.full((len(source.classes),), -1)
     for new, name in enumerate(classes):
         numbers[source.classes.index(name)] = new
@@ -136,15 +141,19 @@ def _vision(
                 return make(str(root), train=train, download=True)
             except (OSError, RuntimeError) as error:
                 reason = str(error).strip().splitlines()[0] if str(error).strip() else "no internet"
-                raise TrainError(f"{name} is not in {root}, and downloading it failed: {reason}",
-                                 f"download it where there is internet ({where}) and put it into "
-                                 f"{root}/{SUBFOLDER[name]}, or name the folder that holds "
-                                 f"{SUBFOLDER[name]} with --data-dir; `--data digits` needs no "
-                                 "download") from None  # fmt: skip
+                raise TrainError(
+                    f"{name} is not in {root}, and downloading it failed: {reason}",
+                    f"download it where there is internet ({where}) and put it into "
+                    f"{root}/{SUBFOLDER[name]}, or name the folder that holds "
+                    f"{SUBFOLDER[name]} with --data-dir; `--data digits` needs no "
+                    "download",
+                ) from None
 
         def tensors(found: Any) -> Tensors:
             pixels = torch.as_tensor(found.data)
-            pixels = pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2).contiguous()
+            pixels = (
+                pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2).contiguous()
+            )
             return Tensors(pixels, torch.as_tensor(found.targets).long())
 
         train, test = split(True), split(False)
@@ -171,10 +180,12 @@ def _caltech(root: Path) -> Source:
             root.mkdir(parents=True, exist_ok=True)
             Caltech101(str(root), download=True)
         except (OSError, RuntimeError) as error:
-            raise TrainError(f"Caltech-101 is not in {folder}, and downloading it failed: {error}",
-                             "download caltech-101.zip from https://data.caltech.edu/records/mzrjq-6wc02 "
-                             f"and unpack its 101_ObjectCategories into {root}/caltech101, or name "
-                             "another folder with --data-dir") from None  # fmt: skip
+            raise TrainError(
+                f"Caltech-101 is not in {folder}, and downloading it failed: {error}",
+                "download caltech-101.zip from https://data.caltech.edu/records/mzrjq-6wc02, "
+                f"unpack its 101_ObjectCategories into {root}/caltech101, or name "
+                "another folder with --data-dir",
+            ) from None
     train, _, classes = open_folder(folder)
     every = Source(train, None, classes, 3, IMAGENET)
     return _only(every, tuple(name for name in classes if name != "BACKGROUND_Google"))
@@ -183,36 +194,44 @@ def _caltech(root: Path) -> Source:
 def _imagenet(root: Path) -> Source:
     folder = root if (root / "train").is_dir() else root / "imagenet"
     if not (folder / "train").is_dir() or not (folder / "val").is_dir():
-        raise TrainError(f"ImageNet is not in {folder}: it needs the folders train and val",
-                         "ImageNet is given out after registration at https://image-net.org; unpack "
-                         "its archives to train/<class>/*.JPEG and val/<class>/*.JPEG and name the "
-                         "folder with --data-dir")  # fmt: skip
+        raise TrainError(
+            f"ImageNet is not in {folder}: it needs the folders train and val",
+            "ImageNet is given out after registration at https://image-net.org; unpack "
+            "its archives to train/<class>/*.JPEG and val/<class>/*.JPEG and name the "
+            "folder with --data-dir",
+        )
     train, test, classes = open_folder(folder)
     return Source(train, test, classes, 3, IMAGENET)
 
 
 NAMED: dict[str, Callable[[Path], Source]] = {
-    "mnist": _vision("MNIST", "https://ossci-datasets.s3.amazonaws.com/mnist/", ((0.1307,), (0.3081,))),
+    "mnist": _vision(
+        "MNIST", "https://ossci-datasets.s3.amazonaws.com/mnist/", ((0.1307,), (0.3081,))
+    ),
     "fashion-mnist": _vision(
-        "FashionMNIST", "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/", ((0.286,), (0.353,))
+        "FashionMNIST",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        ((0.286,), (0.353,)),
     ),
     "cifar10": _vision(
-        "CIFAR10", "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        "CIFAR10",
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
         ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     ),
     "cifar100": _vision(
-        "CIFAR100", "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        "CIFAR100",
+        "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
         ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
     ),
     "caltech101": _caltech,
     "imagenet": _imagenet,
     "digits": _digits,
     "iris": _iris,
-}  # fmt: skip
+}
 
 
 def _fake(data: Data, wanted: Wanted) -> Source:
-    """Random samples of the spec's own shape; a sample's look tells its class, so it can be learnt."""
+    """Random samples of the spec's own shape, a little like their class, so it can be learnt."""
     shape, outputs = wanted.input_shape or (3, 32, 32), wanted.outputs or 10
     pool = max(1, min(data.samples, 2**28 // math.prod(shape)))
     noise = torch.Generator().manual_seed(0)
@@ -220,7 +239,9 @@ def _fake(data: Data, wanted: Wanted) -> Source:
     y = torch.arange(data.samples) % pool % max(2, outputs)
     if image:
         x = torch.randint(0, 256, (pool, *shape), generator=noise, dtype=torch.uint8)
-        x[:, :, : max(1, shape[1] // 4)] = (y[:pool] * 255 // max(2, outputs)).to(torch.uint8).view(-1, 1, 1, 1)
+        x[:, :, : max(1, shape[1] // 4)] = (
+            (y[:pool] * 255 // max(2, outputs)).to(torch.uint8).view(-1, 1, 1, 1)
+        )
     else:
         x = torch.randn(pool, *shape, generator=noise) + y[:pool].view(-1, *[1] * len(shape))
     if wanted.regression:
@@ -235,7 +256,9 @@ def _csv(path: Path, data: Data, wanted: Wanted) -> Source:
     """Columns of numbers and one target column; the first line may name them."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [(n, row) for n, row in enumerate(csv.reader(file), 1) if any(map(str.strip, row))]
+            rows = [
+                (n, row) for n, row in enumerate(csv.reader(file), 1) if any(map(str.strip, row))
+            ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise TrainError(f"{path}: cannot be read: {reason}") from None
@@ -247,8 +270,10 @@ def _csv(path: Path, data: Data, wanted: Wanted) -> Source:
     else:
         names = [str(n + 1) for n in range(len(names))]
     if data.target is not None and data.target not in names:
-        raise TrainError(f"data.target: {path} has no column {data.target!r}",
-                         f"its columns are {', '.join(names)}")  # fmt: skip
+        raise TrainError(
+            f"data.target: {path} has no column {data.target!r}",
+            f"its columns are {', '.join(names)}",
+        )
     target = names.index(data.target) if data.target is not None else len(names) - 1
     x: list[list[float]] = []
     y: list[str] = []
@@ -297,8 +322,10 @@ def _attribute(module: str, name: str, wanted: Wanted) -> Source:
     else:
         top = max(int(_targets(one, False).max()) for one in (train, test) if one is not None)
         classes = tuple(map(str, getattr(train, "classes", range(top + 1))))
-    split = [Wrapped(one, _targets(one, wanted.regression)) if one is not None else None
-             for one in (train, test)]  # fmt: skip
+    split = [
+        Wrapped(one, _targets(one, wanted.regression)) if one is not None else None
+        for one in (train, test)
+    ]
     assert split[0] is not None
     image = first.dtype == torch.uint8
     return Source(split[0], split[1], classes, first.shape[0] if image else None)
@@ -318,9 +345,11 @@ def _import(module: str, name: str) -> Any:
             loaded = importlib.import_module(module)
         return getattr(loaded, name)
     except (ImportError, FileNotFoundError, AttributeError) as error:
-        raise TrainError(f"data {module}:{name}: {error}",
-                         "give module:attribute or file.py:attribute; the attribute is a Dataset, a "
-                         "(train, test) pair, or a function of `train`") from None  # fmt: skip
+        raise TrainError(
+            f"data {module}:{name}: {error}",
+            "give module:attribute or file.py:attribute; the attribute is a Dataset, a "
+            "(train, test) pair, or a function of `train`",
+        ) from None
 
 
 def _takes_train(function: Any) -> bool:

@@ -1,0 +1,291 @@
+"""Commands that train and use what was trained: train, eval, predict."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from archdsl.cli.options import InputOption, ParamOption, fail, pairs, shape, usage
+
+RUN_HELP = "A run folder (runs/lenet5-1) or a checkpoint (runs/lenet5-1/best.pt)."
+DATA_HELP = (
+    "digits, iris, mnist, fashion-mnist, cifar10, cifar100, caltech101, imagenet, fake, "
+    "folder:PATH, csv:PATH or module:attribute."
+)
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, show_default=False)]
+DataOption = Annotated[str | None, typer.Option("--data", metavar="NAME", help=DATA_HELP)]
+DataDirOption = Annotated[
+    str | None, typer.Option("--data-dir", metavar="DIR", help="Where the named datasets lie.")
+]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", show_default=False)
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Set any key of the recipe, as data.workers=2."
+    ),
+]
+
+
+class OutputFormat(enum.StrEnum):
+    text = "text"
+    json = "json"
+
+
+def train(
+    spec: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SPEC]",
+            help="A path, a shipped name (lenet5), FILE.arch:MODEL, or - for standard input. Not "
+            "needed with --resume.",
+            show_default=False,
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", metavar="FILE", help="The recipe; by default SPEC's with .yaml."),
+    ] = None,
+    set_: SetOption = None,
+    data: DataOption = None,
+    data_dir: DataDirOption = None,
+    device: DeviceOption = None,
+    devices: Annotated[
+        int | None, typer.Option("--devices", min=1, help="Processes, one device each.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Passes over the data.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Samples for one optimizer step.")
+    ] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="The optimizer's learning rate.")] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option("--optimizer", help="sgd, adam, adamw or rmsprop, with its own defaults."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="All randomness follows it.")
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", min=1, help="Stop after so many steps.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, help="Processes that decode images.")
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="DIR", help="The run folder; runs/NAME-N if not given."),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="RUN", help="Go on with this run, from its last step."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights", metavar="FILE", help="Begin with these weights (.safetensors, .pt)."
+        ),
+    ] = None,
+    param: ParamOption = None,
+    input: InputOption = None,
+    fit: Annotated[
+        bool,
+        typer.Option("--fit", help="Fit the spec's input channels and class count to the data."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show recipe, steps and memory; do not train.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Train a spec. Ctrl-C saves and ends; --resume goes on as if nothing had happened.
+
+    Settings come from the recipe beside the spec (lenet5.yaml for lenet5.arch), then --set, then
+    the flags. Without internet, `--data digits` (the default for lenet5) needs no download.
+
+    Exit code 0: trained; 1: a problem; 2: wrong usage; 130 and 143: stopped by SIGINT or SIGTERM.
+
+    \b
+    Examples:
+      archdsl train specs/lenet5.arch
+      archdsl train specs/lenet5.arch --data mnist --epochs 1
+      archdsl train specs/resnet18.arch --data folder:photos --input 3x64x64 -p classes=5
+      archdsl train specs/resnet18.arch --data cifar10 --fit --set optimizer.momentum=0.95
+      archdsl train --resume runs/lenet5-1 --epochs 20
+      archdsl train specs/resnet50.arch --data imagenet --data-dir /data/imagenet --devices 4
+      torchrun --nproc-per-node 4 -m archdsl train specs/resnet50.arch --data imagenet
+    """
+    if spec is None and resume is None:
+        usage("give a SPEC to train, or --resume RUN")
+    with _problems():
+        changes = _overrides(
+            set_,
+            optimizer=("optimizer", optimizer, "--optimizer"),
+            data=("data.name", data, "--data"),
+            data_dir=("data.dir", data_dir, "--data-dir"),
+            device=("device", device, "--device"),
+            devices=("devices", devices, "--devices"),
+            epochs=("epochs", epochs, "--epochs"),
+            batch_size=("batch_size", batch_size, "--batch-size"),
+            lr=("optimizer.lr", lr, "--lr"),
+            seed=("seed", seed, "--seed"),
+            max_steps=("max_steps", max_steps, "--max-steps"),
+            workers=("data.workers", workers, "--workers"),
+        )
+        settings: dict[str, Any] = {
+            "params": _params(param),
+            "input": shape(input),
+            "fit_spec": fit,
+            "weights": weights,
+            "out": out,
+            "resume": resume,
+            "overrides": changes,
+            "quiet": quiet,
+        }
+        from archdsl.train.recipe_file import read_recipe
+
+        if recipe is not None:
+            read_recipe(recipe, changes)  # its errors before torch's two seconds
+        from archdsl.train import job
+
+        text = _spec(spec)
+        if dry_run:
+            typer.echo(job.dry_run(job.settle(text, recipe, **settings)))
+            return
+        result = job.fit(text, recipe, **settings)
+        if result.signal:
+            raise typer.Exit(128 + result.signal)
+
+
+def evaluate(
+    run: RunArgument,
+    data: DataOption = None,
+    data_dir: DataDirOption = None,
+    device: DeviceOption = None,
+    set_: SetOption = None,
+    output_format: Annotated[
+        OutputFormat, typer.Option("--format", help="A table, or JSON with the confusion matrix.")
+    ] = OutputFormat.text,
+) -> None:
+    """Test a trained model: loss, top-1, top-5, and each class.
+
+    \b
+    Examples:
+      archdsl eval runs/lenet5-1
+      archdsl eval runs/lenet5-1/last.pt --format json
+      archdsl eval runs/resnet18-1 --data folder:other-photos
+    """
+    import json
+
+    with _problems():
+        from archdsl.train.evaluation import evaluate as measure
+
+        changes = _overrides(
+            set_, data=("data.name", data, "--data"), data_dir=("data.dir", data_dir, "--data-dir")
+        )
+        tested = measure(run, device=device or "auto", overrides=changes)
+        whole = json.dumps(tested.as_dict()) if output_format is OutputFormat.json else str(tested)
+        typer.echo(whole)
+
+
+def predict(
+    run: RunArgument,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Images, folders of images, or CSV files of features."
+        ),
+    ],
+    top: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 5,
+    device: DeviceOption = None,
+    output_format: Annotated[
+        OutputFormat, typer.Option("--format", help="A line for each input, or JSON.")
+    ] = OutputFormat.text,
+) -> None:
+    """Name what is in images, with a trained model.
+
+    \b
+    Examples:
+      archdsl predict runs/lenet5-1 seven.png
+      archdsl predict runs/resnet18-1 photos/ --top 3 --format json
+    """
+    import json
+
+    with _problems():
+        from archdsl.train.evaluation import predict as answer
+
+        found = answer(run, inputs, top=top, device=device or "auto")
+        if output_format is OutputFormat.json:
+            rows = [
+                {"source": one.source, "top": [list(pair) for pair in one.top]} for one in found
+            ]
+            typer.echo(json.dumps(rows))
+        else:
+            typer.echo("\n".join(map(str, found)))
+
+
+def recipe_schema() -> None:
+    """Print the JSON Schema of recipes, for editors that complete and check YAML.
+
+    \b
+    Examples:
+      archdsl recipe-schema > recipe.schema.json
+    """
+    import json
+
+    from archdsl.train.recipe import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+def register(app: typer.Typer) -> None:
+    app.command("train")(train)
+    app.command("eval")(evaluate)
+    app.command("predict")(predict)
+    app.command("recipe-schema")(recipe_schema)
+
+
+def _overrides(items: list[str] | None, **flags: tuple[str, Any, str]) -> list[Any]:
+    """--set items, then the flags that were given."""
+    from archdsl.train.recipe_file import Override
+
+    changes = [Override.parse(item) for item in items or ()]
+    for key, value, flag in flags.values():
+        if value is not None:
+            changes.append(Override(tuple(key.split(".")), value, f"{flag} {value}"))
+    return changes
+
+
+def _params(items: list[str] | None) -> dict[str, Any]:
+    from archdsl.pipeline import ParamText
+
+    return {name: ParamText(value) for name, value in pairs(items, "-p").items()}
+
+
+def _spec(spec: str | None) -> str | None:
+    """The spec as named; standard input is read here, once."""
+    import sys
+
+    return sys.stdin.read() if spec == "-" else spec
+
+
+@contextmanager
+def _problems() -> Iterator[None]:
+    """Problems that a person can mend, shown without a traceback."""
+    from archdsl.train.errors import TrainError
+
+    try:
+        yield
+    except TrainError as error:
+        if type(error) is not TrainError:  # the compiler's own report
+            typer.echo(error.message, err=True)
+            raise typer.Exit(1) from None
+        fail(error.message, help=error.help)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None

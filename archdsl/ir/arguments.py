@@ -1,0 +1,141 @@
+"""From the arguments of a call, as written, to values.
+
+In: argument trees that `resolve` has bound, and the `Frame` of the block they stand in. Out: an
+operator, an initialisation rule, or the values of a block's parameters; raises `Problem`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archdsl.diagnostics import catalogue as c
+from archdsl.diagnostics.model import Diagnostic, Label
+from archdsl.diagnostics.source import Span
+from archdsl.ir.build import Value, operand_shapes
+from archdsl.ir.names import Block, Slot
+from archdsl.ir.report import Reporter, origin
+from archdsl.ir.resolve import bind, similar
+from archdsl.ir.values import Evaluator, Problem, names_in, show, to_python
+from archdsl.ops import Op
+from archdsl.ops.init import RULES, Attribute, Rule
+from archdsl.ops.spatial import show as show_shape
+from archdsl.ops.table import Arg, Blame, Shape
+from archdsl.syntax import tree as t
+
+
+@dataclass(slots=True)
+class Frame:
+    """The walk of one block: its variables, its taps, and what entered it. Bodies inside it get a
+    frame of their own, with the same taps."""
+
+    block: Block
+    variables: Mapping[str, Any]
+    taps: dict[str, Value]
+    shape: Shape | None
+
+    @property
+    def evaluate(self) -> Evaluator:
+        return Evaluator(self.variables, self.shape, self.block.unit.target)
+
+    def inner(self, variables: Mapping[str, Any] | None = None) -> Frame:
+        return Frame(self.block, {**self.variables, **(variables or {})}, self.taps, self.shape)
+
+
+def any_value(expr: t.Expr, frame: Frame) -> Any:
+    """A value of any kind; the name of a block or operator stands for it."""
+    if isinstance(expr, t.Name) and expr.name not in frame.variables and expr.name != "in":
+        target = frame.block.unit.target(expr.name)
+        if target is None:
+            names = [*frame.variables, *frame.block.unit.names()]
+            raise Problem(c.UnknownName(expr.span, expr.name, similar(expr.name, names)))
+        return target
+    return frame.evaluate(expr)
+
+
+def shape_value(expr: t.Expr, frame: Frame) -> Shape:
+    """A shape, as `input` and `param` state it."""
+    value = frame.evaluate(expr)
+    sides = value if isinstance(value, tuple) else (value,)
+    if not sides or not all(isinstance(s, int) and s > 0 and s is not True for s in sides):
+        problem = f"a shape is made of whole numbers of at least 1, not {show(value)}"
+        raise Problem(c.BadExpression(expr.span, problem, hint="such as `3x224x224`, or `4`"))
+    return tuple(sides)
+
+
+def operator(
+    cls: type[Op], bound: Mapping[str, t.Argument], frame: Frame, report: Reporter
+) -> Op | None:
+    """The operator with its arguments; None where one of them is in error, which is reported."""
+    values: dict[str, Any] = {}
+    for name, argument in bound.items():
+        with report.catching():
+            values[name] = _typed(cls.args[name], argument.value, frame, cls.name)
+    complete = all(a.name in bound for a in cls.args.values() if a.required)
+    return cls(**values) if complete and len(values) == len(bound) else None
+
+
+def rule(
+    name: str, span: Span, args: tuple[t.Argument, ...], frame: Frame, report: Reporter
+) -> Rule | None:
+    """An initialisation rule; an argument may be an expression over the layer's attributes."""
+    if name not in RULES:
+        return None
+    specs = {a.name: a for a in RULES[name]}
+    problems: list[Diagnostic] = []
+    slots = tuple(Slot(a.name, a.required, a.keyword) for a in RULES[name])
+    bound = bind(name, slots, args, span, problems)
+    if problems:
+        return None  # resolve has reported them
+    values: list[tuple[str, Any]] = []
+    for key, argument in bound.items():
+        expr = argument.value
+        free = {p.name for p in names_in(expr) if isinstance(p, t.Name)} - set(frame.variables)
+        with report.catching():
+            if free & Attribute.NAMES:
+                text = to_python(expr, frame.evaluate, free)
+                values.append((key, Attribute(text, tuple(sorted(free)))))
+            else:
+                values.append((key, _typed(specs[key], expr, frame, name)))
+    return Rule(name, tuple(values)) if len(values) == len(bound) else None
+
+
+def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str) -> Any:
+    """The value of an operator's argument; bare words are the argument's own."""
+    words = spec.type.words()
+    if isinstance(expr, t.Name) and expr.name != "in" and expr.name not in frame.variables:
+        if expr.name not in words:
+            near = similar(expr.name, words or frame.variables)
+            raise Problem(c.UnknownName(expr.span, expr.name, near))
+        value: Any = expr.name
+    else:
+        value = frame.evaluate(expr)
+    try:
+        return spec.type.convert(value)
+    except ValueError as wanted:
+        problem = f"`{spec.name}` of `{owner}` must be {wanted}"
+        raise Problem(c.BadValue(expr.span, problem, f"this is {show(value)}")) from None
+
+
+def blamed(
+    call: t.Call, bound: Mapping[str, t.Argument], inputs: list[Value], blame: Blame
+) -> Diagnostic:
+    """An operator's refusal, at the argument or input that it blames."""
+    argument = bound.get(blame.field or "")
+    where = argument.value.span if argument else call.name_span
+    shapes = [show_shape(shape) for shape in operand_shapes(inputs)]
+    if blame.kind == "mismatch":
+        both = zip(inputs, shapes, strict=True)
+        labels = (Label(value.span, f"{shape} comes from here") for value, shape in both)
+        title, shown = blame.message, " and ".join(shapes)
+        return c.JoinMismatch(call.name_span, title, shown, blame.help).with_related(*labels)
+    problem: Diagnostic
+    if blame.kind == "rank":
+        problem = c.WrongRank(call.name_span, blame.message, shapes[0], blame.help)
+    elif blame.kind == "fit":
+        problem = c.DoesNotFit(where, blame.message, shapes[0], blame.help)
+    else:
+        on = f"on an input of {shapes[0]}" if argument else ""
+        problem = c.BadValue(where, blame.message, on, blame.help)
+    return problem.with_related(*origin(inputs[0]))

@@ -1,0 +1,280 @@
+"""The walk of calls: operators, joins and blocks, with their labels, parameters and init rules.
+
+The half of elaboration that makes items; `elaborate.py` adds the half that walks statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from archdsl.diagnostics import catalogue as c
+from archdsl.diagnostics.model import Diagnostic, Label
+from archdsl.diagnostics.source import Span
+from archdsl.ir.arguments import Frame, any_value, blamed, operator, rule, shape_value
+from archdsl.ir.build import Builder, Draft, Value, freeze, operand_shapes
+from archdsl.ir.graph import Graph, Init
+from archdsl.ir.labels import LABEL, RESERVED
+from archdsl.ir.limits import Budget, Limits
+from archdsl.ir.names import Block, Target
+from archdsl.ir.report import Reporter
+from archdsl.ir.resolve import bind_call
+from archdsl.ir.values import POISON, Partial, Problem, show
+from archdsl.ops import TABLE, Op
+from archdsl.ops.table import Blame, Shape
+from archdsl.syntax import tree as t
+
+
+class Calls:
+    """What a walk knows, and how it turns calls into items of a scope."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.report = Reporter()
+        self.budget = Budget(limits, self.report)
+        self.memo: dict[Any, tuple[Graph | None, Shape | None]] = {}
+
+    def _body(self, body: t.Body, flow: Value, builder: Builder, frame: Frame) -> Value:
+        raise NotImplementedError
+
+    def _operands(self, call: t.Call, flow: Value, builder: Builder, frame: Frame) -> list[Value]:
+        """What a join joins."""
+        raise NotImplementedError
+
+    # ---- calls -------------------------------------------------------------------------------
+
+    def _call(
+        self, call: t.Call, flow: Value, builder: Builder, frame: Frame, label: str | None
+    ) -> Value:
+        target, bound = self._target(call, frame)
+        if target is None:
+            return Value(None, call.span)
+        if isinstance(target, Block):
+            return self._block(call, target, bound, flow, builder, frame, label)
+        op = operator(target, bound, frame, self.report)
+        if target.arity is None:
+            return self._joined(call, op, flow, builder, frame)
+        name = label if label is not None else builder.next_position(call.span)
+        if op is None or flow.shape is None:
+            return Value(None, call.span)
+        shape = self._apply(call, op, bound, [flow])
+        if shape is None:
+            return Value(None, call.span)
+        draft = Draft(name, label is not None, op, [flow], call.span)
+        self.budget.nodes(call.span, builder, 1)
+        return builder.add(draft, shape)[0]
+
+    def _target(self, call: t.Call, frame: Frame) -> tuple[Target | None, dict[str, t.Argument]]:
+        if call.name not in frame.variables:
+            unit = frame.block.unit
+            return unit.targets.get(call), unit.bound.get(call, {})
+        value = frame.variables[call.name]
+        args = call.args
+        if isinstance(value, Partial):
+            given = {a.name for a in args}
+            args = (*(a for a in value.args if a.name is None or a.name not in given), *args)
+            value = value.target
+        if not isinstance(value, Block) and not (isinstance(value, type) and issubclass(value, Op)):
+            if value is not POISON:
+                problem = f"`{call.name}` is {show(value)}, not a block or operator"
+                self.report(c.BadExpression(call.name_span, problem))
+            return None, {}
+        problems: list[Diagnostic] = []
+        bound = bind_call(call, value, problems, args)
+        for wrong in problems:
+            self.report(wrong)
+        return (None if problems else value), bound
+
+    def _apply(
+        self, call: t.Call, op: Op, bound: dict[str, t.Argument], inputs: list[Value]
+    ) -> Shape | None:
+        """The operator's own verdict on its inputs."""
+        try:
+            shape = op.shape(*operand_shapes(inputs))
+        except Blame as blame:
+            self.report(blamed(call, bound, inputs, blame))
+            return None
+        self.budget.tensor(call.span, shape)
+        return shape
+
+    def _joined(
+        self, call: t.Call, op: Op | None, flow: Value, builder: Builder, frame: Frame
+    ) -> Value:
+        values = self._operands(call, flow, builder, frame)
+        if op is None or any(v.shape is None for v in values):
+            return Value(None, call.span)
+        if not values:
+            hint = "each line between the braces is a branch"
+            self.report(c.Misplaced(call.span, f"`{call.name}` has no branches", hint))
+            return Value(None, call.span)
+        return self._join(op, values, builder, call.span, call, frame.block.unit.bound.get(call))
+
+    def _join(
+        self,
+        op: Op,
+        values: list[Value],
+        builder: Builder,
+        span: Span,
+        call: t.Call | None = None,
+        bound: dict[str, t.Argument] | None = None,
+    ) -> Value:
+        shape: Shape | None
+        if call is None:
+            shape = op.shape(*operand_shapes(values))
+        else:
+            shape = self._apply(call, op, bound or {}, values)
+        if shape is None:
+            return Value(None, span)
+        self.budget.nodes(span, builder, 1)
+        return builder.add(Draft(None, False, op, values, span), shape)[0]
+
+    # ---- blocks ------------------------------------------------------------------------------
+
+    def _block(
+        self,
+        call: t.Call,
+        block: Block,
+        bound: dict[str, t.Argument],
+        flow: Value,
+        builder: Builder,
+        frame: Frame,
+        label: str | None,
+    ) -> Value:
+        name = label if label is not None else builder.next_position(call.span)
+        if not isinstance(block.tree, t.Block):
+            hint = "put what they share into a block"
+            self.report(
+                c.Misplaced(call.name_span, f"`{block.name}` is a model, not a block", hint)
+            )
+            return Value(None, call.span)
+        values: dict[str, Any] = {}
+        for key, argument in bound.items():
+            with self.report.catching():
+                values[key] = any_value(argument.value, frame)
+        if len(values) < len(bound) or flow.shape is None or POISON in values.values():
+            return Value(None, call.span)
+        variables = self._parameters(block, values, flow.shape, call.name_span)
+        if variables is None:
+            return Value(None, call.span)
+        same = (block, tuple((k, _key(v)) for k, v in variables.items()), flow.shape)
+        if same not in self.memo:
+            with self.report.calling(call.span, block.name):
+                self.memo[same] = self._expand(block, variables, flow)
+        graph, shape = self.memo[same]
+        if graph is None:
+            return Value(shape, call.span)
+        self.budget.nodes(call.span, builder, graph.sizes.nodes)
+        return builder.add(Draft(name, label is not None, graph, [flow], call.span), shape)[0]
+
+    def _expand(
+        self, block: Block, variables: dict[str, Any], flow: Value
+    ) -> tuple[Graph | None, Shape | None]:
+        args = tuple((k, plain(v)) for k, v in variables.items())
+        builder = Builder(block.tree.span, block.name, args)
+        entering = builder.new_input(flow.shape, flow.span)
+        frame = Frame(block, variables, {}, flow.shape)
+        errors = len(self.report.found)
+        leaving = self._body(block.body, entering, builder, frame)
+        if leaving.shape is None or len(self.report.found) > errors:
+            return None, None
+        builder.outputs = [builder.reach(leaving)]
+        return self._freeze(builder), leaving.shape
+
+    def _parameters(
+        self, block: Block, given: Mapping[str, Any], shape: Shape | None, where: Span
+    ) -> dict[str, Any] | None:
+        """The block's parameters: what is given, else a default, which may use those before it."""
+        variables: dict[str, Any] = {}
+        for param in block.params:
+            if param.name in given:
+                variables[param.name] = given[param.name]
+                continue
+            if param.default is None:
+                problem = c.MissingArgument(
+                    where,
+                    block.name,
+                    param.name,
+                    hint=f"give it: `-p {param.name}=...`, or a default",
+                )
+                self.report(problem)
+                return None
+            value: Any = POISON
+            with self.report.catching():
+                value = any_value(param.default, Frame(block, variables, {}, shape))
+            if value is POISON:
+                return None
+            variables[param.name] = value
+        return variables
+
+    # ---- init, param, buffer -----------------------------------------------------------------
+
+    def _init(self, statement: t.InitRule, builder: Builder, frame: Frame) -> None:
+        made = rule(statement.rule, statement.rule_span, statement.args, frame, self.report)
+        names = statement.target
+        if made is None:
+            return
+        if names[0] in TABLE and not statement.quoted:
+            param = names[1] if len(names) > 1 else "weight"
+            builder.inits.append(Init(names[0], None, param, made, statement.target_span))
+        else:
+            builder.inits.append(Init(None, ".".join(names), "", made, statement.target_span))
+
+    def _freeze(self, builder: Builder) -> Graph | None:
+        with self.report.catching():
+            return freeze(builder)
+        return None
+
+    def _param(self, statement: t.ParamDecl, builder: Builder, frame: Frame) -> None:
+        frame.taps[statement.name] = Value(None, statement.span)
+        with self.report.catching():
+            self._take(statement.name, statement.name_span, builder)
+            shape = shape_value(statement.shape, frame)
+            self.budget.tensor(statement.shape.span, shape)
+            made = rule(statement.rule, statement.rule_span, statement.args, frame, self.report)
+            if made is not None:
+                content = (shape, statement.buffer, made)
+                draft = Draft(statement.name, True, content, [], statement.span)
+                frame.taps[statement.name] = builder.add(draft, shape)[0]
+
+    # ---- labels ------------------------------------------------------------------------------
+
+    def _label(self, label: t.Label, builder: Builder, frame: Frame) -> str | None:
+        text = ""
+        with self.report.catching():
+            for part in label.parts:
+                value = part if isinstance(part, str) else frame.evaluate(part)
+                text += value if isinstance(value, str) else show(value)
+            self._take(text, label.span, builder)
+            return text
+        return None
+
+    def _take(self, name: str, span: Span, builder: Builder) -> None:
+        """Claim a name in a scope."""
+        if not LABEL.fullmatch(name):
+            raise Problem(c.BadLabel(span, name, "it would be no valid part of a state_dict key"))
+        if name in RESERVED:
+            raise Problem(c.BadLabel(span, name, "torch's modules have an attribute of this name"))
+        if name in builder.names:
+            first = Label(builder.names[name], "the first one is here")
+            if builder.names[name] == span:
+                first = Label(span, "a repeated step: compute the label, such as `block{i}`")
+            raise Problem(c.DuplicateName(span, name, "module").with_related(first))
+        builder.names[name] = span
+
+
+def plain(value: Any) -> Any:
+    """A value for the program: what may be called becomes its name."""
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    return getattr(value, "name", value)
+
+
+def _key(value: Any) -> Any:
+    """Tells apart what Python calls equal (1, 1.0 and true)."""
+    if isinstance(value, Partial):
+        return value.target, tuple((a.name, _key(_literal(a.value))) for a in value.args)
+    return tuple(map(_key, value)) if isinstance(value, tuple) else (type(value), value)
+
+
+def _literal(expr: t.Expr) -> Any:
+    assert isinstance(expr, t.Literal)
+    return expr.value

@@ -1,0 +1,266 @@
+"""From Lark's tree to ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import lark
+from lark import Token
+
+from archdsl.diagnostics.model import Diagnostic
+from archdsl.diagnostics.source import Source, Span
+from archdsl.syntax import tree as t
+
+ParseExpression = Callable[[Source, int, int], tuple[t.Expr | None, list[Diagnostic]]]
+
+
+class Builder:
+    """Lark's tree to ours. Methods are named after the grammar's rules; children come built."""
+
+    def __init__(self, source: Source, parse_expression: ParseExpression) -> None:
+        self.source, self.parse_expression = source, parse_expression
+
+    def build(self, node: Any) -> Any:
+        if not isinstance(node, lark.Tree):
+            return node
+        method: Callable[..., Any] = getattr(self, node.data)
+        if node.meta.empty:
+            span = Span(self.source, 0, 0)
+        else:
+            span = Span(self.source, node.meta.start_pos, node.meta.end_pos)
+        return method(span, *[self.build(child) for child in node.children])
+
+    def at(self, token: Token) -> Span:
+        return Span(self.source, token.start_pos or 0, token.end_pos or 0)
+
+    # files
+
+    def file(self, span: Span, *items: Any) -> t.File:
+        uses = tuple(i for i in items if isinstance(i, t.UseFile))
+        return t.File(span, uses, tuple(i for i in items if isinstance(i, t.Definition)))
+
+    def use(self, span: Span, path: Token) -> t.UseFile:
+        return t.UseFile(span, path[1:-1], self.at(path))
+
+    def block(self, span: Span, name: Token, params: Any, body: t.Body) -> t.Block:
+        return t.Block(span, str(name), self.at(name), params, body)
+
+    def model(self, span: Span, name: Token, params: Any, body: t.Body) -> t.Model:
+        return t.Model(span, str(name), self.at(name), params or (), body)
+
+    def alias(self, span: Span, name: Token, base: Token, *args: t.Argument) -> t.Alias:
+        return t.Alias(span, str(name), self.at(name), str(base), self.at(base), args)
+
+    def params(self, span: Span, *params: t.Param | None) -> tuple[t.Param, ...]:
+        return tuple(p for p in params if p is not None)
+
+    def param(self, span: Span, name: Token, default: t.Expr | None) -> t.Param:
+        return t.Param(span, str(name), self.at(name), default)
+
+    # statements
+
+    def body(self, span: Span, _open: Token, *rest: Any) -> t.Body:
+        return t.Body(span, tuple(s for s in rest[:-1] if s is not None))
+
+    def input(self, span: Span, _word: Token, shape: t.Expr) -> t.Input:
+        return t.Input(span, shape)
+
+    def let(self, span: Span, name: Token, value: t.Expr) -> t.Let:
+        return t.Let(span, str(name), self.at(name), value)
+
+    def target(self, span: Span, *parts: Token) -> tuple[tuple[str, ...], Span, bool]:
+        text = span.text.replace(" ", "")
+        quoted = parts[0].type == "STRING"
+        names = (parts[0][1:-1] + text[len(parts[0]) :]) if quoted else text
+        return tuple(names.split(".")), span, quoted
+
+    def init(self, span: Span, _word: Token, target: Any, rule: Token, *args: Any) -> t.InitRule:
+        names, where, quoted = target
+        return t.InitRule(span, names, where, quoted, str(rule), self.at(rule), args)
+
+    def param_decl(
+        self, span: Span, name: Token, shape: t.Expr, rule: Token, *args: Any
+    ) -> t.ParamDecl:
+        return t.ParamDecl(
+            span, False, str(name), self.at(name), shape, str(rule), self.at(rule), args
+        )
+
+    def buffer_decl(
+        self, span: Span, name: Token, shape: t.Expr, rule: Token, *args: Any
+    ) -> t.ParamDecl:
+        return t.ParamDecl(
+            span, True, str(name), self.at(name), shape, str(rule), self.at(rule), args
+        )
+
+    def output(self, span: Span, _word: Token, *taps: t.TapUse) -> t.Output:
+        return t.Output(span, taps)
+
+    def assertion(self, span: Span, _word: Token, shape: t.Expr) -> t.Assert:
+        return t.Assert(span, shape)
+
+    def chain(self, span: Span, *rest: Any) -> t.Chain:
+        return t.Chain(span, tuple(f for f in rest if isinstance(f, t.Flow)))
+
+    def flow(self, span: Span, label: t.Label | None, step: t.Step) -> t.Flow:
+        return t.Flow(span, label, _step(step))
+
+    def label(self, span: Span, token: Token) -> t.Label:
+        where = self.at(token)
+        inner = 1 if token.type == "STRING" else 0
+        return t.Label(where, self._parts(token[inner : len(token) - inner], where.start + inner))
+
+    def plain_label(self, span: Span, token: Token) -> t.Label:
+        return self.label(span, token)
+
+    def _parts(self, text: str, at: int) -> tuple[str | t.Expr, ...]:
+        """`block{i}-{j}` as its pieces; a malformed expression stays text and is refused later."""
+        parts: list[str | t.Expr] = []
+        while text:
+            brace, close = text.find("{"), text.find("}")
+            if brace < 0 or close < brace:
+                parts.append(text)
+                break
+            if brace:
+                parts.append(text[:brace])
+            expr, _ = self.parse_expression(self.source, at + brace + 1, at + close)
+            parts.append(expr if expr is not None else text[brace : close + 1])
+            text, at = text[close + 1 :], at + close + 1
+        return tuple(parts)
+
+    # steps
+
+    def call(self, span: Span, name: Token, *rest: Any) -> t.Call:
+        args = tuple(a for a in rest if isinstance(a, t.Argument))
+        taps = tuple(a for a in rest if isinstance(a, t.TapUse))
+        counts = [a for a in rest if isinstance(a, t.Expr)]
+        body = next((a for a in rest if isinstance(a, t.Body)), None)
+        times = counts[-1] if counts else None
+        return t.Call(span, str(name), self.at(name), args, taps, times, body)
+
+    def positional(self, span: Span, value: t.Expr) -> t.Argument:
+        return t.Argument(span, None, None, value)
+
+    def named(self, span: Span, name: Token, value: t.Expr) -> t.Argument:
+        return t.Argument(span, str(name), self.at(name), value)
+
+    def stride(self, span: Span, _slash: Token, value: t.Expr) -> t.Argument:
+        return t.Argument(span, "stride", None, value)
+
+    def times(self, span: Span, *rest: Any) -> t.Expr:
+        last = rest[-1]
+        return t.Literal(span, int(last[1:])) if isinstance(last, Token) else cast(t.Expr, last)
+
+    def group(self, span: Span, body: t.Body) -> t.Group:
+        return t.Group(span, body)
+
+    def condition(self, span: Span, value: t.Expr) -> t.Expr:
+        return value
+
+    def residual(
+        self, span: Span, _word: Token, condition: Any, body: t.Body, shortcut: Any
+    ) -> t.Residual:
+        return t.Residual(span, condition, body, shortcut)
+
+    def shortcut(
+        self, span: Span, _word: Token, label: Any, condition: Any, body: t.Body
+    ) -> t.Shortcut:
+        return t.Shortcut(span, label, condition, body)
+
+    def repeat(self, span: Span, count: t.Expr, variable: Token | None, body: t.Body) -> t.Repeat:
+        if variable is None:
+            return t.Repeat(span, count, None, None, body)
+        return t.Repeat(span, count, str(variable), self.at(variable), body)
+
+    def for_(self, span: Span, *rest: Any) -> t.For:
+        names = [n for n in rest[:-2] if isinstance(n, Token) and n.type == "NAME"]
+        return t.For(
+            span, tuple(map(str, names)), tuple(self.at(n) for n in names), rest[-2], rest[-1]
+        )
+
+    def if_(self, span: Span, condition: t.Expr, then: t.Body, otherwise: Any) -> t.If:
+        return t.If(span, condition, then, otherwise)
+
+    def tap(self, span: Span, name: Token) -> t.Tap:
+        return t.Tap(span, str(name))
+
+    def tap_use(self, span: Span, token: Token) -> t.TapUse:
+        return t.TapUse(span, token[1:])
+
+    def aux(self, span: Span, _word: Token, source: t.TapUse | None, step: t.Step) -> t.Aux:
+        return t.Aux(span, source, _step(step))
+
+    # expressions
+
+    def number(self, span: Span, token: Token) -> t.Literal:
+        text = str(token)
+        value: int | float = int(text) if text.isdigit() and len(text) < 40 else float(text)
+        return t.Literal(span, value)
+
+    def negative(self, span: Span, _minus: Token, token: Token) -> t.Literal:
+        return t.Literal(span, -self.number(span, token).value)
+
+    def size(self, span: Span, token: Token) -> t.Literal:
+        return t.Literal(span, tuple(int(side) for side in token.split("x")))
+
+    def string(self, span: Span, token: Token) -> t.Literal:
+        return t.Literal(span, token[1:-1])
+
+    def true(self, span: Span) -> t.Literal:
+        return t.Literal(span, True)
+
+    def false(self, span: Span) -> t.Literal:
+        return t.Literal(span, False)
+
+    def none(self, span: Span) -> t.Literal:
+        return t.Literal(span, None)
+
+    def name(self, span: Span, token: Token) -> t.Name:
+        return t.Name(span, str(token))
+
+    def attribute(self, span: Span, _in: Token, name: Token) -> t.Attribute:
+        return t.Attribute(span, str(name))
+
+    def function(self, span: Span, name: Token, *args: Any) -> t.Function:
+        return t.Function(span, str(name), self.at(name), tuple(a for a in args if a is not None))
+
+    def given(self, span: Span, value: t.Expr) -> t.Argument:
+        return self.positional(span, value)
+
+    def given_named(self, span: Span, name: Token, value: t.Expr) -> t.Argument:
+        return self.named(span, name, value)
+
+    def index(self, span: Span, base: t.Expr, _bracket: Token, index: t.Expr) -> t.Index:
+        return t.Index(span, base, index)
+
+    def slice(self, span: Span, base: t.Expr, _bracket: Token, start: Any, end: Any) -> t.Slice:
+        return t.Slice(span, base, start, end)
+
+    def list(self, span: Span, *items: Any) -> t.List:
+        return t.List(span, tuple(i for i in items if i is not None))
+
+    def parens(self, span: Span, value: t.Expr) -> t.Expr:
+        return value
+
+    def ternary(self, span: Span, then: t.Expr, condition: t.Expr, otherwise: t.Expr) -> t.Ternary:
+        return t.Ternary(span, then, condition, otherwise)
+
+    def binary(self, span: Span, left: t.Expr, op: Token, right: t.Expr) -> t.Binary:
+        return t.Binary(span, str(op), self.at(op), left, right)
+
+    def or_(self, span: Span, left: t.Expr, right: t.Expr) -> t.Binary:
+        return t.Binary(span, "or", span, left, right)
+
+    def and_(self, span: Span, left: t.Expr, right: t.Expr) -> t.Binary:
+        return t.Binary(span, "and", span, left, right)
+
+    def not_(self, span: Span, operand: t.Expr) -> t.Unary:
+        return t.Unary(span, "not", operand)
+
+    def minus(self, span: Span, _minus: Token, operand: t.Expr) -> t.Unary:
+        return t.Unary(span, "-", operand)
+
+
+def _step(step: Any) -> t.Step:
+    """A tap in the place of a step replaces the flow."""
+    return t.Use(step.span, step) if isinstance(step, t.TapUse) else cast(t.Step, step)

@@ -1,0 +1,157 @@
+"""What a run says: its first line, its summary, its advice where it had to give up."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+import yaml
+from torch import nn
+
+from archdsl.train.data import Batches, LoadedData
+from archdsl.train.distributed import Ranks
+from archdsl.train.loop import NotFinite, Result, Trainer
+from archdsl.train.memory import fitting_batch, readable, step_memory
+from archdsl.train.plots import plot_confusion, plot_samples
+from archdsl.train.recipe import Recipe
+from archdsl.train.run_folder import learned, spent
+
+READABLE_PARAMETERS = 20  # so few are printed
+
+
+def announce(name: str, trainer: Trainer, resumed: Path | None) -> None:
+    """What is about to be trained, on what."""
+    folder, data, recipe, ranks = trainer.folder, trainer.data, trainer.recipe, trainer.ranks
+    classes = f", {len(data.classes)} classes" if data.classes else ""
+    device = ranks.device.type + (f" x{ranks.world}" if ranks.world > 1 else "")
+    folder.say(f"model  {name}, {_parameters(trainer.module):,} parameters, on {device}")
+    folder.say(
+        f"data   {recipe.data.name}, {len(data.train):,} to train on, "
+        f"{len(data.test):,} to test on{classes}"
+    )
+    steps, size = trainer.batches.steps_per_epoch, trainer.batches.batch_size
+    rate = f"{recipe.optimizer.name} at {recipe.optimizer.lr:g}"
+    folder.say(f"steps  {steps} an epoch with batches of {size}, {rate}")
+    for note in data.notes:
+        folder.say(f"note   {note}")
+    if resumed is not None:
+        folder.say(
+            f"going on from {resumed}: epoch {trainer.epoch + 1}, step {trainer.step_number}"
+        )
+        if trainer.epoch >= recipe.epochs:
+            folder.say(f"all {recipe.epochs} epochs are done; --epochs gives more")
+
+
+def conclude(trainer: Trainer, result: Result, seconds: float) -> None:
+    """The summary's lines and pictures, and the commands that come next."""
+    folder, run = trainer.folder, trainer.folder.folder
+    if run is None:
+        return
+    for name in trainer.batches.bad:
+        folder.say(f"left out: {name}")
+    if result.history:
+        folder.table(result.history)
+        folder.plot(result.history, now=True)
+    if result.signal:
+        folder.say(f"stopped by a signal after step {result.step}; nothing is lost")
+        folder.say(f"  go on     archdsl train --resume {run}")
+        return
+    _pictures(trainer, run)
+    if _parameters(trainer.module) <= READABLE_PARAMETERS and not trainer.fsdp:
+        folder.say("learned parameters\n" + learned(dict(trainer.module.named_parameters())))
+    best = result.best
+    if best is not None:
+        accuracy, loss = best["test_accuracy"], best["test_loss"]
+        value = f"accuracy {accuracy:.2%}" if accuracy is not None else f"loss {loss:.4g}"
+        folder.say(f"best test {value} (epoch {best['epoch']}); {spent(seconds)} in all")
+    what = "IMAGE..." if trainer.data.fit.image else "FILE.csv"
+    folder.say(
+        f"  run       {run}\n  evaluate  archdsl eval {run}\n"
+        f"  predict   archdsl predict {run} {what}"
+    )
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def _pictures(trainer: Trainer, run: Path) -> None:
+    tested, data = trainer.tested, trainer.data
+    if tested is not None and 1 < len(data.classes) <= 100 and tested.confusion:
+        plot_confusion(tested.confusion, data.classes, run / "confusion.png")
+    held = data.test.held
+    if not data.classes or not data.fit.image or held is None or trainer.fsdp:
+        return
+    x, y = held[:18], data.test.samples.y[:18]
+    trainer.module.eval()
+    with torch.inference_mode():
+        output = trainer.module(trainer.batches.batch.plain(x.to(trainer.ranks.device)))
+    main = output if isinstance(output, torch.Tensor) else output[0]
+    answers = trainer.objective.classes(main.float()).cpu()
+    titles = [
+        data.classes[a] if a == t else f"{data.classes[a]} (is {data.classes[t]})"
+        for a, t in zip(answers.tolist(), y.tolist(), strict=True)
+    ]
+    plot_samples(x, titles, (answers == y).tolist(), run / "predictions.png")
+
+
+def not_finite(error: NotFinite, recipe: Recipe, folder: Path | None) -> tuple[str, str]:
+    """Where the loss was lost, what is still good, and what to try."""
+    last = folder / "last.pt" if folder is not None else None
+    good = f"{last} is from before; " if last is not None and last.exists() else ""
+    tips = [f"a lower rate (--lr {recipe.optimizer.lr / 10:g})"]
+    if recipe.clip_grad is None:
+        tips.append("--set clip_grad=1")
+    if recipe.precision == "fp16":
+        tips.append("--set precision=bf16")
+    if recipe.scheduler.name != "onecycle":
+        tips.append("--set scheduler.warmup_epochs=1")
+    return f"the loss is {error.loss} at step {error.step}", f"{good}try {', or '.join(tips)}"
+
+
+def out_of_memory(
+    module: nn.Module, data: LoadedData, recipe: Recipe, ranks: Ranks
+) -> tuple[str, str]:
+    """What the static estimate says would fit."""
+    batch = Batches(data, recipe, torch.device("cpu"), ranks.rank, ranks.world).batch_size
+    pieces = recipe.grad_accum
+    message = f"out of memory with batches of {batch}" + (f" in {pieces} pieces" * (pieces > 1))
+    advice = f"--set grad_accum={2 * pieces} does the same step in smaller pieces"
+    try:
+        fixed, each = step_memory(module, data.fit.input_shape, recipe)
+    except Exception:  # the advice must not fail where the training did
+        return message, advice
+    total = _memory_of(ranks.device)
+    fits = fitting_batch(total, fixed, each) * ranks.world
+    size = f"--batch-size {fits} should fit" if fits else "not even one sample fits"
+    return message, (
+        f"weights and optimizer take {readable(fixed)}, each sample {readable(each)}: "
+        f"{size} into {readable(total)}; {advice}"
+    )
+
+
+def _memory_of(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[1])
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def dry_text(name: str, module: nn.Module, data: LoadedData, recipe: Recipe) -> str:
+    """The resolved recipe, parameter count, steps and memory of a run that is not made."""
+    batches = Batches(data, recipe, torch.device("cpu"), 0, recipe.devices)
+    fixed, each = step_memory(module, data.fit.input_shape, recipe)
+    batch = -(-batches.batch_size // recipe.devices // recipe.grad_accum)
+    steps = batches.steps_per_epoch
+    shape = "x".join(map(str, data.fit.input_shape))
+    return "\n".join(
+        [
+            yaml.safe_dump(recipe.resolved(), sort_keys=False),
+            f"model   {name}, {_parameters(module):,} parameters, input {shape}",
+            f"data    {len(data.train):,} to train on, {len(data.test):,} to test on, "
+            f"{len(data.classes) or 'no'} classes",
+            f"steps   {steps} an epoch, {steps * recipe.epochs} in all",
+            f"memory  about {readable(fixed + each * batch)} on each device: {readable(fixed)} for "
+            f"weights, gradients and optimizer, {readable(each)} for each of {batch} samples",
+        ]
+    )

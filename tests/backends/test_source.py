@@ -1,0 +1,419 @@
+"""The emitted source: what it says, and that nothing in a spec can make it say anything else."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from archdsl.backends.names import reserved_names
+from archdsl.backends.python import emit
+from archdsl.backends.torch import build
+from archdsl.ir.graph import Program
+from archdsl.ops import table
+from archdsl.ops.init import Attribute
+from tests.backends import building
+from tests.backends.building import Builder
+
+_NAMES = """
+alexnet resnet googlenet vit unet two_outputs outputs_and_aux labels stages positions local_init
+every_size affine names_taken odd_joins captured empty_parts
+"""
+MODELS = {name: getattr(building, name) for name in _NAMES.split()}
+
+
+@pytest.fixture(scope="module")
+def programs() -> dict[str, Program]:
+    return {name: make() for name, make in MODELS.items()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_keys_shapes_and_outputs(name: str, programs: dict[str, Program]) -> None:
+    program = programs[name]
+    with torch.device("meta"):
+        module = build(program)
+        state = module.state_dict()
+        assert list(state) == [key for key, _ in program.state()]
+        assert {k: tuple(v.shape) for k, v in state.items()} == {
+            key: weight.shape for key, weight in program.state()
+        }
+        x = torch.empty(2, *program.input_shape)
+        result = module.eval()(x)
+        trained = module.train()(x)
+    if len(program.outputs) == 1:
+        result = {"output": result}
+    else:
+        result = dict(zip(program.output_shapes, result, strict=False))
+    assert {k: tuple(v.shape[1:]) for k, v in result.items()} == program.output_shapes
+    if program.aux:
+        for place, (_, value) in enumerate(program.aux, len(program.outputs)):
+            assert tuple(trained[place].shape[1:]) == program.values[value]
+
+
+def test_ruff_finds_nothing(programs: dict[str, Program], tmp_path: Path) -> None:
+    for name, program in programs.items():
+        (tmp_path / f"{name}.py").write_text(emit(program))
+    for command in (["check", "--line-length=100"], ["format", "--diff"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--isolated", "--no-cache", str(tmp_path)],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_source_stands_alone(programs: dict[str, Program], tmp_path: Path) -> None:
+    """It imports nothing but torch and the standard library, and no torch is needed to write it."""
+    for program in programs.values():
+        for node in ast.walk(ast.parse(emit(program))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.module in ("torch", "torch.nn", "collections", "typing")
+            elif isinstance(node, ast.Import):
+                assert [alias.name for alias in node.names] in (["torch"], ["math"])
+    code = "import sys; import archdsl.backends.python; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_reserved_names_are_torchs() -> None:
+    names = set(dir(nn.Module())) | set(dir(nn.Sequential()))
+    # Python's own differ from version to version, and no label can be one
+    assert {n for n in names if not n.startswith("__")} <= reserved_names()
+
+
+# ---- sharing -----------------------------------------------------------------------------------
+
+
+def test_a_chain_is_a_sequential(programs: dict[str, Program]) -> None:
+    source = emit(programs["alexnet"])
+    assert source.count("class ") == 1
+    assert "self.features = nn.Sequential(\n" in source
+    assert source.count("nn.ReLU(inplace=True)") == 7
+    assert "x = torch.flatten(self.avgpool(self.features(x)), 1)" in source
+
+
+def test_blocks_that_differ_in_numbers_share_a_class(programs: dict[str, Program]) -> None:
+    source = emit(programs["resnet"])
+    assert [line for line in source.splitlines() if line.startswith("class ")] == [
+        "class Basic(nn.Module):",
+        "class BasicDownsample(nn.Module):",
+        "class Stage(nn.Sequential):",
+        "class Resnet18(nn.Module):",
+    ]
+    assert "def __init__(self, in_channels: int, mid: int) -> None:" in source
+    assert "*[Basic(64) for _ in range(2)]" in source
+    assert "self.layer2 = Stage(64, mid=128)" in source
+
+
+def test_arguments_have_the_blocks_names(programs: dict[str, Program]) -> None:
+    source = emit(programs["googlenet"])
+    assert "Inception(192, c1=64, r3=96, c3=128, r5=16, c5=32, pool=32)" in source
+
+
+@dataclasses.dataclass(frozen=True)
+class _FullCall(table.Call):
+    full: tuple[tuple[str, object], ...] = ()
+
+
+def test_defaults_become_the_defaults_of_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where calls record the keywords that they leave out, a block with and without a stride is
+    one class."""
+    from archdsl.ops import conv
+
+    if "full" not in {f.name for f in dataclasses.fields(table.Call)}:
+
+        def call(target: str, *args: object, **kwargs: object) -> table.Call:
+            short = table.call(target, *args, **kwargs)
+            full = tuple((k, v[0] if isinstance(v, tuple) else v) for k, v in kwargs.items())
+            return _FullCall(short.target, short.args, short.kwargs, full)
+
+        monkeypatch.setattr(conv, "call", call)
+    program = building.stages()
+    source = emit(program)
+    assert source.count("class Unit") == 1
+    assert "stride: int = 1" in source
+    assert "Unit(4, mid=8, stride=2)" in source
+    assert "Unit(8, mid=16)" in source
+    assert list(build(program).state_dict()) == [key for key, _ in program.state()]
+
+
+def test_variants_of_a_block_have_names_of_their_own() -> None:
+    source = emit(building.names_taken())
+    classes = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    assert len(set(classes)) == len(classes)
+    assert not set(classes) & {"Tensor", "OrderedDict", "None", "F"}
+
+
+# ---- forward -----------------------------------------------------------------------------------
+
+
+def _forward(source: str, cls: str) -> str:
+    body = source[source.index(f"class {cls}(") :]
+    body = body[body.index("def forward") :]
+    return body.split("\n\n")[0]
+
+
+def test_the_forward_reads_well(programs: dict[str, Program]) -> None:
+    assert _forward(emit(programs["resnet"]), "BasicDownsample") == (
+        "def forward(self, x: Tensor) -> Tensor:\n"
+        "        y = F.relu(self.bn1(self.conv1(x)), inplace=True)\n"
+        "        x = self.bn2(self.conv2(y)) + self.downsample(x)\n"
+        "        return F.relu(x, inplace=True)"
+    )
+    googlenet = _forward(emit(programs["googlenet"]), "Googlenet")
+    assert "aux1 = self.aux1(inception4a) if self.training else None" in googlenet
+    assert "x = self.inception4b(inception4a)" in googlenet
+    assert "return GooglenetOutput(output=x, aux1=aux1, aux2=aux2)" in googlenet
+
+
+def test_a_parameter_is_repeated_for_each_sample(programs: dict[str, Program]) -> None:
+    source = emit(programs["vit"])
+    assert "torch.cat([self.class_token.expand(x.shape[0], -1, -1), x], dim=1)" in source
+    assert "x + self.pos_embedding" in source
+
+
+def test_the_order_of_execution_is_kept() -> None:
+    """Calls nest only where that does not change what runs first."""
+    b = Builder((3, 8, 8), block="net")
+    first = b("conv", out=4, kernel=1, label="first")
+    second = b("conv", 0, out=4, kernel=1, label="second")
+    b("add", second, first)
+    order: list[str] = []
+    module = build(b.program())
+    for name, part in module.named_children():
+        part.register_forward_hook(lambda *_, name=name: order.append(name))
+    module(torch.rand(1, 3, 8, 8))
+    assert order == ["first", "second"]
+
+
+def test_brackets_of_sums_stay() -> None:
+    b = Builder((3, 8, 8), block="net")
+    parts = [b("conv", 0, out=3, kernel=1, label=f"c{i}") for i in range(3)]
+    inner = b("add", parts[1], parts[2])
+    b("add", parts[0], inner)
+    b("mul", b.last, 0)
+    text = _forward(emit(b.program()), "Net")
+    assert "(" in text
+    module = build(b.program())
+    x = torch.rand(1, 3, 8, 8)
+    c0, c1, c2 = (getattr(module, f"c{i}")(x) for i in range(3))
+    assert torch.equal(module(x), (c0 + (c1 + c2)) * x)
+
+
+# ---- in place ----------------------------------------------------------------------------------
+
+
+def _inplace(b: Builder) -> int:
+    return emit(b.program()).count("inplace=True")
+
+
+def test_in_place_only_where_nobody_can_tell() -> None:
+    def start(**label: str) -> tuple[Builder, int]:
+        b = Builder((4, 8, 8), block="net")
+        return b, b("conv", out=4, kernel=1, **label)
+
+    b, _ = start()
+    b("relu")
+    assert _inplace(b) == 1
+    b = Builder((4, 8, 8), block="net")  # the model's input is the caller's
+    b("relu")
+    assert _inplace(b) == 0
+    b, v = start(label="c")  # two users
+    b("relu")
+    b("add", b.last, v)
+    assert _inplace(b) == 0
+    b, v = start(label="c")  # an output
+    r = b("relu")
+    assert emit(b.program(outputs={"before": v, "after": r})).count("inplace=True") == 0
+    b, _ = start(label="c")  # a view
+    b("flatten")
+    b("relu")
+    assert _inplace(b) == 0
+    b, _ = start(label="c")  # what relu returns it reads in its backward
+    b("relu")
+    b("hardswish")
+    assert _inplace(b) == 1
+    b, _ = start(label="c")
+    b("silu")
+    b("silu")
+    assert _inplace(b) == 1
+    for tap, expected in ((False, 1), (True, 0)):  # the value of a block
+        inner = Builder((4, 8, 8))
+        v = inner("conv", out=4, kernel=1, label="c")
+        w = inner("bn", v, label="n")
+        b = Builder((4, 8, 8), block="net")
+        graph = inner.graph(w, w) if tap else inner.graph(w)
+        b.scope(graph, label="part")
+        b("relu", 1)
+        assert _inplace(b) == expected
+    x = torch.rand(2, 4, 8, 8, requires_grad=True)
+    for make in (start,):
+        b, _ = make(label="c")
+        b("relu6")
+        b("silu")
+        build(b.program())(x).sum().backward()
+
+
+# ---- initialisation ----------------------------------------------------------------------------
+
+
+def test_the_last_rule_wins_and_draws_once() -> None:
+    b = Builder((3, 8, 8), block="net")
+    b("conv", out=4, kernel=1, bias=False, label="a")
+    b("conv", out=4, kernel=1, label="b")
+    b("gap", out=1)
+    b("flatten")
+    b("linear", out=3, label="fc")
+    b("linear", out=3, label="last")
+    b.init("conv", "kaiming_normal")
+    b.init("linear", "normal", std=0.5)
+    b.init("conv", "zeros", param="bias")
+    b.init("conv", "normal", std=2.0)
+    b.init(None, "constant", path="last", val=3.0)
+    program = b.program()
+    source = emit(program)
+    assert source.count("nn.init.") == 4
+    assert "if module.bias is not None:" in source
+    assert "if module is self.last:" in source
+    torch.manual_seed(0)
+    module = build(program)
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 4, 1, bias=False), nn.Conv2d(4, 4, 1), nn.Linear(4, 3), nn.Linear(3, 3)]
+    for layer in layers[:2]:
+        nn.init.normal_(layer.weight, std=2.0)
+    nn.init.zeros_(layers[1].bias)
+    nn.init.normal_(layers[2].weight, std=0.5)
+    nn.init.constant_(layers[3].weight, 3.0)
+    wanted = [p for layer in layers for p in layer.parameters()]
+    for one, other in zip(module.parameters(), wanted, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_rules_over_a_layers_attributes() -> None:
+    b = Builder((8,), block="net")
+    b("linear", out=16, label="fc")
+    bound = Attribute("1/sqrt(out_features)", ("out_features",))
+    b.init("linear", "uniform", a=Attribute("-1/sqrt(out_features)", ("out_features",)), b=bound)
+    source = emit(b.program())
+    assert "b=1 / math.sqrt(module.out_features)" in source
+    assert source.count("import math") == 1
+    assert build(b.program()).fc.weight.abs().max() <= 0.25
+    for text in ("__import__('os')", "out_features.x", "[i for i in (1,)]", "open(1)"):
+        b.rules.clear()
+        b.init("linear", "constant", val=Attribute(text, ("out_features",)))
+        with pytest.raises(ValueError):
+            emit(b.program())
+
+
+def test_a_blocks_own_rules_run_when_it_ends() -> None:
+    torch.manual_seed(3)
+    module = build(building.local_init())
+    torch.manual_seed(3)
+    seen = []
+    for _ in range(2):
+        one, two = nn.Linear(8, 8), nn.Linear(8, 8)
+        nn.init.xavier_uniform_(one.weight)
+        nn.init.xavier_uniform_(two.weight)
+        seen += [one, two]
+    last = nn.Linear(8, 2)
+    for layer in (*seen, last):
+        nn.init.zeros_(layer.bias)
+    wanted = [p for layer in (*seen, last) for p in layer.parameters()]
+    for one_, other in zip(module.parameters(), wanted, strict=True):
+        assert torch.equal(one_, other)
+
+
+# ---- nothing in a spec becomes code ------------------------------------------------------------
+
+NASTY = [
+    '"""\nimport os\nos.abort()\n"""',
+    '\\"""\nraise SystemExit\n"""',
+    '""""',
+    "a\\",
+    "tail\\N{BULLET}\\x00 \\u12",
+    'quote"',
+    "nul\0 bell\a bidi\u202e nel\x85 para\u2029 surrogate\udc80\ttab\r\nline\rend",
+    "'''",
+    "\f\v\x1c",
+]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_text_stays_in_the_docstring(text: str) -> None:
+    b = Builder((3, 8, 8), block="net")
+    b("relu", label="act")
+    source = emit(b.program(text=text))
+    tree = ast.parse(source)
+    assert [type(node).__name__ for node in tree.body] == ["Expr", "ImportFrom", "ClassDef"]
+    source.encode()
+    assert all(c.isprintable() or c == "\n" for c in source)
+    build(b.program(text=text))
+
+
+LABELS = [
+    "x); import os; print(os)  #",
+    'a"b',
+    "a'b\"c",
+    "lambda",
+    "__class_private",
+    "ﬁ",
+    "ĳ",
+    "a b",
+    "0",
+    "none",
+    "None",
+    "self",
+    "torch",
+    "F",
+    "print",
+    "block1-0",
+    "a\nb",
+    "\udc80",
+    "Net",
+    "x",
+]
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_labels_are_keys_and_nothing_else(label: str) -> None:
+    def program(weightless: bool) -> Program:
+        inner = Builder((3, 8, 8), block=label)
+        v = inner("conv", out=3, kernel=1, label=label)
+        inner.param("p", (3, 1, 1), "ones")
+        inner("add", v, 0)
+        b = Builder((3, 8, 8), block="net")
+        b.args[label] = 1
+        b.scope(inner.graph(), label=label)
+        kept = b.last
+        b("relu" if weightless else "bn", label=label + "2")
+        b("add", b.last, kept)
+        scale = b.param(label + "3", (3, 1, 1), "normal", std=1.0)
+        b.param(label + "4", (3, 1, 1), "normal", buffer=True)
+        b("mul", b.last, scale)
+        return b.program(name=label, outputs={label: b.last, "other": kept})
+
+    for weightless in (False, True):
+        made = program(weightless)
+        source = emit(made)
+        source.encode()
+        kinds = {type(node).__name__ for node in ast.parse(source).body}
+        assert kinds <= {"Expr", "Import", "ImportFrom", "ClassDef"}
+        module = build(made)
+        assert list(module.state_dict()) == [key for key, _ in made.state()]
+        module(torch.rand(1, 3, 8, 8))
+
+
+def test_words_among_arguments_are_literals() -> None:
+    b = Builder((3, 8, 8), block="net")
+    b("conv", out=4, kernel=3, pad=1, padding_mode="reflect")
+    node = b.items[0]
+    bad = "zeros\"); __import__('os').abort(); (\""
+    object.__setattr__(node.op, "padding_mode", bad)  # type: ignore[union-attr]
+    source = emit(b.program())
+    assert repr(bad) in source
+    ast.parse(source)
