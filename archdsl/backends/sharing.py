@@ -160,12 +160,13 @@ def _class(family: _Family) -> Iterator[tuple[Graph, Expr]]:
     columns = list(zip(*rows, strict=True))
     in_forward = len(found((first.layers, first.members), Lit))
     stored = range(in_forward, in_forward + len(found(first.steps, Lit)))
-    keys = [tuple(repr(lit.value) for lit in column) for column in columns]
-    varying = {
-        key: [place for place, other in enumerate(keys) if other == key]
-        for key, column in zip(keys, columns, strict=True)
-        if len(set(key)) > 1 and not all(lit.silent for lit in column)
-    }
+    # what torch would take everywhere, though the values differ (a stride as large as its kernel)
+    unsaid = [all(lit.silent for lit in column) for column in columns]
+    varying: dict[tuple[str, ...], list[int]] = {}
+    for place, column in enumerate(columns):
+        key = tuple(repr(lit.value) for lit in column)
+        if len(set(key)) > 1 and not unsaid[place]:
+            varying.setdefault(key, []).append(place)
     arguments = []
     for name, places in _parameter_names(family, columns, varying, stored):
         column = columns[places[0]]
@@ -176,7 +177,9 @@ def _class(family: _Family) -> Iterator[tuple[Graph, Expr]]:
     arguments.sort(key=lambda argument: argument[0].default is not None)
     made = ClassDef(family.name, first)
     made.parameters = [parameter for parameter, _, _ in arguments]
-    made.body = _with_arguments(first, {p: a for a, places, _ in arguments for p in places}, stored)
+    made.body = _with_arguments(
+        first, {p: a for a, places, _ in arguments for p in places}, stored, unsaid
+    )
     for row, graph in enumerate(family.graphs):
         yield graph, Make(made, tuple(_given(a, column[row]) for a, _, column in arguments))
 
@@ -187,15 +190,17 @@ def _given(parameter: Parameter, lit: Lit) -> Lit:
     return Lit(lit.value, parameter.name, silent)
 
 
-def _with_arguments(content: Body, arguments: dict[int, Parameter], stored: range) -> Body:
-    places = iter(range(len(found(content, Lit))))
+def _with_arguments(
+    content: Body, arguments: dict[int, Parameter], stored: range, unsaid: list[bool]
+) -> Body:
+    places = iter(range(len(unsaid)))
 
     def change(leaf: Any) -> Any:
         if not isinstance(leaf, Lit):
             return leaf
         place = next(places)
         if place not in arguments:
-            return leaf
+            return Lit(leaf.value, leaf.hint, unsaid[place])
         name = arguments[place].name
         return Code(f"self.{name}" if place in stored else name)
 

@@ -7,7 +7,6 @@ carry it along, so that another process can load them, for a pickle runs code an
 
 from __future__ import annotations
 
-import copyreg
 import hashlib
 import inspect
 import linecache
@@ -102,10 +101,10 @@ def _carry_source(cls: type, source: str, model: str) -> None:
     """Lets instances pickle with the source instead of a reference to a module that only this
     process has."""
 
-    def reduce(self: Any, protocol: Any) -> tuple[Any, ...]:
-        made = object.__reduce_ex__(self, protocol)
-        if not isinstance(made, tuple) or made[0] is not copyreg.__newobj__:  # type: ignore[attr-defined]
-            return made  # type: ignore[return-value]
+    def reduce(self: Any, protocol: Any) -> Any:
+        made = object.__reduce_ex__(self, max(int(protocol), 2))
+        if type(self) is not cls or not isinstance(made, tuple):
+            return made  # a subclass of the user's own is the user's to pickle
         return (_new, (source, model, cls.__qualname__, *made[1][1:]), *made[2:])
 
     cls.__reduce_ex__ = reduce  # type: ignore[assignment,method-assign]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from archdsl import __version__
-from archdsl.cli import inspect
+from archdsl.cli import inspect, train
 
 app = typer.Typer(
     name="archdsl",
@@ -37,6 +37,7 @@ def _root(
 
 
 inspect.register(app)
+train.register(app)
 
 
 def main() -> None:

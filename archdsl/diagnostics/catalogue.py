@@ -6,14 +6,11 @@ A code is never used again for something else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics.model import Diagnostic
 
 # ---- E00xx: the text -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class SyntaxProblem(Diagnostic):
     """The text does not follow the grammar at this place."""
 
@@ -27,7 +24,6 @@ class SyntaxProblem(Diagnostic):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class NotText(Diagnostic):
     """A spec is UTF-8 text; this file holds bytes that are not."""
 
@@ -40,7 +36,6 @@ class NotText(Diagnostic):
     at: int
 
 
-@dataclass(frozen=True)
 class CannotRead(Diagnostic):
     """The file is missing, is a folder, or may not be read."""
 
@@ -53,7 +48,6 @@ class CannotRead(Diagnostic):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class TooLong(Diagnostic):
     """Specs are small; a limit keeps a wrong file from taking the machine's memory."""
 
@@ -68,7 +62,6 @@ class TooLong(Diagnostic):
     name: str
 
 
-@dataclass(frozen=True)
 class TooDeep(Diagnostic):
     """Brackets, braces and operators nest only so far."""
 
@@ -83,7 +76,6 @@ class TooDeep(Diagnostic):
 # ---- E01xx: names ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class _Unknown(Diagnostic):
     """Base of the messages about a name that means nothing here."""
 
@@ -101,7 +93,6 @@ class _Unknown(Diagnostic):
         return f"did you mean {names}?"
 
 
-@dataclass(frozen=True)
 class UnknownOperation(_Unknown):
     """A step names an operator (`archdsl ops` lists them), a block of this file or of a file that
     it uses, a block of the prelude, or a parameter that holds one of these."""
@@ -112,7 +103,6 @@ class UnknownOperation(_Unknown):
     label = "no operator or block has this name"
 
 
-@dataclass(frozen=True)
 class UnknownName(_Unknown):
     """An expression uses a name that is no parameter, `let` or loop variable here."""
 
@@ -122,7 +112,6 @@ class UnknownName(_Unknown):
     label = "no parameter or variable has this name"
 
 
-@dataclass(frozen=True)
 class UnknownArgument(_Unknown):
     """A call names an argument that the operator or block does not have."""
 
@@ -134,7 +123,6 @@ class UnknownArgument(_Unknown):
     signature: str = ""
 
 
-@dataclass(frozen=True)
 class DuplicateName(Diagnostic):
     """Two things in one scope may not share a name: state_dict keys would clash."""
 
@@ -146,7 +134,6 @@ class DuplicateName(Diagnostic):
     what: str
 
 
-@dataclass(frozen=True)
 class UnknownTap(_Unknown):
     """`@name` needs a `tap name` that ran before, or a `param`, in the same block."""
 
@@ -156,7 +143,6 @@ class UnknownTap(_Unknown):
     label = "nothing has this name yet"
 
 
-@dataclass(frozen=True)
 class UnknownFunction(_Unknown):
     """Expressions may call a few functions; nothing else."""
 
@@ -166,7 +152,6 @@ class UnknownFunction(_Unknown):
     label = "not a function of the language"
 
 
-@dataclass(frozen=True)
 class UnknownModel(_Unknown):
     """The file holds no model of that name."""
 
@@ -175,7 +160,6 @@ class UnknownModel(_Unknown):
     title = "no model `{name}`"
 
 
-@dataclass(frozen=True)
 class UnknownParameter(_Unknown):
     """A parameter given from outside (`-p name=value`) must be one of the model's."""
 
@@ -186,7 +170,6 @@ class UnknownParameter(_Unknown):
     owner: str = ""
 
 
-@dataclass(frozen=True)
 class BadLabel(Diagnostic):
     """A label becomes an attribute of a torch module and a part of a state_dict key."""
 
@@ -199,7 +182,6 @@ class BadLabel(Diagnostic):
     reason: str
 
 
-@dataclass(frozen=True)
 class UnknownRule(_Unknown):
     """An `init` or `param` line names a rule of torch.nn.init that the language does not have."""
 
@@ -209,7 +191,6 @@ class UnknownRule(_Unknown):
     label = "no rule has this name"
 
 
-@dataclass(frozen=True)
 class UnknownTarget(_Unknown):
     """An `init` line names neither an operator nor a layer of this block or model."""
 
@@ -222,7 +203,6 @@ class UnknownTarget(_Unknown):
 # ---- E02xx: shapes ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class _Refused(Diagnostic):
     """Base: an operator refuses its input, in its own words."""
 
@@ -234,7 +214,6 @@ class _Refused(Diagnostic):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class WrongRank(_Refused):
     """The operator needs an input with another number of dimensions."""
 
@@ -242,7 +221,6 @@ class WrongRank(_Refused):
     slug = "wrong-rank"
 
 
-@dataclass(frozen=True)
 class DoesNotFit(_Refused):
     """A window (a convolution's or pooling's kernel) is larger than what it slides over."""
 
@@ -250,7 +228,6 @@ class DoesNotFit(_Refused):
     slug = "does-not-fit"
 
 
-@dataclass(frozen=True)
 class ResidualMismatch(Diagnostic):
     """`residual` adds what its body computes to its shortcut; both must have the same shape."""
 
@@ -264,7 +241,6 @@ class ResidualMismatch(Diagnostic):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class JoinMismatch(Diagnostic):
     """The branches of a join must agree: in every dimension for `add` and `mul` (up to
     broadcasting), in all but one for `concat`."""
@@ -279,7 +255,6 @@ class JoinMismatch(Diagnostic):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class AssertionFailed(Diagnostic):
     """An `assert` states the shape that flows at its place."""
 
@@ -294,7 +269,6 @@ class AssertionFailed(Diagnostic):
 # ---- E03xx: values ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class BadValue(Diagnostic):
     """An argument's value is not one that the operator takes (for this input)."""
 
@@ -308,7 +282,6 @@ class BadValue(Diagnostic):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class MissingArgument(Diagnostic):
     """An argument without a default was not given."""
 
@@ -323,7 +296,6 @@ class MissingArgument(Diagnostic):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class ExtraArgument(Diagnostic):
     """More arguments were given than there are, or one was given twice."""
 
@@ -335,7 +307,6 @@ class ExtraArgument(Diagnostic):
     signature: str = ""
 
 
-@dataclass(frozen=True)
 class BadExpression(Diagnostic):
     """An expression cannot be computed: a wrong type, a division by zero, a number beyond all
     sizes, an index outside its list."""
@@ -353,7 +324,6 @@ class BadExpression(Diagnostic):
 # ---- E04xx: structure and limits -------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Recursion(Diagnostic):
     """Expansion must end, so a block may not call itself, directly or through others."""
 
@@ -367,7 +337,6 @@ class Recursion(Diagnostic):
     path: str
 
 
-@dataclass(frozen=True)
 class OverLimit(Diagnostic):
     """Limits bound what a small text may expand to."""
 
@@ -382,7 +351,6 @@ class OverLimit(Diagnostic):
     name: str
 
 
-@dataclass(frozen=True)
 class Misplaced(Diagnostic):
     """A statement stands where it has no meaning."""
 
@@ -394,7 +362,6 @@ class Misplaced(Diagnostic):
     hint: str = ""
 
 
-@dataclass(frozen=True)
 class NoInput(Diagnostic):
     """A model states what enters it."""
 
@@ -405,7 +372,6 @@ class NoInput(Diagnostic):
     name: str
 
 
-@dataclass(frozen=True)
 class NoModel(Diagnostic):
     """The file defines no model, or several of which none is chosen."""
 

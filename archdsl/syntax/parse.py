@@ -8,11 +8,8 @@ bounded before the parser runs, so that nothing after it can exhaust Python's st
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import cast
 
-import lark
 from lark import Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
@@ -21,7 +18,8 @@ from archdsl.diagnostics.model import Diagnostic, Label
 from archdsl.diagnostics.source import Source, Span
 from archdsl.syntax import tree as t
 from archdsl.syntax.build import Builder
-from archdsl.syntax.lexer import CLOSING, OPENING, Refine
+from archdsl.syntax.grammar import grammar
+from archdsl.syntax.lexer import CLOSING, OPENING
 
 MAX_DEPTH = 40
 MAX_OPERATORS = 60  # in one statement: expressions nest to the left as deep as they are long
@@ -73,7 +71,7 @@ def parse(source: Source, *, start: str = "file") -> tuple[t.File | None, list[D
         return None, [*errors, deep]
     while True:
         try:
-            parsed = _grammar().parser.parser.parse(_Stream(tokens), start)
+            parsed = grammar().parser.parser.parse(_Stream(tokens), start)
         except UnexpectedToken as problem:
             errors.append(_syntax_problem(source, tokens, problem))
             at = _index_of(tokens, problem.token)
@@ -97,25 +95,11 @@ def parse_expression(
             SyntaxProblem(Span(source, e.span.start, e.span.end), e.message) for e in errors
         ]
     try:
-        parsed = _grammar().parser.parser.parse(_Stream(tokens), "expr")
+        parsed = grammar().parser.parser.parse(_Stream(tokens), "expr")
     except UnexpectedToken:
         span = Span(source, start, end)
         return None, [SyntaxProblem(span, "this is not an expression", "between the braces")]
     return cast(t.Expr, Builder(source, parse_expression).build(parsed)), []
-
-
-@cache
-def _grammar() -> lark.Lark:
-    text = (Path(__file__).parent / "grammar.lark").read_text(encoding="utf-8")
-    return lark.Lark(
-        text,
-        parser="lalr",
-        lexer="basic",
-        start=["file", "expr"],
-        postlex=Refine(),
-        propagate_positions=True,
-        maybe_placeholders=True,
-    )
 
 
 class _Stream:
@@ -136,7 +120,7 @@ def _tokens(source: Source, errors: list[Diagnostic]) -> list[Token]:
     text = source.text
     while True:
         try:
-            return list(_grammar().lex(text))
+            return list(grammar().lex(text))
         except UnexpectedCharacters as problem:
             at = problem.pos_in_stream or 0
             end = at + 1
@@ -243,7 +227,7 @@ def _expectation(expected: list[str]) -> str:
     for name in expected:
         shown = _NAMES.get(name)
         if shown is None:
-            terminal = next((d for d in _grammar().terminals if d.name == name), None)
+            terminal = next((d for d in grammar().terminals if d.name == name), None)
             if terminal is None or terminal.pattern.type != "str":
                 continue
             shown = f"`{terminal.pattern.value}`"

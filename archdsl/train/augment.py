@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.transforms import v2
 
 from archdsl.train.recipe import Augment
 from archdsl.train.sampling import SAMPLE, generator, seed_sample
@@ -27,6 +26,8 @@ class PerImage:
     def __init__(self, plan: Augment, size: tuple[int, int], seed: int) -> None:
         self.seed = seed
         steps: list[Any] = []
+        if plan.crop == "random_resized" or plan.auto:
+            from torchvision.transforms import v2  # takes two seconds, and few recipes need it
         if plan.crop == "random_resized":
             scale, ratio = tuple(plan.scale), tuple(plan.ratio)
             steps.append(v2.RandomResizedCrop(size, scale=scale, ratio=ratio, antialias=True))
@@ -123,10 +124,14 @@ def erase(x_BCHW: Tensor, probability: float, u_BK: Tensor) -> Tensor:
 
 def mixer(plan: Augment, classes: int) -> Any:
     """MixUp, CutMix, or one of them by chance, for whole batches; None where none is asked for."""
+    if not plan.mixup and not plan.cutmix:
+        return None
+    from torchvision.transforms import v2
+
     # alpha 0 means none: MixUp(alpha=0) would raise.
     found = [
         make(alpha=alpha, num_classes=classes)
         for make, alpha in ((v2.MixUp, plan.mixup), (v2.CutMix, plan.cutmix))
         if alpha > 0
     ]
-    return v2.RandomChoice(found) if len(found) > 1 else found[0] if found else None
+    return v2.RandomChoice(found) if len(found) > 1 else found[0]

@@ -42,6 +42,7 @@ MAY_CHANGE = (
     "early_stop",
     "checkpoint",
     "eval_every",
+    "plots",
     "data.dir",
     "data.workers",
     "data.cache",
@@ -195,7 +196,7 @@ def train(job: Job) -> Result:
         path = None
         if ranks.first:
             path = job.resume.parent if job.resume else new_folder(model.name, job.out)
-        folder = RunFolder(path, job.quiet)
+        folder = RunFolder(path, job.quiet, recipe.plots)
         try:
             return _train(job, module, data, ranks, folder)
         finally:

@@ -14,7 +14,8 @@ BLUE, ORANGE, GREY = "#2a6fbb", "#e07b39", "#888888"
 def plot_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
     """Loss, accuracy (where there are classes), and learning rate over the epochs."""
     classes = any(row["test_accuracy"] is not None for row in history)
-    figure = Figure(figsize=(13 if classes else 9, 3.6), layout="constrained")
+    figure = Figure(figsize=(13 if classes else 9, 3.6))
+    figure.subplots_adjust(left=0.06, right=0.98, bottom=0.14, top=0.9)
     axes = list(figure.subplots(1, 3 if classes else 2))
     panels = [("loss", "train_loss", "test_loss")]
     if classes:
@@ -35,8 +36,10 @@ def plot_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
         axis.legend(frameon=False)
     axes[-1].plot([row["epoch"] for row in history], [row["lr"] for row in history], color=GREY)
     axes[-1].set_title("learning rate")
+    axes[-1].set_ylim(bottom=0)
     for axis in axes:
         axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.25)
     _save(figure, path)
 
@@ -44,7 +47,8 @@ def plot_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
 def plot_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], path: Path) -> None:
     """Rows are the true classes, columns the answers, each row in percent of its samples."""
     size = min(12.0, 3 + 0.45 * len(classes))
-    figure = Figure(figsize=(size, size), layout="constrained")
+    figure = Figure(figsize=(size, size))
+    figure.subplots_adjust(left=0.2, right=0.98, bottom=0.2, top=0.98)
     axis = figure.subplots()
     shares = [[100 * n / max(1, sum(row)) for n in row] for row in confusion]
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=100)
@@ -71,16 +75,20 @@ def plot_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], p
 
 def plot_samples(images: Any, titles: Sequence[str], right: Sequence[bool], path: Path) -> None:
     """Test images (uint8 NxCxHxW) with the answers, wrong ones in colour."""
-    figure = Figure(figsize=(10, 0.4 + 1.9 * -(-len(titles) // 6)), layout="constrained")
-    axes = figure.subplots(-(-len(titles) // 6), 6, squeeze=False).flatten()
-    for axis in axes:
-        axis.axis("off")
-    for axis, image, title, good in zip(axes, images, titles, right, strict=False):
-        pixels = image.permute(1, 2, 0).numpy()
-        axis.imshow(
-            pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255
-        )
-        axis.set_title(title, fontsize=8, color="black" if good else ORANGE)
+    wide = 6
+    rows = -(-len(titles) // wide)
+    height, width = images.shape[-2:]
+    gap = height // 4 + 1  # for the text above each image
+    figure = Figure(figsize=(10, 10 * rows * (height + gap) / (wide * width)))
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.axis("off")
+    axis.set_xlim(0, wide * width)
+    axis.set_ylim(rows * (height + gap), 0)
+    for number, (image, title, good) in enumerate(zip(images, titles, right, strict=False)):
+        left, top = number % wide * width, number // wide * (height + gap) + gap
+        pixels = image.permute(1, 2, 0).expand(-1, -1, 3).numpy()
+        axis.imshow(pixels, extent=(left, left + width * 0.95, top + height * 0.95, top))
+        axis.text(left, top - gap * 0.2, title, fontsize=9, color="black" if good else ORANGE)
     _save(figure, path)
 
 

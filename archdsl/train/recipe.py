@@ -259,6 +259,8 @@ class Recipe(Part):
     strategy: Literal["ddp", "fsdp"] = "ddp"
     """Several devices: copies of the model (ddp), or one model cut up among them (fsdp)."""
     checkpoint: Checkpoint = Checkpoint()
+    plots: bool = True
+    """Draw curves, confusion matrix and sample answers into the run folder."""
 
     @property
     def regression(self) -> bool:

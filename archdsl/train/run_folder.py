@@ -59,8 +59,8 @@ def new_folder(name: str, out: str | Path | None) -> Path:
 class RunFolder:
     """Writes for the first rank; for the others (`folder=None`) every method does nothing."""
 
-    def __init__(self, folder: Path | None, quiet: bool = False) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None, quiet: bool = False, plots: bool = True) -> None:
+        self.folder, self.plots = folder, plots
         self.quiet = quiet or folder is None
         self.log: TextIO | None = None
         self.bar: Any = None
@@ -123,7 +123,8 @@ class RunFolder:
 
     def plot(self, history: Sequence[Row], now: bool) -> None:
         """curves.png; while training, once a minute at most."""
-        if self.folder is None or not (now or time.monotonic() - self.plotted > 60):
+        late = now or time.monotonic() - self.plotted > 60
+        if self.folder is None or not self.plots or not late:
             return
         from archdsl.train.plots import plot_curves
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as F
+from torch.nn import functional as F
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -134,19 +134,33 @@ def to_channels(image: Tensor, channels: int) -> Tensor:
     """Grey or colour pixels (..., C, H, W) as the channels that are wanted."""
     if image.shape[-3] == channels:
         return image
-    if channels == 1:
-        grey: Tensor = F.rgb_to_grayscale(image)
-        return grey
-    return image.expand(*image.shape[:-3], channels, *image.shape[-2:]).contiguous()
+    if channels == 3:
+        return image.expand(*image.shape[:-3], 3, *image.shape[-2:]).contiguous()
+    red, green, blue = image.int().unbind(-3)  # Pillow's weights, in its integers
+    grey = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
+    return grey.to(torch.uint8).unsqueeze(-3)
 
 
 def to_size(image: Tensor, size: tuple[int, int], resize: int | None) -> Tensor:
-    """Pixels (..., C, H, W) at the spec's size: stretched, or shorter side resized and cut."""
-    if resize is not None:
-        image = F.resize(image, [resize], antialias=True)
-        cut: Tensor = F.center_crop(image, list(size))
-        return cut
+    """Pixels (..., C, H, W) at the spec's size: stretched, or shorter side resized and the middle
+    cut. The same pixels as torchvision's transforms, without importing it."""
+    if resize is None:
+        return scaled(image, size)
+    height, width = image.shape[-2:]
+    short, long = min(height, width), max(height, width)
+    other = int(resize * long / short)
+    image = scaled(image, (resize, other) if height <= width else (other, resize))
+    wanted_h, wanted_w = size
+    pad_h, pad_w = max(0, wanted_h - image.shape[-2]), max(0, wanted_w - image.shape[-1])
+    image = F.pad(image, (pad_w // 2, (pad_w + 1) // 2, pad_h // 2, (pad_h + 1) // 2))
+    top = round((image.shape[-2] - wanted_h) / 2)
+    left = round((image.shape[-1] - wanted_w) / 2)
+    return image[..., top : top + wanted_h, left : left + wanted_w]
+
+
+def scaled(image: Tensor, size: tuple[int, int]) -> Tensor:
     if tuple(image.shape[-2:]) == size:
         return image
-    fitted: Tensor = F.resize(image, list(size), antialias=True)
-    return fitted
+    batch = image if image.ndim == 4 else image[None]
+    out = F.interpolate(batch, size, mode="bilinear", antialias=True)
+    return out if image.ndim == 4 else out[0]

@@ -13,7 +13,6 @@ from archdsl.train.data import Batches, LoadedData
 from archdsl.train.distributed import Ranks
 from archdsl.train.loop import NotFinite, Result, Trainer
 from archdsl.train.memory import fitting_batch, readable, step_memory
-from archdsl.train.plots import plot_confusion, plot_samples
 from archdsl.train.recipe import Recipe
 from archdsl.train.run_folder import learned, spent
 
@@ -57,7 +56,8 @@ def conclude(trainer: Trainer, result: Result, seconds: float) -> None:
         folder.say(f"stopped by a signal after step {result.step}; nothing is lost")
         folder.say(f"  go on     archdsl train --resume {run}")
         return
-    _pictures(trainer, run)
+    if trainer.recipe.plots:
+        _pictures(trainer, run)
     if _parameters(trainer.module) <= READABLE_PARAMETERS and not trainer.fsdp:
         folder.say("learned parameters\n" + learned(dict(trainer.module.named_parameters())))
     best = result.best
@@ -77,6 +77,8 @@ def _parameters(module: nn.Module) -> int:
 
 
 def _pictures(trainer: Trainer, run: Path) -> None:
+    from archdsl.train.plots import plot_confusion, plot_samples  # matplotlib takes a second
+
     tested, data = trainer.tested, trainer.data
     if tested is not None and 1 < len(data.classes) <= 100 and tested.confusion:
         plot_confusion(tested.confusion, data.classes, run / "confusion.png")

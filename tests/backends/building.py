@@ -331,13 +331,18 @@ def outputs_and_aux() -> Program:
     return net.program("net", outputs={"count": one, "class": two}, aux={"side": side})
 
 
-def labels() -> Program:
+def hyphens() -> Program:
+    """The same without keywords, which torch.export cannot write (as of torch 2.15)."""
+    return labels("first", "last")
+
+
+def labels(one: str = "lambda", other: str = "class") -> Program:
     """Computed names, keywords, positions among labels."""
     net = Builder((3, 16, 16), block="odd")
     stage = Builder((3, 16, 16))
     for i in range(2):
         block = Builder(stage.shapes[stage.last])
-        v = block("conv", out=3, kernel=1, label="lambda")
+        v = block("conv", out=3, kernel=1, label=one)
         block("add", v, 0)
         stage.scope(block.graph(), label=f"block1-{i}")
     net.scope(stage.graph(), label="stage-1")
@@ -345,7 +350,7 @@ def labels() -> Program:
     net("bn")
     net("relu")
     net("prelu")
-    net("relu", label="class")
+    net("relu", label=other)
     return net.program("odd")
 
 

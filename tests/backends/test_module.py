@@ -30,11 +30,11 @@ def _seeded(make: Any, seed: int = 0) -> tuple[Any, torch.Tensor]:
 
 CASES = {
     "alexnet": (building.alexnet, lambda: torchvision.models.alexnet(), 64),
-    "resnet": (building.resnet, lambda: torchvision.models.resnet18(), 64),
+    "resnet": (building.resnet, lambda: torchvision.models.resnet18(), 32),
     "googlenet": (
         lambda: building.googlenet(init=False),
         lambda: torchvision.models.googlenet(init_weights=False, aux_logits=True),
-        96,
+        64,
     ),
 }
 
@@ -42,13 +42,20 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_same_as_torchvision(name: str) -> None:
     program, make, size = CASES[name]
-    ours, state = _seeded(lambda: build(program()))
-    theirs, their_state = _seeded(make)
-    assert torch.equal(state, their_state)
+    ours, rng = _seeded(lambda: build(program()))
+    theirs, their_rng = _seeded(make)
+    assert torch.equal(rng, their_rng)
     assert list(ours.state_dict()) == list(theirs.state_dict())
+    state = ours.state_dict()
     for key, value in theirs.state_dict().items():
-        assert torch.equal(ours.state_dict()[key], value), key
+        assert torch.equal(state[key], value), key
     x = torch.rand(2, 3, size, size)
+    if name == "alexnet":  # gradients of 61 million parameters say nothing new
+        torch.manual_seed(1)
+        one = ours(x)
+        torch.manual_seed(1)
+        assert torch.equal(one, theirs(x))
+        return
     for mode in (True, False):
         outputs = []
         for model in (ours, theirs):
@@ -64,8 +71,8 @@ def test_same_as_torchvision(name: str) -> None:
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
         for key, grad in their_grads.items():
             assert grad is None if grads[key] is None else torch.equal(grads[key], grad), key
-    for key, value in theirs.state_dict().items():
-        assert torch.equal(ours.state_dict()[key], value), key
+    for key, value in theirs.state_dict().items():  # running statistics have moved alike
+        assert torch.equal(state[key], value), key
 
 
 def test_rules_of_googlenet_draw_what_torchvision_draws() -> None:
@@ -135,7 +142,7 @@ def test_copies(module: nn.Module, x: torch.Tensor) -> None:
 
 
 def test_pickles_here(module: nn.Module, x: torch.Tensor) -> None:
-    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         twin = pickle.loads(pickle.dumps(module, protocol))
         assert torch.equal(twin(x), module(x))
     buffer = io.BytesIO()
@@ -153,6 +160,7 @@ def test_pickles_in_another_process(module: nn.Module, x: torch.Tensor, tmp_path
         pickle.dump(things, file)
     code = """
 import inspect, pickle, sys, torch
+torch.set_num_threads(1)
 things = pickle.load(open(sys.argv[1], "rb"))
 assert torch.equal(things["model"](things["x"]), things["y"])
 assert type(things["part"]) is type(things["model"].block1)
@@ -180,7 +188,7 @@ def test_compile_and_export(module: nn.Module, x: torch.Tensor) -> None:
     assert torch.equal(exported.module()(x), module(x))
 
 
-@pytest.mark.parametrize("name", ["labels", "vit", "two_outputs", "every_size", "outputs_and_aux"])
+@pytest.mark.parametrize("name", ["hyphens", "vit", "two_outputs", "every_size", "captured"])
 def test_odd_models_compile_and_export(name: str) -> None:
     program = getattr(building, name)()
     model = build(program).eval()

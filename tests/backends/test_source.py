@@ -120,19 +120,23 @@ class _FullCall(table.Call):
     full: tuple[tuple[str, object], ...] = ()
 
 
-def test_defaults_become_the_defaults_of_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where calls record the keywords that they leave out, a block with and without a stride is
-    one class."""
-    from archdsl.ops import conv
+@pytest.fixture
+def full_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls record the keywords that they leave out, if they do not anyway."""
+    from archdsl.ops import conv, pool
+
+    def call(target: str, *args: object, **kwargs: object) -> table.Call:
+        short = table.call(target, *args, **kwargs)
+        full = tuple((k, v[0] if isinstance(v, tuple) else v) for k, v in kwargs.items())
+        return _FullCall(short.target, short.args, short.kwargs, full)
 
     if "full" not in {f.name for f in dataclasses.fields(table.Call)}:
+        for module in (conv, pool):
+            monkeypatch.setattr(module, "call", call)
 
-        def call(target: str, *args: object, **kwargs: object) -> table.Call:
-            short = table.call(target, *args, **kwargs)
-            full = tuple((k, v[0] if isinstance(v, tuple) else v) for k, v in kwargs.items())
-            return _FullCall(short.target, short.args, short.kwargs, full)
 
-        monkeypatch.setattr(conv, "call", call)
+@pytest.mark.usefixtures("full_calls")
+def test_defaults_become_the_defaults_of_arguments() -> None:
     program = building.stages()
     source = emit(program)
     assert source.count("class Unit") == 1
@@ -140,6 +144,28 @@ def test_defaults_become_the_defaults_of_arguments(monkeypatch: pytest.MonkeyPat
     assert "Unit(4, mid=8, stride=2)" in source
     assert "Unit(8, mid=16)" in source
     assert list(build(program).state_dict()) == [key for key, _ in program.state()]
+
+
+@pytest.mark.usefixtures("full_calls")
+def test_a_default_that_depends_on_another_argument() -> None:
+    """A pool's stride is its kernel where none is given: the same number is a default in one
+    instance and none in the other."""
+    for strides in ((2, 2), (None, None), (2, None)):
+        b = Builder((1, 12, 12), block="net")
+        for i, (kernel, stride) in enumerate(zip((2, 3), strides, strict=True)):
+            shape = b.shapes[b.last]
+            inner = Builder(shape, block="unit", kernel=kernel)
+            v = inner("maxpool", kernel=kernel, stride=stride)
+            inner("add", v, v)
+            b.scope(inner.graph(), label=f"u{i}")
+        source = emit(b.program())
+        assert source.count("class Unit") == 1
+        x = torch.rand(1, 1, 12, 12)
+        wanted = nn.functional.max_pool2d(x, 2, strides[0])
+        wanted = 2 * nn.functional.max_pool2d(2 * wanted, 3, strides[1])
+        assert torch.equal(build(b.program())(x), wanted)
+        if strides == (None, None):
+            assert "stride" not in source
 
 
 def test_variants_of_a_block_have_names_of_their_own() -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Source, Span
 
 
-@dataclass(frozen=True)
 class Wrong(Diagnostic):
     """Something is wrong.
 
@@ -28,7 +25,6 @@ class Wrong(Diagnostic):
     advice: str = ""
 
 
-@dataclass(frozen=True)
 class Odd(Wrong):
     code = "T1001"
     slug = "odd"
