@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from archdsl.diagnostics.catalogue import UnknownTarget
+from archdsl.diagnostics.catalogue import Misplaced, UnknownTarget
 from archdsl.diagnostics.source import Span
 from archdsl.ir.graph import Graph, Init, Item, Node, Param, Scope
 from archdsl.ir.values import Problem
@@ -58,6 +58,8 @@ class Builder:
     drafts: list[Draft] = field(default_factory=list)
     names: dict[str, Span] = field(default_factory=dict)
     inits: list[Init] = field(default_factory=list)
+    declared: dict[str, Span] = field(default_factory=dict)
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)  # of what is declared
     positions: int = 0
     nodes: int = 0
 
@@ -77,6 +79,11 @@ class Builder:
         self.drafts.append(draft)
         draft.outputs = [Value(shape, draft.span, self, draft) for shape in shapes]
         return draft.outputs
+
+    def declare(self, name: str, span: Span) -> None:
+        """Keep the place of a module that runs later."""
+        self.declared[name] = span
+        self.places[name] = len(self.drafts), len(self.places)
 
     def open(self, name: str, span: Span, entering: Value) -> Builder:
         """A labelled group inside this scope, fed with one value."""
@@ -143,12 +150,26 @@ def freeze(builder: Builder) -> Graph:
         args=builder.args,
         input_shapes=tuple(_shape(v) for v in builder.inputs),
         items=tuple(items[draft] for draft in order),
-        declared=tuple(place[draft] for draft in builder.drafts),
+        declared=tuple(place[draft] for draft in _declaration_order(builder)),
         outputs=tuple(v.number for v in builder.outputs),
         output_shapes=tuple(_shape(v) for v in builder.outputs),
         inits=tuple(_settled(init, list(items.values())) for init in builder.inits),
         span=builder.span,
     )
+
+
+def _declaration_order(builder: Builder) -> list[Draft]:
+    """The order of the text, but what is declared stands where its `declare` does."""
+    for name, span in builder.declared.items():
+        if name not in builder.names:
+            problem = f"`{name}` is declared, but nothing here has this label"
+            raise Problem(Misplaced(span, problem, f"below: `{name}: ...`"))
+    after = len(builder.places)
+    keys = {
+        draft: builder.places.get(draft.name or "", (place, after))
+        for place, draft in enumerate(builder.drafts)
+    }
+    return sorted(builder.drafts, key=lambda draft: keys[draft])
 
 
 def _execution_order(builder: Builder) -> list[Draft]:

@@ -238,14 +238,20 @@ class Calls:
     # ---- labels ------------------------------------------------------------------------------
 
     def _label(self, label: t.Label, builder: Builder, frame: Frame) -> str | None:
-        text = ""
         with self.report.catching():
-            for part in label.parts:
-                value = part if isinstance(part, str) else frame.evaluate(part)
-                text += value if isinstance(value, str) else show(value)
+            text = _text(label, frame)
             self._take(text, label.span, builder)
             return text
         return None
+
+    def _declare(self, label: t.Label, builder: Builder, frame: Frame) -> None:
+        with self.report.catching():
+            text = _text(label, frame)
+            for known in (builder.names, builder.declared):
+                if text in known:
+                    first = Label(known[text], "the first one is here")
+                    raise Problem(c.DuplicateName(label.span, text, "module").with_related(first))
+            builder.declare(text, label.span)
 
     def _take(self, name: str, span: Span, builder: Builder) -> None:
         """Claim a name in a scope."""
@@ -259,6 +265,11 @@ class Calls:
                 first = Label(span, "a repeated step: compute the label, such as `block{i}`")
             raise Problem(c.DuplicateName(span, name, "module").with_related(first))
         builder.names[name] = span
+
+
+def _text(label: t.Label, frame: Frame) -> str:
+    values = (p if isinstance(p, str) else frame.evaluate(p) for p in label.parts)
+    return "".join(v if isinstance(v, str) else show(v) for v in values)
 
 
 def plain(value: Any) -> Any:

@@ -22,7 +22,7 @@ from archdsl.ir.limits import Limits, Stop
 from archdsl.ir.names import Block
 from archdsl.ir.report import origin
 from archdsl.ir.resolve import similar
-from archdsl.ir.values import POISON, Problem, show
+from archdsl.ir.values import POISON, Problem, unpack
 from archdsl.ops import TABLE
 from archdsl.ops.spatial import show as show_shape
 from archdsl.ops.table import Shape
@@ -153,6 +153,9 @@ class _Elaborator(Calls):
                     self._init(statement, builder, frame)
             case t.ParamDecl():
                 self._param(statement, builder, frame)
+            case t.Declare():
+                for label in statement.labels:
+                    self._declare(label, builder, frame)
             case t.Output() if top:
                 self.outputs = [
                     (tap.name, frame.taps.get(tap.name, Value(None, tap.span)))
@@ -250,19 +253,11 @@ class _Elaborator(Calls):
                 self.budget.repeats(step.count.span, builder, count)
                 values = [{step.variable: i} if step.variable else {} for i in range(count)]
             else:
-                for item in frame.evaluate.items(step.items):
-                    values.append(self._unpack(step, item))
+                for place, item in enumerate(frame.evaluate.items(step.items)):
+                    counter = {step.index: place} if step.index else {}
+                    values.append(unpack(step.variables, item, step.items.span) | counter)
         for bound in values:
             yield frame.inner(bound), step.body
-
-    def _unpack(self, step: t.For, item: Any) -> dict[str, Any]:
-        names = step.variables
-        if len(names) == 1:
-            return {names[0]: item}
-        if not isinstance(item, tuple) or len(item) != len(names):
-            problem = f"{show(item)} does not give {len(names)} values"
-            raise Problem(c.BadExpression(step.items.span, problem, "in this list"))
-        return dict(zip(names, item, strict=True))
 
     def _chosen(self, step: t.If, frame: Frame) -> t.Body | None:
         """The body to walk, an empty one where there is none; None after an error."""

@@ -179,6 +179,9 @@ class _Definition:
                     self._expr(statement.shape, scope)
                     self._rule(statement.rule, statement.rule_span, statement.args, scope)
                     self._tap(statement.name, statement.name_span)
+                case t.Declare():
+                    for label in statement.labels:
+                        self._label(label, scope)
                 case t.Assert():
                     self._expr(statement.shape, scope)
 
@@ -190,10 +193,13 @@ class _Definition:
 
     def _flow(self, flow: t.Flow, scope: dict[str, Span]) -> None:
         if flow.label is not None:
-            for part in flow.label.parts:
-                if isinstance(part, t.Expr):
-                    self._expr(part, scope)
+            self._label(flow.label, scope)
         self._step(flow.step, scope)
+
+    def _label(self, label: t.Label, scope: dict[str, Span]) -> None:
+        for part in label.parts:
+            if isinstance(part, t.Expr):
+                self._expr(part, scope)
 
     def _step(self, step: t.Step, scope: dict[str, Span]) -> None:
         match step:
@@ -216,6 +222,8 @@ class _Definition:
             case t.For():
                 self._expr(step.items, scope)
                 names = dict(zip(step.variables, step.variable_spans, strict=True))
+                if step.index and step.index_span:
+                    names[step.index] = step.index_span
                 self._body(step.body, {**scope, **names})
             case t.If():
                 self._expr(step.condition, scope)

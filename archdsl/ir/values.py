@@ -19,6 +19,7 @@ from archdsl.ops.types import MAX_INT, is_int
 from archdsl.syntax import tree as t
 
 MAX_ITEMS = 10_000
+MAX_WORK = 1_000_000  # items of all the lists that one expression makes on its way
 Value = Any
 #: the value of what could not be computed; whoever meets it keeps quiet
 POISON: Value = object()
@@ -108,12 +109,30 @@ def names_in(expr: t.Expr) -> Iterator[t.Name | t.Attribute | t.Function]:
     stack: list[object] = [expr]
     while stack:
         part = stack.pop()
+        if isinstance(part, t.Collected):
+            own = part.variables
+            yield from (n for n in names_in(part.item) if _name_of(n) not in own)
+            stack.append(part.items)
+            continue
         if isinstance(part, (t.Name, t.Attribute, t.Function)):
             yield part
         if isinstance(part, tuple):
             stack.extend(reversed(part))
         elif isinstance(part, (t.Expr, t.Argument)):
             stack.extend(getattr(part, f) for f in reversed(part.fields) if "span" not in f)
+
+
+def _name_of(part: t.Name | t.Attribute | t.Function) -> str | None:
+    return None if isinstance(part, t.Attribute) else part.name
+
+
+def unpack(names: tuple[str, ...], item: Value, span: Span) -> dict[str, Value]:
+    """What the variables of a loop are for one item of its list."""
+    if len(names) == 1:
+        return {names[0]: item}
+    if not isinstance(item, tuple) or len(item) != len(names):
+        raise _bad(span, f"{show(item)} does not give {len(names)} values", label="in this list")
+    return dict(zip(names, item, strict=True))
 
 
 class Evaluator:
@@ -125,8 +144,10 @@ class Evaluator:
         variables: Mapping[str, Value],
         shape: tuple[int, ...] | None,
         callables: Callable[[str], Value | None],
+        fuel: list[int] | None = None,
     ) -> None:
         self.variables, self.shape, self.callables = variables, shape, callables
+        self.fuel = [MAX_WORK] if fuel is None else fuel  # shared with evaluators within
 
     def __call__(self, expr: t.Expr) -> Value:
         value = getattr(self, "_" + type(expr).__name__.lower())(expr)
@@ -191,6 +212,20 @@ class Evaluator:
 
     def _list(self, expr: t.List) -> Value:
         return tuple(self(item) for item in expr.items)
+
+    def _collected(self, expr: t.Collected) -> Value:
+        values = []
+        for item in self.items(expr.items):
+            bound = unpack(expr.variables, item, expr.items.span)
+            inner = Evaluator({**self.variables, **bound}, self.shape, self.callables, self.fuel)
+            values.append(inner(expr.item))
+            self._spend(1, expr.span)
+        return tuple(values)
+
+    def _spend(self, work: int, span: Span) -> None:
+        self.fuel[0] -= work
+        if self.fuel[0] < 0:
+            raise _bad(span, f"this list takes too long (the limit is {MAX_WORK:,} items)")
 
     def _function(self, expr: t.Function) -> Value:
         if expr.name not in FUNCTIONS:
@@ -276,8 +311,11 @@ class Evaluator:
                 raise _bad(
                     span, f"this number is beyond all sizes (the limit is 2^40, {MAX_INT:,})"
                 )
-        elif isinstance(value, tuple) and _leaves(value) > MAX_ITEMS:
-            raise _bad(span, f"this list is too long (the limit is {MAX_ITEMS:,})")
+        elif isinstance(value, tuple):
+            leaves = _leaves(value)
+            if leaves > MAX_ITEMS:
+                raise _bad(span, f"this list is too long (the limit is {MAX_ITEMS:,})")
+            self._spend(leaves, span)
         return value
 
 
@@ -290,8 +328,8 @@ def _number(value: Value) -> bool:
     return isinstance(value, (int, float, complex)) and not isinstance(value, bool)
 
 
-def _bad(span: Span, problem: str, help: str = "") -> Problem:
-    return Problem(BadExpression(span, problem, hint=help))
+def _bad(span: Span, problem: str, help: str = "", label: str = "") -> Problem:
+    return Problem(BadExpression(span, problem, label, help))
 
 
 def to_python(expr: t.Expr, evaluate: Evaluator, free: set[str]) -> str:

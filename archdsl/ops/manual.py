@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from archdsl.ops import TABLE
@@ -80,3 +82,18 @@ def value(default: Any) -> str:
         if isinstance(default, float)
         else str(default)
     )
+
+
+BEGIN, END = "<!-- operators: ", "<!-- end of operators -->"
+
+
+def inserted(text: str) -> str:
+    """A Markdown text with the reference between its two marks."""
+    begin = text.index("\n", text.index(BEGIN)) + 1
+    return text[:begin] + "\n" + reference() + "\n" + text[text.index(END) :]
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        path = Path(name)
+        path.write_text(inserted(path.read_text(encoding="utf-8")), encoding="utf-8")

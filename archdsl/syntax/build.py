@@ -93,6 +93,9 @@ class Builder:
             span, True, str(name), self.at(name), shape, str(rule), self.at(rule), args
         )
 
+    def declare(self, span: Span, _word: Token, *labels: t.Label) -> t.Declare:
+        return t.Declare(span, labels)
+
     def output(self, span: Span, _word: Token, *taps: t.TapUse) -> t.Output:
         return t.Output(span, taps)
 
@@ -173,10 +176,16 @@ class Builder:
         return t.Repeat(span, count, str(variable), self.at(variable), body)
 
     def for_(self, span: Span, *rest: Any) -> t.For:
-        names = [n for n in rest[:-2] if isinstance(n, Token) and n.type == "NAME"]
-        return t.For(
-            span, tuple(map(str, names)), tuple(self.at(n) for n in names), rest[-2], rest[-1]
-        )
+        *before, items, counter, body = rest
+        index = (None, None) if counter is None else (str(counter), self.at(counter))
+        return t.For(span, *self._variables(before), items, *index, body)
+
+    def as_name(self, span: Span, name: Token) -> Token:
+        return name
+
+    def _variables(self, tokens: list[Any]) -> tuple[tuple[str, ...], tuple[Span, ...]]:
+        names = [n for n in tokens if isinstance(n, Token) and n.type == "NAME"]
+        return tuple(map(str, names)), tuple(self.at(n) for n in names)
 
     def if_(self, span: Span, condition: t.Expr, then: t.Body, otherwise: Any) -> t.If:
         return t.If(span, condition, then, otherwise)
@@ -238,6 +247,9 @@ class Builder:
 
     def list(self, span: Span, *items: Any) -> t.List:
         return t.List(span, tuple(i for i in items if i is not None))
+
+    def collected(self, span: Span, item: t.Expr, *rest: Any) -> t.Collected:
+        return t.Collected(span, item, *self._variables([*rest[:-1]]), rest[-1])
 
     def parens(self, span: Span, value: t.Expr) -> t.Expr:
         return value

@@ -68,6 +68,15 @@ class List(Expr):
     items: tuple[Expr, ...]
 
 
+class Collected(Expr):
+    """`[item for a, b in items]`"""
+
+    item: Expr
+    variables: tuple[str, ...]
+    variable_spans: tuple[Span, ...]
+    items: Expr
+
+
 class Function(Expr):
     """`f(a, b)`: a function of the language, or a block or operator with some arguments fixed."""
 
@@ -176,9 +185,13 @@ class Repeat(Step):
 
 
 class For(Step):
+    """`for a, b in items as i { }`; `index`: the name that counts the items, from 0."""
+
     variables: tuple[str, ...]
     variable_spans: tuple[Span, ...]
     items: Expr
+    index: str | None
+    index_span: Span | None
     body: Body
 
 
@@ -251,6 +264,12 @@ class ParamDecl(Statement):
     rule: str
     rule_span: Span
     args: tuple[Argument, ...]
+
+
+class Declare(Statement):
+    """The modules of these labels come here in the state_dict, wherever they run."""
+
+    labels: tuple[Label, ...]
 
 
 class Output(Statement):

@@ -6,8 +6,11 @@ which is also how several machines are used.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -115,6 +118,8 @@ def joined(device_name: str) -> Iterator[Ranks]:
     elif "OMP_NUM_THREADS" not in os.environ:
         local_world = int(os.environ.get("LOCAL_WORLD_SIZE", world))
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_world))
+    # Gradients of one-channel convolutions come in another order of strides; it costs nothing here.
+    warnings.filterwarnings("ignore", message="Grad strides do not match")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Ranks(dist.get_rank(), world, device)
@@ -139,26 +144,30 @@ def launch(work: Callable[..., Any], devices: int, *args: Any) -> Any:
         rdzv_endpoint="localhost:0",
         max_restarts=0,
     )
+    quiet = logging.getLogger("torch.distributed.elastic")
+    before = quiet.level
+    quiet.setLevel(logging.CRITICAL)  # it would print a child's traceback, once for every rank
     try:
         return elastic_launch(config, work)(*args)[0]
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        raise TrainError(*_told(failure.message, rank, failure.exitcode)) from None
+        told = _told(failure.message)
+        if told is None:  # a mistake in the program: show all there is
+            raise
+        raise TrainError(f"process {rank}: {told[0]}", told[1]) from None
+    finally:
+        quiet.setLevel(before)
 
 
-def _told(message: Any, rank: int, code: int) -> tuple[str, str]:
-    """A child's error as it would read without processes."""
+def _told(message: Any) -> tuple[str, str] | None:
+    """A child's TrainError as it would read without processes."""
     if isinstance(message, dict):
         message = message.get("message", "")
-        try:
-            inner = json.loads(message)
-            message = inner.get("message", message)
-        except (TypeError, ValueError, AttributeError):
-            pass
-    text = str(message or f"ended with status {code}")
-    text = text.split("TrainError: ", 1)[-1]
+        with contextlib.suppress(TypeError, ValueError, AttributeError):
+            message = json.loads(message).get("message", message)
+    _, found, text = str(message or "").partition("TrainError: ")
     body, _, help = text.partition("\nhelp: ")
-    return f"process {rank}: {body}", help
+    return (body, help) if found else None
 
 
 def state_dicts(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
