@@ -238,7 +238,7 @@ def _apply(call: Call, node: Node, values: tuple[Expr, ...], inplace: bool) -> E
     # every keyword, those left out for being torch's default too: instances that give one and
     # instances that do not still share a class
     given = dict(call.kwargs)
-    every = getattr(call, "full", ()) or call.kwargs
+    every = call.full or call.kwargs
     kwargs = [(key, _argument(arg, values, key, key not in given)) for key, arg in every]
     if inplace:
         kwargs.append(("inplace", Code("True")))

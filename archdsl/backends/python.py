@@ -23,12 +23,12 @@ from archdsl.backends.code import (
 )
 from archdsl.backends.forward import forward, inputs
 from archdsl.backends.initial import MODULE, Branch
-from archdsl.backends.names import TAKEN, camel, defined, reserved_names, unique, variable
+from archdsl.backends.names import TAKEN, camel, defined, unique, variable
 from archdsl.backends.sharing import ClassDef, share
 from archdsl.ir.graph import Graph, Node, Program, Scope
 from archdsl.ops.spatial import show
 
-__all__ = ["Emitted", "emit", "emit_module", "reserved_names"]
+__all__ = ["Emitted", "emit", "emit_module"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from typing import Any
 
 from archdsl.backends.body import Body, body, is_chain, positional
 from archdsl.backends.code import Apply, Code, Expr, Lit, Make, found, literal, rewrite
-from archdsl.backends.names import TAKEN, camel, reserved_names, unique, variable
+from archdsl.backends.names import TAKEN, camel, unique, variable
 from archdsl.ir.graph import Graph, Program, Scope
+from archdsl.ir.labels import RESERVED
 
 CHANNELS = "in_channels"
 
@@ -223,7 +224,7 @@ def _parameter_names(
     order = [CHANNELS, *(variable(name) for name in given.values())]
     channels = tuple(_plain(graph.input_shapes[0][:1]) for graph in family.graphs)
     attributes = {
-        *reserved_names(),
+        *RESERVED,
         *(item.name for item in family.graphs[0].items if item.name is not None),
     }
     names: list[tuple[int, str, list[int]]] = []

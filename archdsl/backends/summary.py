@@ -40,7 +40,8 @@ def summarise(program: Program, *, depth: int = 3, batch: int = 1) -> tuple[str,
         "params": program.params,
         "macs": program.macs * batch,
     }
-    totals = f"{program.name}: {program.params:,} parameters, {program.macs * batch:,} multiply-accumulates"
+    totals = f"{program.name}: {program.params:,} parameters, "
+    totals += f"{program.macs * batch:,} multiply-accumulates"
     if batch > 1:
         totals += f" for a batch of {batch}"
     return f"{info}\n{totals}", data

@@ -258,7 +258,9 @@ class Calls:
         if not LABEL.fullmatch(name):
             raise Problem(c.BadLabel(span, name, "it would be no valid part of a state_dict key"))
         if name in RESERVED:
-            raise Problem(c.BadLabel(span, name, "torch's modules have an attribute of this name"))
+            raise Problem(
+                c.BadLabel(span, name, "Python, or torch's modules, already use this name")
+            )
         if name in builder.names:
             first = Label(builder.names[name], "the first one is here")
             if builder.names[name] == span:

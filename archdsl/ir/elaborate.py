@@ -22,7 +22,7 @@ from archdsl.ir.limits import Limits, Stop
 from archdsl.ir.names import Block
 from archdsl.ir.report import origin
 from archdsl.ir.resolve import similar
-from archdsl.ir.values import POISON, Problem, unpack
+from archdsl.ir.values import POISON, unpack
 from archdsl.ops import TABLE
 from archdsl.ops.spatial import show as show_shape
 from archdsl.ops.table import Shape

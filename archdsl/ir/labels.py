@@ -1,14 +1,17 @@
-"""What may be a label: a part of a state_dict key that hides no attribute of torch's modules."""
+"""What may be a label: a part of a state_dict key that hides nothing of torch's modules."""
 
+import keyword
 import re
 
+#: names like `conv1`, `0` and `block1-0`; Python's keywords break torch.export
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
-#: the public attributes of torch.nn.Module (a test compares); private ones begin with "_"
+#: the public attributes of torch.nn.Module and Sequential (a test compares), and `build`'s own
 RESERVED = frozenset(
-    [
+    (
         "T_destination",
         "add_module",
+        "append",
         "apply",
         "bfloat16",
         "buffers",
@@ -20,6 +23,7 @@ RESERVED = frozenset(
         "double",
         "dump_patches",
         "eval",
+        "extend",
         "extra_repr",
         "float",
         "forward",
@@ -28,6 +32,7 @@ RESERVED = frozenset(
         "get_parameter",
         "get_submodule",
         "half",
+        "insert",
         "ipu",
         "load_state_dict",
         "modules",
@@ -37,6 +42,8 @@ RESERVED = frozenset(
         "named_modules",
         "named_parameters",
         "parameters",
+        "pop",
+        "program",
         "register_backward_hook",
         "register_buffer",
         "register_forward_hook",
@@ -61,5 +68,6 @@ RESERVED = frozenset(
         "type",
         "xpu",
         "zero_grad",
-    ]
+        *keyword.kwlist,
+    )
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NoReturn, Self, dataclass_transform
 
 from archdsl.ops.types import Type
@@ -109,6 +109,8 @@ class Call:
     target: str
     args: tuple[Any, ...] = ()
     kwargs: tuple[tuple[str, Any], ...] = ()
+    #: every keyword, those left out for being torch's default too
+    full: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
 
 
 def call(target: str, *args: Any, **kwargs: tuple[Any, Any] | Any) -> Call:
@@ -116,14 +118,13 @@ def call(target: str, *args: Any, **kwargs: tuple[Any, Any] | Any) -> Call:
 
     A value that is itself a tuple must therefore be given as `(value, default)` too.
     """
-    kept = []
+    kept, full = [], []
     for name, value in kwargs.items():
-        if isinstance(value, tuple):
-            value, default = value
-            if value == default and type(value) is type(default):
-                continue
-        kept.append((name, value))
-    return Call(target, args, tuple(kept))
+        value, default = value if isinstance(value, tuple) else (value, REQUIRED)
+        full.append((name, value))
+        if value != default or type(value) is not type(default):
+            kept.append((name, value))
+    return Call(target, args, tuple(kept), tuple(full))
 
 
 @dataclass(frozen=True, slots=True)

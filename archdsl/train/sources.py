@@ -308,7 +308,7 @@ def _cell(path: Path, line: int, column: str, text: str) -> float:
 def _attribute(module: str, name: str, wanted: Wanted) -> Source:
     """A user's Dataset, a (train, test) pair of them, or a function `(train: bool) -> Dataset`."""
     found = _import(module, name)
-    if callable(found) and not hasattr(found, "__getitem__"):
+    if isinstance(found, type) or (callable(found) and not hasattr(found, "__getitem__")):
         made = found(train=True) if _takes_train(found) else found()
         pair = (made, found(train=False)) if _takes_train(found) else made
     else:

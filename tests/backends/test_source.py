@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from archdsl.backends.names import reserved_names
 from archdsl.backends.python import emit
 from archdsl.backends.torch import build
 from archdsl.ir.graph import Program
-from archdsl.ops import table
+from archdsl.ir.labels import RESERVED
 from archdsl.ops.init import Attribute
 from tests.backends import building
 from tests.backends.building import Builder
@@ -83,7 +81,7 @@ def test_the_source_stands_alone(programs: dict[str, Program], tmp_path: Path) -
 def test_reserved_names_are_torchs() -> None:
     names = set(dir(nn.Module())) | set(dir(nn.Sequential()))
     # Python's own differ from version to version, and no label can be one
-    assert {n for n in names if not n.startswith("__")} <= reserved_names()
+    assert {n for n in names if not n.startswith("_")} <= RESERVED
 
 
 # ---- sharing -----------------------------------------------------------------------------------
@@ -115,27 +113,6 @@ def test_arguments_have_the_blocks_names(programs: dict[str, Program]) -> None:
     assert "Inception(192, c1=64, r3=96, c3=128, r5=16, c5=32, pool=32)" in source
 
 
-@dataclasses.dataclass(frozen=True)
-class _FullCall(table.Call):
-    full: tuple[tuple[str, object], ...] = ()
-
-
-@pytest.fixture
-def full_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls record the keywords that they leave out, if they do not anyway."""
-    from archdsl.ops import conv, pool
-
-    def call(target: str, *args: object, **kwargs: object) -> table.Call:
-        short = table.call(target, *args, **kwargs)
-        full = tuple((k, v[0] if isinstance(v, tuple) else v) for k, v in kwargs.items())
-        return _FullCall(short.target, short.args, short.kwargs, full)
-
-    if "full" not in {f.name for f in dataclasses.fields(table.Call)}:
-        for module in (conv, pool):
-            monkeypatch.setattr(module, "call", call)
-
-
-@pytest.mark.usefixtures("full_calls")
 def test_defaults_become_the_defaults_of_arguments() -> None:
     program = building.stages()
     source = emit(program)
@@ -146,7 +123,6 @@ def test_defaults_become_the_defaults_of_arguments() -> None:
     assert list(build(program).state_dict()) == [key for key, _ in program.state()]
 
 
-@pytest.mark.usefixtures("full_calls")
 def test_a_default_that_depends_on_another_argument() -> None:
     """A pool's stride is its kernel where none is given: the same number is a default in one
     instance and none in the other."""
