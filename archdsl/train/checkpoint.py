@@ -26,10 +26,15 @@ LAST, PREVIOUS, BEST = "last.pt", "last.prev.pt", "best.pt"
 def save_checkpoint(state: Mapping[str, Any], folder: Path, best: bool) -> None:
     """Writes last.pt, keeping the one before it; `best` makes it best.pt as well."""
     last = folder / LAST
-    _replace(last, lambda path: torch.save({"format": FORMAT, **state}, path), folder / PREVIOUS)
+    _replace(last, lambda path: _save({"format": FORMAT, **state}, path), folder / PREVIOUS)
     if best:
         # A link costs nothing and cannot change later: last.pt is replaced, never rewritten.
         _replace(folder / BEST, lambda path: _link(last, path))
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
+    with path.open("wb") as file:  # not by its path: then the system's own error is lost
+        torch.save(state, file)
 
 
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
@@ -56,7 +61,8 @@ def _replace(path: Path, write: Any, keep: Path | None = None) -> None:
     except (OSError, RuntimeError) as error:
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        system = error if isinstance(error, OSError) else error.__context__  # torch hides it
+        reason = system.strerror if isinstance(system, OSError) else str(error).splitlines()[0]
         raise TrainError(
             f"{path}: the checkpoint cannot be written: {reason}", _good_help(path.parent)
         ) from None
@@ -136,8 +142,9 @@ def tested_weights(state: Mapping[str, Any]) -> dict[str, Tensor]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
+        path.open("rb").close()
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise TrainError(f"{path}: cannot be read: {error.strerror or error}") from None
     except Exception as error:  # pickle, zip and torch each have their own for a broken file
         text = str(error).strip()

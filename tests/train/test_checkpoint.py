@@ -67,7 +67,9 @@ def test_failed_write_leaves_the_last_checkpoint(run: Path, raises: Any) -> None
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, raises: Any) -> None:
     torch.save({"format": 1, "recipe": {}, "evil": small_net()}, tmp_path / "last.pt")
-    assert "holds more than tensors and plain values" in raises(read_checkpoint, tmp_path / "last.pt")
+    assert "holds more than tensors and plain values" in raises(
+        read_checkpoint, tmp_path / "last.pt"
+    )
 
 
 def test_other_files_are_not_checkpoints(tmp_path: Path, raises: Any) -> None:
@@ -96,7 +98,7 @@ def test_weights_start_a_run(run: Path, tmp_path: Path, raises: Any) -> None:
         started, best = weights(out / "last.pt"), read_weights(run / name)
         assert torch.equal(started["6.weight"], best["6.weight"])
     spec = tmp_path / "tiny.arch"
-    spec.write_text(SPEC)
+    spec.write_text(SPEC.replace("conv 6", "conv 7"))
     assert "these weights are not of this model" in raises(
         fit, spec, RECIPE, weights=run / "best.pt", out=tmp_path / "x"
     )

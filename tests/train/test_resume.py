@@ -15,7 +15,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "average": {"ema": {"decay": 0.9}, "optimizer": "adamw", "clip_grad": 1.0, "grad_accum": 2},
     "batch augmentation": {
-        "augment": {"crop": "pad", "pad": 2, "hflip": 0.5, "erase": 0.5, "mixup": 0.2, "cutmix": 1.0}
+        "augment": {
+            "crop": "pad",
+            "pad": 2,
+            "hflip": 0.5,
+            "erase": 0.5,
+            "mixup": 0.2,
+            "cutmix": 1.0,
+        }
     },
     "image augmentation": {"augment": {"auto": "trivialaugment", "crop": "random_resized"}},
     "bf16": {"precision": "bf16", "optimizer": "rmsprop"},
@@ -114,10 +121,14 @@ def test_a_changed_spec_is_refused_with_the_difference(tmp_path: Path, raises: A
 def test_a_used_file_is_part_of_the_spec(tmp_path: Path, raises: Any) -> None:
     (tmp_path / "blocks.arch").write_text("block head(n) { flatten -> linear n }\n")
     spec = tmp_path / "net.arch"
-    spec.write_text('use "blocks.arch"\nmodel net(classes=10) {\n  input 1x8x8\n  head classes\n}\n')
+    spec.write_text(
+        'use "blocks.arch"\nmodel net(classes=10) {\n  input 1x8x8\n  head classes\n}\n'
+    )
     fit(spec, {**RECIPE, "max_steps": 3}, out=tmp_path / "a", quiet=True)
     (tmp_path / "blocks.arch").write_text("block head(n) { flatten -> linear n -> relu }\n")
-    assert "+block head(n) { flatten -> linear n -> relu }" in raises(fit, None, resume=tmp_path / "a")
+    assert "+block head(n) { flatten -> linear n -> relu }" in raises(
+        fit, None, resume=tmp_path / "a"
+    )
     (tmp_path / "blocks.arch").unlink()
     spec.unlink()
     assert fit(None, resume=tmp_path / "a", quiet=True).step == 3
