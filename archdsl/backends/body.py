@@ -255,7 +255,7 @@ def _argument(arg: Any, values: tuple[Expr, ...], hint: str, silent: bool = Fals
 
 def _hint(arg: Any, place: int, node: Node) -> str:
     if node.shape[:1] == (arg,):
-        return "out_channels"
+        return "out"
     if place == 0 and node.input_shapes[0][:1] == (arg,):
         return "channels"
     return "size"

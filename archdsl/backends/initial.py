@@ -16,7 +16,7 @@ from archdsl.backends.code import Apply, Code, Expr, Lit, Member, is_attribute, 
 from archdsl.ir.graph import Graph, Node, Scope
 from archdsl.ops.init import RULES, Attribute, Rule
 
-MODULE = "module"
+MODULE = "m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """`if test: fills`, for a layer called `module`."""
+    """`if test: fills`, for a layer called `m`."""
 
     test: str
     fills: tuple[Fill, ...]
@@ -180,7 +180,7 @@ _SAFE = (
 
 
 def _attribute(value: Attribute) -> str:
-    """The expression with `out_features` as `module.out_features` and `sqrt` as `math.sqrt`.
+    """The expression with `out_features` as `m.out_features` and `sqrt` as `math.sqrt`.
 
     It was printed from a checked tree; that it can be nothing but arithmetic is checked here too.
     """

@@ -19,6 +19,7 @@ from archdsl.ir.graph import Graph, Program, Scope
 from archdsl.ir.labels import RESERVED
 
 CHANNELS = "in_channels"
+LONG = {"out": "out_channels"}
 
 
 @dataclass
@@ -239,6 +240,8 @@ def _parameter_names(
             rank = order.index(name)
         else:
             name, rank = variable(column[0].hint), len(order)
+            if name in order:  # the block means something else by it
+                name = LONG.get(name, name)
         hidden = attributes if any(place in stored for place in places) else set()
         name = unique(name, used | hidden | TAKEN)
         used.add(name)

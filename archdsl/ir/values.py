@@ -19,7 +19,7 @@ from archdsl.ops.types import MAX_INT, is_int
 from archdsl.syntax import tree as t
 
 MAX_ITEMS = 10_000
-MAX_WORK = 1_000_000  # items of all the lists that one expression makes on its way
+MAX_WORK = 200_000  # items of all the lists that one expression makes on its way
 Value = Any
 #: the value of what could not be computed; whoever meets it keeps quiet
 POISON: Value = object()

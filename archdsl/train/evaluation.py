@@ -240,7 +240,7 @@ def _samples(inputs: Iterable[str | Path], fit: Fit) -> Iterable[tuple[str, Tens
             raise TrainError(f"{path}: holds no images")
         for file in files:
             try:
-                yield str(file), fit(read_image(file))
+                yield str(file), fit(read_image(file, fast=False))
             except BadSample as error:
                 raise TrainError(str(error)) from None
 

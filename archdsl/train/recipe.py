@@ -83,8 +83,7 @@ class Data(Part):
         if (all(lists) and len(self.mean or []) == len(self.std or [])) or self.mean == self.std:
             return self
         raise ValueError(
-            "mean and std go together: both auto, both data, both null, or two lists "
-            "of the same length"
+            "mean and std must both be auto, both data, both null, or lists of one length"
         )
 
 

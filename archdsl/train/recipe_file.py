@@ -22,6 +22,7 @@ from archdsl.train.recipe import Recipe
 
 Keys = tuple[str | int, ...]
 MAX_NODES = 10_000
+PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 def read_recipe(
@@ -142,6 +143,9 @@ def _value(text: _Text, loader: yaml.SafeLoader, node: yaml.Node, keys: Keys) ->
         raise TrainError(
             f"{text.name}: too large for a recipe (over {MAX_NODES} values, or nested over 20 deep)"
         )
+    plain = isinstance(node, yaml.ScalarNode) or node.tag in PLAIN_TAGS
+    if not plain:
+        raise TrainError(text.problem(keys, f"the YAML tag {node.tag} has no meaning here"))
     if isinstance(node, yaml.SequenceNode):
         return [_value(text, loader, item, (*keys, i)) for i, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
@@ -210,6 +214,8 @@ def _explain(text: _Text, error: ValidationError) -> Iterator[str]:
             given = _at(text.values, keys)
             help = _nearest(given, [name for item in items for name in _choices(item)])
             message = f"expected {' or '.join(wanted)}, not {_show(given)}"
+            if kind == "union_tag_invalid":
+                message = f"expected one of {', '.join(_choices(items[0]))}"
             yield text.problem(keys, message, help)
 
 

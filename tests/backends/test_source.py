@@ -280,8 +280,8 @@ def test_the_last_rule_wins_and_draws_once() -> None:
     program = b.program()
     source = emit(program)
     assert source.count("nn.init.") == 4
-    assert "if module.bias is not None:" in source
-    assert "if module is self.last:" in source
+    assert "if m.bias is not None:" in source
+    assert "if m is self.last:" in source
     torch.manual_seed(0)
     module = build(program)
     torch.manual_seed(0)
@@ -302,7 +302,7 @@ def test_rules_over_a_layers_attributes() -> None:
     bound = Attribute("1/sqrt(out_features)", ("out_features",))
     b.init("linear", "uniform", a=Attribute("-1/sqrt(out_features)", ("out_features",)), b=bound)
     source = emit(b.program())
-    assert "b=1 / math.sqrt(module.out_features)" in source
+    assert "b=1 / math.sqrt(m.out_features)" in source
     assert source.count("import math") == 1
     assert build(b.program()).fc.weight.abs().max() <= 0.25
     for text in ("__import__('os')", "out_features.x", "[i for i in (1,)]", "open(1)"):

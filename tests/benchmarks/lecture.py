@@ -1,0 +1,59 @@
+"""The lecture's LeNet-5 and its loop, as its pages write them: the peer of our training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+
+class LeNet5(nn.Module):
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        self.feature_extractor = nn.Sequential(
+            nn.Conv2d(1, 6, kernel_size=5), nn.Tanh(), nn.AvgPool2d(2),
+            nn.Conv2d(6, 16, kernel_size=5), nn.Tanh(), nn.AvgPool2d(2),
+            nn.Conv2d(16, 120, kernel_size=5), nn.Tanh(),
+        )  # fmt: skip
+        self.classifier = nn.Sequential(nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, n_classes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.classifier(torch.flatten(self.feature_extractor(x), 1))
+
+
+def loaders(root: str, batch: int) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    from torchvision import datasets, transforms
+
+    trans = transforms.Compose([transforms.Resize((32, 32)), transforms.ToTensor()])
+    train = datasets.MNIST(root, train=True, transform=trans)
+    test = datasets.MNIST(root, train=False, transform=trans)
+    return DataLoader(train, batch, shuffle=True), DataLoader(test, batch, shuffle=False)
+
+
+def train(loader: Any, model: nn.Module, criterion: Any, optimizer: Any) -> float:
+    model.train()
+    total, correct = 0.0, 0
+    for x, y in loader:
+        optimizer.zero_grad()
+        y_hat = model(x)
+        loss = criterion(y_hat, y)
+        total += loss.item()
+        pred = y_hat.argmax(dim=1, keepdim=True)
+        correct += pred.eq(y.view_as(pred)).sum().item()
+        loss.backward()
+        optimizer.step()
+    return total / len(loader.dataset)
+
+
+def test(loader: Any, model: nn.Module, criterion: Any) -> float:
+    model.eval()
+    total, correct = 0.0, 0
+    with torch.no_grad():
+        for x, y in loader:
+            y_hat = model(x)
+            total += criterion(y_hat, y).item()
+            pred = y_hat.argmax(dim=1, keepdim=True)
+            correct += pred.eq(y.view_as(pred)).sum().item()
+    return correct / len(loader.dataset)
