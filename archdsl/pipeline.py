@@ -130,10 +130,30 @@ class Spec:
         return self._elaborated[0]
 
     def checked(self) -> Program:
-        """The program; raises SpecError where there are errors."""
+        """The program; raises SpecError where there are errors. Equal specs share it, as long as
+        the files that they use stay as they are."""
+        key = (self.source.text, self.folder, self.model, self._values(), self.input, self.limits)
+        if (known := _checked.get(key)) and all(_text(path) == text for path, text in known[1]):
+            return known[0]
         if self.program is None:
             raise SpecError(self.diagnostics)
+        while len(_checked) >= 32:
+            del _checked[next(iter(_checked))]
+        used = tuple((path, unit.source.text) for path, unit in self._loaded.by_path.items())
+        _checked[key] = self.program, used
         return self.program
+
+    def _values(self) -> tuple[tuple[str, str], ...]:
+        return tuple(sorted((n, f"{type(v).__name__} {v!r}") for n, v in self.params.items()))
+
+
+#: checked programs with the texts of the files that they used
+_checked: dict[Any, tuple[Program, tuple[tuple[Path, str], ...]]] = {}
+
+
+def _text(path: Path) -> str | None:
+    source, problems = read(path)
+    return None if problems else source.text
 
 
 def open_spec(

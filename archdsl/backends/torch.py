@@ -13,6 +13,7 @@ import linecache
 import sys
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from archdsl.backends.python import emit_module
+from archdsl.backends.python import Emitted, emit_module
 from archdsl.backends.weights import WeightsError, assign_weights, load_weights, read_weights
 from archdsl.ir.graph import Program
 
@@ -42,7 +43,7 @@ def build(
     everywhere; `device="meta"` draws nothing. With `weights`, a file that `load_weights` takes,
     nothing is drawn either: the file is mapped into memory. Raises `WeightsError`.
     """
-    emitted = emit_module(program)
+    emitted = _emitted(program)
     cls = getattr(_execute(emitted.text, emitted.model), emitted.model)
     cls.program = program  # of the class: copies share it, pickles leave it behind
     module: nn.Module
@@ -54,6 +55,11 @@ def build(
     else:
         module = cls()
     return module if device is None else module.to(device)
+
+
+@lru_cache(maxsize=32)
+def _emitted(program: Program) -> Emitted:
+    return emit_module(program)
 
 
 def _loaded(cls: Callable[[], nn.Module], path: str | Path) -> nn.Module:

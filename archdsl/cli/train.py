@@ -14,7 +14,7 @@ from archdsl.cli.options import InputOption, ParamOption, fail, pairs, shape, us
 RUN_HELP = "A run folder (runs/lenet5-1) or a checkpoint (runs/lenet5-1/best.pt)."
 DATA_HELP = (
     "digits, iris, mnist, fashion-mnist, cifar10, cifar100, caltech101, imagenet, fake, "
-    "folder:PATH, csv:PATH or module:attribute."
+    "folder:PATH, csv:PATH, formula:EXPRESSION or module:attribute."
 )
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, show_default=False)]

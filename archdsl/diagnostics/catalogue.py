@@ -49,17 +49,19 @@ class CannotRead(Diagnostic):
 
 
 class TooLong(Diagnostic):
-    """Specs are small; a limit keeps a wrong file from taking the machine's memory."""
+    """Specs are small: ResNet-50 has 300 words and signs. A limit keeps a wrong or generated file
+    from taking the machine's time."""
 
     code = "E0004"
     slug = "too-long"
-    title = "{what} is too long: {size:,} {unit}, the limit is {limit:,}"
-    help = "raise it with `--limit {name}={size}` if this is meant"
-    what: str
-    size: int
-    unit: str
+    title = "the text is too long: {size}"
+    help = "write what repeats with `repeat` or a `block`; or raise it: `--limit tokens={more}`"
+    size: str
     limit: int
-    name: str
+
+    @property
+    def more(self) -> int:
+        return 10 * self.limit
 
 
 class TooDeep(Diagnostic):

@@ -1,29 +1,47 @@
-"""The program as YAML, for `archdsl compile --to ir`."""
+"""The program as YAML or JSON, for `archdsl compile --to ir`. `archdsl.ir.read` reads it back."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope
+from archdsl.ir.graph import Graph, Init, Item, Node, Param, Program, Scope
+from archdsl.ops.init import Attribute, Rule
 from archdsl.ops.table import Op
 
 VERSION = 1
 
 
-def show_program(program: Program) -> str:
-    """YAML, one item a line; a graph that occurs again is written once and referred to."""
+def show_program(program: Program, *, format: str = "yaml") -> str:
+    """One item a line; a graph that occurs again is written once and referred to."""
+    document = as_document(program)
+    if format == "json":
+        return json.dumps(document, indent=1) + "\n"
     import yaml
 
-    text: str = yaml.safe_dump(
-        _Document().program(program), sort_keys=False, width=120, default_flow_style=None
+    text: str = yaml.dump(
+        document, Dumper=_dumper(), sort_keys=False, width=10_000, default_flow_style=None
     )
     return text
+
+
+def as_document(program: Program) -> dict[str, Any]:
+    """The program as plain lists and dicts. Two programs are equal where their documents are:
+    everything is in it but the places in the text, and weights, which follow from the operators."""
+    return _Document().program(program)
+
+
+class Row(dict[str, Any]):
+    """What YAML has in one line."""
 
 
 class _Document:
     def __init__(self) -> None:
         self.graphs: dict[Graph, str] = {}
+        self.counts: dict[str, int] = {}
         self.written: dict[str, Any] = {}
+        #: name -> the different things of that name that blocks were given as arguments
+        self.callables: dict[str, list[Any]] = {}
 
     def program(self, program: Program) -> dict[str, Any]:
         root = self.graph(program.graph)
@@ -36,56 +54,100 @@ class _Document:
             "aux": dict(program.aux),
             "root": root,
             "graphs": self.written,
+            "text": program.text,
         }
 
     def graph(self, graph: Graph) -> str:
         if graph in self.graphs:
             return self.graphs[graph]
         base = graph.block or "group"
-        name = f"{base}_{sum(n.startswith(base + '_') for n in self.graphs.values())}"
-        self.graphs[graph] = name
+        number = self.counts[base] = self.counts.get(base, -1) + 1
+        name = self.graphs[graph] = f"{base}.{number}"
         items = [self.item(item) for item in graph.items]
         self.written[name] = {
+            "block": graph.block,
+            "args": {key: self.value(value) for key, value in graph.args},
             "inputs": [_shape(s) for s in graph.input_shapes],
             "items": items,
             "declared": list(graph.declared),
             "outputs": list(graph.outputs),
-            "init": [
-                f"{i.path or i.kind}.{i.param} {_call(i.rule.name, dict(i.rule.args))}"
-                for i in graph.inits
-            ],
+            "init": [_init(init) for init in graph.inits],
         }
         return name
 
     def item(self, item: Item) -> dict[str, Any]:
-        entry: dict[str, Any] = {"name": item.name, "inputs": list(item.inputs)}
-        match item:
-            case Node():
-                entry |= {"op": item.op.name, **_arguments(item.op), "shape": _shape(item.shape)}
-            case Scope():
-                entry |= {
-                    "graph": self.graph(item.graph),
-                    "shape": [_shape(s) for s in item.shapes],
-                }
-            case Param():
-                kind = "buffer" if item.buffer else "param"
-                entry |= {
-                    kind: _shape(item.shape),
-                    "init": _call(item.rule.name, dict(item.rule.args)),
-                }
-        if not isinstance(item, Param) and item.training_only:
+        if isinstance(item, Param):
+            kind = "buffer" if item.buffer else "param"
+            return Row({kind: item.name, "init": _rule(item.rule), "shape": _shape(item.shape)})
+        # `label`: a person's; `name`: the position that torch's Sequential would give
+        entry: dict[str, Any] = {"label" if item.labelled else "name": item.name}
+        if isinstance(item, Node):
+            entry["op"] = item.op.name
+            if args := _arguments(item.op):
+                entry["args"] = args
+        else:
+            entry["graph"] = self.graph(item.graph)
+        entry["inputs"] = list(item.inputs)
+        entry["shape"] = " ".join(map(_shape, item.shapes))
+        if item.training_only:
             entry["training_only"] = True
-        return entry
+        return Row(entry)
+
+    def value(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [self.value(part) for part in value]
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        known = self.callables.setdefault(str(value.name), [])
+        place = next((i for i, other in enumerate(known) if other is value), len(known))
+        if place == len(known):
+            known.append(value)
+        return {"callable": f"{value.name}" + (f" {place}" if place else "")}
+
+
+def _init(init: Init) -> dict[str, Any]:
+    entry = {"op": init.kind} if init.path is None else {"layer": init.path, "op": init.kind}
+    return Row({**entry, "param": init.param, **_rule(init.rule)})
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    args = {
+        key: {"expr": value.text, "names": list(value.names)}
+        if isinstance(value, Attribute)
+        else value
+        for key, value in rule.args
+    }
+    return {"rule": rule.name, "args": args} if args else {"rule": rule.name}
 
 
 def _arguments(op: Op) -> dict[str, Any]:
     given = {k: getattr(op, k) for k, a in op.args.items() if getattr(op, k) != a.default}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}
+    return {k: _plain(v) for k, v in given.items()}
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
+    return "x".join(map(str, shape)) or "scalar"
 
 
-def _call(name: str, args: dict[str, Any]) -> str:
-    return " ".join([name, *(f"{k}={getattr(v, 'text', v)}" for k, v in args.items())])
+def _dumper() -> Any:
+    """PyYAML's safe dumper, with the spec's text as a block that a person can read."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    def text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in data else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    def row(dumper: yaml.SafeDumper, data: Row) -> yaml.MappingNode:
+        return dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=True)
+
+    Dumper.add_representer(str, text)
+    Dumper.add_representer(Row, row)
+    return Dumper

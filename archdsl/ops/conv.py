@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from archdsl.ops.spatial import check_border, check_groups, fold, image, show, slide, spread
@@ -37,6 +38,10 @@ class _Filters(Op):
         weight = Weight("weight", (first, second // self.groups, *spread("kernel", self.kernel, n)))
         return (weight, Weight("bias", (self.out,))) if self.bias else (weight,)
 
+    def padding(self, n: int) -> tuple[int, ...] | str:
+        """`pad` as torch takes it."""
+        return self.pad
+
     def constructor(self, name: str, shape: Shape, **more: tuple[Any, Any]) -> Call:
         n = len(shape) - 1
         return call(
@@ -45,7 +50,7 @@ class _Filters(Op):
             self.out,
             kernel_size=(fold("kernel", self.kernel, n), None),
             stride=(fold("stride", self.stride, n), 1),
-            padding=(fold("pad", self.pad, n), 0),
+            padding=(fold("pad", self.padding(n), n), 0),
             dilation=(fold("dilation", self.dilation, n), 1),
             **self.keywords("groups", "bias"),
             **more,
@@ -62,9 +67,10 @@ class Conv(_Filters, name="conv", family="convolution"):
     example = "conv 64 7x7 /2 pad=3 bias=false"
 
     pad: tuple[int, ...] | str = arg(
-        Size(0, ("same", "valid")),
+        Size(0, ("half", "same", "valid")),
         default=(0,),
-        doc="zeros added on each side; `same` keeps the size at stride 1",
+        doc="zeros added on each side; `half` the kernel, rounded down, which keeps the size at "
+        "stride 1 where the kernel is odd; `same` keeps it with any kernel",
         keyword=True,
     )
     padding_mode: str = arg(
@@ -79,19 +85,28 @@ class Conv(_Filters, name="conv", family="convolution"):
             raise Blame(
                 "pad", "`same` padding needs stride 1", help="write the padding as a number"
             )
-        result = slide(space, self.kernel, self.stride, self.pad, self.dilation)
+        pads = self.padding(len(space))
+        result = slide(space, self.kernel, self.stride, pads, self.dilation)
         for size, pad in zip(space, self._border(len(space)), strict=True):
             check_border("pad", self.padding_mode, size, pad)
         return (self.out, *result)
 
+    def padding(self, n: int) -> tuple[int, ...] | str:
+        if self.pad != "half":
+            return self.pad
+        return tuple((k - 1) // 2 * d for k, d in self._taps(n))
+
+    def _taps(self, n: int) -> Iterator[tuple[int, int]]:
+        """The kernel's size and the dilation, for each dimension."""
+        kernel, dilation = spread("kernel", self.kernel, n), spread("dilation", self.dilation, n)
+        return zip(kernel, dilation, strict=True)
+
     def _border(self, n: int) -> Shape:
         """The wider side of the padding, for each dimension."""
         if self.pad == "same":
-            reach = zip(
-                spread("kernel", self.kernel, n), spread("dilation", self.dilation, n), strict=True
-            )
-            return tuple((d * (k - 1) + 1) // 2 for k, d in reach)
-        return (0,) * n if isinstance(self.pad, str) else spread("pad", self.pad, n)
+            return tuple((d * (k - 1) + 1) // 2 for k, d in self._taps(n))
+        pads = self.padding(n)
+        return (0,) * n if isinstance(pads, str) else spread("pad", pads, n)
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         return self.filters(self.out, inputs[0][0], len(inputs[0]) - 1)

@@ -152,7 +152,7 @@ class Builder:
 
     def times(self, span: Span, *rest: Any) -> t.Expr:
         last = rest[-1]
-        return t.Literal(span, int(last[1:])) if isinstance(last, Token) else cast(t.Expr, last)
+        return t.Literal(span, _whole(last[1:])) if isinstance(last, Token) else cast(t.Expr, last)
 
     def group(self, span: Span, body: t.Body) -> t.Group:
         return t.Group(span, body)
@@ -203,14 +203,14 @@ class Builder:
 
     def number(self, span: Span, token: Token) -> t.Literal:
         text = str(token)
-        value: int | float = int(text) if text.isdigit() and len(text) < 40 else float(text)
+        value: int | float = _whole(text) if text.isdigit() else float(text)
         return t.Literal(span, value)
 
     def negative(self, span: Span, _minus: Token, token: Token) -> t.Literal:
         return t.Literal(span, -self.number(span, token).value)
 
     def size(self, span: Span, token: Token) -> t.Literal:
-        return t.Literal(span, tuple(int(side) for side in token.split("x")))
+        return t.Literal(span, tuple(map(_whole, token.split("x"))))
 
     def string(self, span: Span, token: Token) -> t.Literal:
         return t.Literal(span, token[1:-1])
@@ -276,3 +276,8 @@ class Builder:
 def _step(step: Any) -> t.Step:
     """A tap in the place of a step replaces the flow."""
     return t.Use(step.span, step) if isinstance(step, t.TapUse) else cast(t.Step, step)
+
+
+def _whole(digits: str) -> int:
+    """A number; one beyond all limits in place of one that Python would take long for."""
+    return int(digits) if len(digits) < 40 else 10**40

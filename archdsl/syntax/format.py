@@ -190,8 +190,10 @@ class _Writer:
             rest = parts[index:]
             if isinstance(part, Piece):
                 if self._breaks_before(part, rest, indent):
-                    self._comments(part.gap, indent + INDENT)
-                    self.lines.append(_Line(indent + INDENT, [part.text]))
+                    closes = part.kind != "ARROW" and self.lines[-1].text == "}"
+                    indent_here = indent if closes else indent + INDENT
+                    self._comments(part.gap, indent_here)
+                    self.lines.append(_Line(indent_here, [part.text]))
                 else:
                     self._add(part)
             elif part.is_body:
@@ -361,6 +363,7 @@ def _align_comments(lines: list[_Line]) -> None:
         run: list[_Line] = []
         for line in lines:
             goes_on = run and not line.blank and line.indent == run[-1].indent
+            goes_on = goes_on and not line.text.endswith("{")
             if not (line.comment and line.cells and goes_on):
                 yield run
                 run = []

@@ -1,8 +1,9 @@
 """Text to tree.
 
-In: a `Source`. Out: its `File`, or None, and the syntax errors. After an error the statement that
-holds it is left out and parsing starts over, so that one run names every error. All nesting is
-bounded before the parser runs, so that nothing after it can exhaust Python's stack.
+In: a `Source`. Out: its `File`, or None, and the syntax errors. Brackets are matched first; after
+an error the statement that holds it is left out and parsing starts over, so that one run names
+every error. Length and nesting are bounded before the parser runs, so that nothing after it can
+take long or exhaust Python's stack.
 """
 
 from __future__ import annotations
@@ -12,71 +13,53 @@ from typing import cast
 
 from lark import Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
+from lark.lexer import LexerThread
 
 from archdsl.diagnostics.catalogue import SyntaxProblem, TooDeep, TooLong
-from archdsl.diagnostics.model import Diagnostic, Label
+from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.syntax import tree as t
 from archdsl.syntax.build import Builder
 from archdsl.syntax.grammar import grammar
-from archdsl.syntax.lexer import CLOSING, OPENING
+from archdsl.syntax.lexer import CLOSING, OPENING, Refine
+from archdsl.syntax.mistakes import bad_character, bad_token, is_python, unbalanced
 
 MAX_DEPTH = 40
 MAX_OPERATORS = 60  # in one statement: expressions nest to the left as deep as they are long
 MAX_ERRORS = 20
 MAX_CHARACTERS = 1_000_000
+MAX_TOKENS = 20_000  # the parser takes a second for them; ResNet-50 has 300
+MAX_REPARSED = 3 * MAX_TOKENS  # tokens, after errors
 
 _OPERATORS = frozenset(
-    [
-        "PLUS",
-        "MINUS",
-        "STAR",
-        "SLASH",
-        "INTDIV",
-        "PERCENT",
-        "POWER",
-        "COMPARE",
-        "OR",
-        "AND",
-        "NOT",
-        "IF",
-        "ELSE",
-        "AUX",
-        "INDEX",
-    ]
+    "PLUS MINUS STAR SLASH INTDIV PERCENT POWER COMPARE OR AND NOT IF ELSE AUX INDEX".split()
 )
-_NAMES = {
-    "_SEPARATOR": "the end of the line",
-    "$END": "the end of the file",
-    "NAME": "a name",
-    "LABEL": "a label",
-    "NUMBER": "a number",
-    "STRING": "a string",
-    "SIZE": "a size",
-    "FUNC": "a function",
-    "TAP": "a tap",
-    "TIMES": "a repeat count",
-}
 
 
-def parse(source: Source, *, start: str = "file") -> tuple[t.File | None, list[Diagnostic]]:
+def parse(
+    source: Source, *, start: str = "file", max_tokens: int = MAX_TOKENS
+) -> tuple[t.File | None, list[Diagnostic]]:
     """The tree of a whole file; with errors, of what is left without the statements at fault."""
     errors: list[Diagnostic] = []
-    if len(source.text) > MAX_CHARACTERS:
-        where = Span(source, 0, 0)
-        size = len(source.text)
-        return None, [TooLong(where, "the text", size, "characters", MAX_CHARACTERS, "characters")]
-    tokens = _tokens(source, errors)
-    if deep := _too_deep(source, tokens):
-        return None, [*errors, deep]
+    size = len(source.text)
+    if size > max(MAX_CHARACTERS, 50 * max_tokens):
+        return None, [TooLong(Span(source, 0, 0), f"{size:,} characters", max_tokens)]
+    tokens = _tokens(source, errors, max_tokens)
+    problem = _too_long(source, tokens, max_tokens) or _too_deep(source, tokens)
+    if problem or len(errors) >= MAX_ERRORS:
+        return None, [*errors, problem] if problem else errors
+    tokens, found = unbalanced(source, tokens)
+    errors += found
+    work = MAX_REPARSED
     while True:
         try:
             parsed = grammar().parser.parser.parse(_Stream(tokens), start)
         except UnexpectedToken as problem:
-            errors.append(_syntax_problem(source, tokens, problem))
             at = _index_of(tokens, problem.token)
-            first, last = _statement_around(tokens, at)
-            if last <= first or len(errors) >= MAX_ERRORS or at >= len(tokens):
+            errors.append(bad_token(source, tokens, at, problem.accepts or problem.expected))
+            first, last = _part_at_fault(tokens, at)
+            work -= at
+            if last <= first or len(errors) >= MAX_ERRORS or work < 0 or is_python(tokens, at):
                 return None, errors
             del tokens[first:last]
         else:
@@ -87,18 +70,16 @@ def parse_expression(
     source: Source, start: int, end: int
 ) -> tuple[t.Expr | None, list[Diagnostic]]:
     """The expression at [start, end) of the source, with spans in the whole of it."""
-    padded = Source(source.name, " " * start + source.text[start:end])
     errors: list[Diagnostic] = []
-    tokens = _tokens(padded, errors)
-    if errors:
-        return None, [
-            SyntaxProblem(Span(source, e.span.start, e.span.end), e.message) for e in errors
-        ]
+    tokens = _tokens(source, errors, MAX_TOKENS, start, end)
+    problem = _too_long(source, tokens, MAX_TOKENS) or _too_deep(source, tokens)
+    if problem or errors:
+        return None, [*errors, problem] if problem else errors
     try:
         parsed = grammar().parser.parser.parse(_Stream(tokens), "expr")
     except UnexpectedToken:
         span = Span(source, start, end)
-        return None, [SyntaxProblem(span, "this is not an expression", "between the braces")]
+        return None, [SyntaxProblem(span, f"`{span.text}` is not an expression")]
     return cast(t.Expr, Builder(source, parse_expression).build(parsed)), []
 
 
@@ -115,42 +96,67 @@ class _Stream:
         return iter(self.tokens)
 
 
-def _tokens(source: Source, errors: list[Diagnostic]) -> list[Token]:
-    """The refined tokens; characters that begin none are reported and read as spaces."""
-    text = source.text
-    while True:
+# ---- tokens ----------------------------------------------------------------------------------
+
+
+def _tokens(
+    source: Source, errors: list[Diagnostic], limit: int, start: int = 0, end: int | None = None
+) -> list[Token]:
+    """The refined tokens of [start, end), a few more than `limit` at most."""
+    found: list[Token] = []
+    for token in Refine().process(_raw_tokens(source, source.text[start:end], start, errors)):
+        found.append(token)
+        if len(found) > limit:
+            break
+    return found
+
+
+def _raw_tokens(
+    source: Source, text: str, offset: int, errors: list[Diagnostic]
+) -> Iterator[Token]:
+    """The tokens of a text that stands at an offset; characters that begin none are reported and
+    left out."""
+    lexer = grammar().parser.lexer.lexer
+    state = LexerThread.from_text(lexer, text).state
+    while len(errors) < MAX_ERRORS:
         try:
-            return list(grammar().lex(text))
-        except UnexpectedCharacters as problem:
-            at = problem.pos_in_stream or 0
+            token = lexer.next_token(state, None)
+        except EOFError:
+            return
+        except UnexpectedCharacters:
+            at = state.line_ctr.char_pos
             end = at + 1
-            hint = ""
-            if text[at] == '"':
-                what, hint = "this string does not end on its line", 'close it with `"`'
-            elif text[at].isalnum():
+            if text[at].isalnum():
                 while end < len(text) and (text[end].isalnum() or text[end] == "_"):
                     end += 1
-                what = f"`{text[at:end]}` is no number, size or name"
-            else:
-                what = f"unexpected character `{text[at]}`"
-            errors.append(SyntaxProblem(Span(source, at, end), what, hint=hint))
-            if len(errors) >= MAX_ERRORS:
-                return []
-            text = text[:at] + " " * (end - at) + text[end:]
+            errors.append(bad_character(Span(source, offset + at, offset + end)))
+            state.line_ctr.feed(text[at:end], False)
+        else:
+            token.start_pos += offset
+            token.end_pos += offset
+            yield token
+
+
+def _too_long(source: Source, tokens: list[Token], limit: int) -> Diagnostic | None:
+    if len(tokens) <= limit:
+        return None
+    return TooLong(_span(source, tokens[limit]), f"more than {limit:,} words", limit)
 
 
 def _too_deep(source: Source, tokens: list[Token]) -> Diagnostic | None:
-    depth = operators = 0
+    """Brackets in brackets, or operators in a statement: a `{ }` inside it counts on."""
+    outer: list[int] = []
+    operators = 0
     for token in tokens:
         if token.type in OPENING:
-            depth += 1
-        elif token.type in CLOSING:
-            depth -= 1
+            outer.append(operators)
+        elif token.type in CLOSING and outer:
+            operators = outer.pop()
         elif token.type == "_SEPARATOR":
             operators = 0
         operators += token.type in _OPERATORS
-        if depth > MAX_DEPTH or operators > MAX_OPERATORS:
-            limit = MAX_DEPTH if depth > MAX_DEPTH else MAX_OPERATORS
+        if len(outer) > MAX_DEPTH or operators > MAX_OPERATORS:
+            limit = MAX_DEPTH if len(outer) > MAX_DEPTH else MAX_OPERATORS
             return TooDeep(_span(source, token), limit)
     return None
 
@@ -159,7 +165,7 @@ def _span(source: Source, token: Token) -> Span:
     return Span(source, token.start_pos or 0, token.end_pos or 0)
 
 
-# ---- errors ----------------------------------------------------------------------------------
+# ---- recovery --------------------------------------------------------------------------------
 
 
 def _index_of(tokens: list[Token], token: Token) -> int:
@@ -169,82 +175,32 @@ def _index_of(tokens: list[Token], token: Token) -> int:
     return len(tokens)
 
 
-def _statement_around(tokens: list[Token], at: int) -> tuple[int, int]:
-    """The range of tokens of the statement that holds token `at`, with one separator."""
+def _part_at_fault(tokens: list[Token], at: int) -> tuple[int, int]:
+    """The range of tokens to leave out: the statement that holds token `at`, with a separator; or,
+    outside of all braces, everything up to the next definition."""
     at = min(at, len(tokens) - 1)
     depth, first = 0, at
     while first > 0:
         kind = tokens[first - 1].type
-        if depth == 0 and kind in ("_SEPARATOR", "LBRACE"):
+        if depth <= 0 and kind in ("_SEPARATOR", "LBRACE"):
             break
         depth += (kind in CLOSING) - (kind in OPENING)
         first -= 1
+    outside = sum((x.type in OPENING) - (x.type in CLOSING) for x in tokens[:first]) == 0
     depth, last = 0, at
     while last < len(tokens):
         kind = tokens[last].type
-        if depth <= 0 and kind == "_SEPARATOR":
-            last += 1
-            break
+        follows = tokens[last + 1].type if last + 1 < len(tokens) else "MODEL"
         if depth <= 0 and kind == "RBRACE":
+            if first > 0 and tokens[first - 1].type == "_SEPARATOR":
+                first -= 1
             break
+        if depth <= 0 and kind == "_SEPARATOR":
+            if not outside or follows in ("MODEL", "BLOCK", "USE"):
+                last += 1
+                break
         depth += (kind in OPENING) - (kind in CLOSING)
         last += 1
+    if last == len(tokens) and first > 0 and tokens[first - 1].type == "_SEPARATOR":
+        first -= 1
     return first, last
-
-
-def _syntax_problem(source: Source, tokens: list[Token], problem: UnexpectedToken) -> Diagnostic:
-    token = problem.token
-    expected = sorted(problem.accepts or problem.expected)
-    if token.type == "$END":
-        end = len(source.text.rstrip())
-        error = SyntaxProblem(
-            Span(source, end, end), "the file ends too early", "here", "close it with `}`"
-        )
-        opened = _unclosed(tokens)[-1:]
-        labels = [Label(_span(source, token), "this is not closed") for token in opened]
-        return error.with_related(*labels)
-    if token.type == "_SEPARATOR":
-        what = "the line ends too early"
-        start = token.start_pos or 0
-        span = Span(source, start, start)
-    else:
-        what, span = f"unexpected `{token}`", _span(source, token)
-    return SyntaxProblem(span, what, _expectation(expected), _hint(token))
-
-
-def _unclosed(tokens: list[Token]) -> list[Token]:
-    stack: list[Token] = []
-    for token in tokens:
-        if token.type in OPENING:
-            stack.append(token)
-        elif token.type in CLOSING and stack:
-            stack.pop()
-    return stack
-
-
-def _expectation(expected: list[str]) -> str:
-    names = []
-    for name in expected:
-        shown = _NAMES.get(name)
-        if shown is None:
-            terminal = next((d for d in grammar().terminals if d.name == name), None)
-            if terminal is None or terminal.pattern.type != "str":
-                continue
-            shown = f"`{terminal.pattern.value}`"
-        names.append(shown)
-    if not 0 < len(names) <= 5:
-        return ""
-    return "expected " + (", ".join(names[:-1]) + " or " if len(names) > 1 else "") + names[-1]
-
-
-def _hint(token: Token) -> str:
-    hints: dict[str, str] = {
-        "PLUS": "put arithmetic in parentheses: `conv (2*mid) 1x1`",
-        "STAR": "put arithmetic in parentheses: `conv (2*mid) 1x1`",
-        "MINUS": "put arithmetic in parentheses: `conv (mid-1) 1x1`",
-        "INTDIV": "put arithmetic in parentheses: `conv (mid//2) 1x1`",
-        "COMPARE": "a condition needs `if`",
-        "COMMA": "arguments are separated by spaces",
-        "RBRACE": "there is one `}` too many, or a statement before it is not finished",
-    }
-    return hints.get(token.type, "")

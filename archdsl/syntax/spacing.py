@@ -1,8 +1,9 @@
 """Where a space stands between two tokens of one line: the formatter's first half.
 
 In: a file's tokens, as the parser gets them (see lexer.py). Out: for each, whether a space comes
-before it. Arithmetic is spaced as in Python: `4 * mid`, but tight where a value belongs to a name or
-a word (`out=4*mid`, `x(n-1)`, `depths[i+1]`); an argument's `/` and `-` belong to what follows.
+before it. Arithmetic is spaced as in Python: `4 * mid`, but tight where it is an argument or belongs
+to a name (`conv (4*mid) 1x1`, `out=4*mid`, `x(n-1)`, `depths[i+1]`); an argument's `/` and `-` belong
+to what follows.
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ class _State:
         inside = self.inside
         if kind in OPENING:
             above = self.statement[-1] if self.statement else ""
-            tight = kind == "INDEX" or above == "TIMES_OF"
-            tight |= kind == "LPAR" and above != "FUNC" and self.tight
+            argument = inside is None and not self.expression and not _is_parameters(self)
+            tight = kind == "INDEX"
+            tight |= kind == "LPAR" and above != "FUNC" and (argument or self.tight)
             self.brackets.append(_Bracket(kind, tight))
         elif kind in CLOSING and self.brackets:
             self.brackets.pop()

@@ -43,7 +43,7 @@ class Part(BaseModel):
 class Data(Part):
     name: str = "digits"
     """mnist, fashion-mnist, cifar10, cifar100, caltech101, imagenet, digits, iris, fake,
-    folder:PATH, csv:PATH or module:attribute."""
+    folder:PATH, csv:PATH, formula:EXPRESSION or module:attribute."""
     dir: str | None = None
     """Where the torchvision datasets lie or are downloaded to."""
     resize: Count | None = None
@@ -67,7 +67,7 @@ class Data(Part):
     limit: Count | None = None
     """Use only this many samples of each split (an even choice, the same each time)."""
     samples: Count = 1024
-    """fake: how many samples to make up."""
+    """fake, formula: how many samples to make up."""
     cache: Literal["auto", "ram", "none"] = "auto"
     """Hold the decoded images in memory: auto does it up to 1 GiB."""
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"

@@ -88,7 +88,7 @@ class _Text:
     def problem(self, keys: Keys, message: str, help: str = "", at_key: bool = False) -> str:
         """One problem's text: place, message, the line with a caret, what to do."""
         table = self.keys if at_key else self.places
-        place = next((table[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in table), None)
+        place = next((table[keys[:n]] for n in range(len(keys), -1, -1) if keys[:n] in table), None)
         path = ".".join(map(str, keys))
         shown = f"{path}: " if path and f" {path} " not in f" {message} " else ""
         out: list[str] = []

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from archdsl.train.errors import TrainError
 from archdsl.train.folder import open_folder
+from archdsl.train.formula import open_formula
 from archdsl.train.recipe import Data
 from archdsl.train.samples import BadSample, Samples, Tensors, Wrapped, as_sample
 
@@ -65,6 +66,8 @@ def open_source(data: Data, wanted: Wanted) -> Source:
         source = Source(train, test, classes, 3, IMAGENET)
     elif kind == "csv" and rest:
         source = _csv(Path(rest).expanduser(), data, wanted)
+    elif kind == "formula" and rest:
+        source = _formula(rest, data, wanted)
     elif rest and kind not in NAMED:
         source = _attribute(kind, rest, wanted)
     elif kind == "fake":
@@ -74,7 +77,10 @@ def open_source(data: Data, wanted: Wanted) -> Source:
     else:
         raise TrainError(
             f"there is no dataset {data.name!r}",
-            "known: " + ", ".join([*NAMED, "fake", "folder:PATH", "csv:PATH", "module:attribute"]),
+            "known: "
+            + ", ".join(
+                [*NAMED, "fake", "folder:PATH", "csv:PATH", "formula:EXPRESSION", "module:attribute"]
+            ),
         )
     return _only(source, tuple(data.classes)) if data.classes else source
 
@@ -250,6 +256,14 @@ def _fake(data: Data, wanted: Wanted) -> Source:
         return Source(Tensors(x, target), None, (), shape[0] if image else None)
     classes = tuple(str(number) for number in range(max(2, outputs)))
     return Source(Tensors(x, y), None, classes, shape[0] if image else None)
+
+
+def _formula(text: str, data: Data, wanted: Wanted) -> Source:
+    if not wanted.regression:
+        raise TrainError(
+            "a formula gives numbers, this loss wants classes", "--set loss=mse compares numbers"
+        )
+    return Source(Tensors(*open_formula(text, wanted.input_shape or (1,), data.samples)), None)
 
 
 def _csv(path: Path, data: Data, wanted: Wanted) -> Source:
