@@ -7,10 +7,10 @@ the package loads next to nothing; torch is imported by what needs it.
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Report", "SpecError", "check", "compile", "load"]
+__all__ = ["Report", "SpecError", "check", "compile", "export", "load"]
 
 if TYPE_CHECKING:
-    from archdsl.api import Report, check, compile, load
+    from archdsl.api import Report, check, compile, export, load
     from archdsl.pipeline import SpecError
 
 

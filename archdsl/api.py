@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archdsl.artefacts import ARTEFACTS, Artefact, Request, by_suffix, make_text, write
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.ir.graph import Program
 from archdsl.pipeline import Spec, SpecError, open_spec
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["ARTEFACTS", "Report", "SpecError", "check", "compile", "load"]
+__all__ = ["ARTEFACTS", "Report", "SpecError", "check", "compile", "export", "load"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def load(
     device: str | torch.device | None = None,
     *,
     input: Sequence[int] | None = None,
+    optimize: bool = False,
+    channels_last: bool = False,
     **params: Any,
 ) -> nn.Module:
     """The spec as a torch module, on `device` (PyTorch's default: the CPU).
@@ -69,21 +72,73 @@ def load(
     without it, the layers' and the spec's own initialisation from torch's current seed. The module
     is ordinary: it pickles, copies, exports and compiles, and `inspect.getsource` shows it.
 
+    `optimize`: for inference alone, in evaluation mode, to the rounding the same results: batch
+    normalisation is folded into the layers before it; dropout, identities and train-only parts are
+    gone. `channels_last`: with the memory layout that many CPUs and GPUs convolve faster in.
+
     Raises SpecError where the spec has errors, archdsl.backends.weights.WeightsError where the
     weights do not fit.
     """
+    import torch
+
     from archdsl.backends.torch import build
 
-    return build(_open(spec, input, params).checked(), weights=weights, device=device)
+    program = _open(spec, input, params).checked()
+    module = build(program, weights=weights, device=None if optimize else device)
+    if optimize:
+        from archdsl.backends.export import inference
+
+        module = inference(program, module)
+        module = module if device is None else module.to(device)
+    if channels_last:
+        module = module.to(memory_format=torch.channels_last)
+    return module
 
 
 def compile(
-    spec: str | Path, to: str = "python", *, input: Sequence[int] | None = None, **params: Any
+    spec: str | Path,
+    to: str = "python",
+    *,
+    input: Sequence[int] | None = None,
+    optimize: bool = False,
+    **params: Any,
 ) -> str:
-    """An artefact of the spec, as text; `to` is one of ARTEFACTS. Raises SpecError."""
-    if to not in ARTEFACTS:
-        raise ValueError(f"`to` must be one of {', '.join(ARTEFACTS)}, not {to!r}")
-    return ARTEFACTS[to](_open(spec, input, params))
+    """An artefact of the spec, as text: "python", "ir", "costs", "tree", "svg", "mermaid" or "dot".
+
+    `optimize`: of the program for inference alone (see `load`). Raises SpecError.
+    """
+    request = Request(optimize=optimize)
+    return make_text(_artefact(to), _open(spec, input, params), request)
+
+
+def export(
+    spec: str | Path,
+    path: str | Path,
+    to: str | None = None,
+    *,
+    input: Sequence[int] | None = None,
+    weights: str | Path | None = None,
+    seed: int = 0,
+    optimize: bool = False,
+    **params: Any,
+) -> None:
+    """Write an artefact of the spec to a file, whole or not at all. The file's name says which
+    (.onnx, .pt2, .safetensors, .py, .svg, ...), or `to` does.
+
+    `weights`, or else `seed`: what an artefact that holds weights holds. Raises SpecError, OSError,
+    WeightsError, and archdsl.backends.export.ExportError where the exporter cannot.
+    """
+    path = Path(path)
+    if to is None and (to := by_suffix(path)) is None:
+        raise ValueError(f"{path}: this name's ending says no artefact; give `to`")
+    request = Request("", None if weights is None else Path(weights), seed, optimize)
+    write(_artefact(to), _open(spec, input, params), path, request)
+
+
+def _artefact(name: str) -> Artefact:
+    if name not in ARTEFACTS:
+        raise ValueError(f"`to` must be one of {', '.join(ARTEFACTS)}, not {name!r}")
+    return ARTEFACTS[name]
 
 
 def _open(spec: str | Path, input: Sequence[int] | None, params: dict[str, Any]) -> Spec:
@@ -93,28 +148,3 @@ def _open(spec: str | Path, input: Sequence[int] | None, params: dict[str, Any])
 
 def _value(value: Any) -> Any:
     return tuple(map(_value, value)) if isinstance(value, (list, tuple)) else value
-
-
-def _python(spec: Spec) -> str:
-    from archdsl.backends.python import emit
-
-    return emit(spec.checked())
-
-
-def _tree(spec: Spec) -> str:
-    from archdsl.syntax.show import show_tree
-
-    tree = spec.tree
-    if tree is None:
-        raise SpecError(spec.diagnostics)
-    return show_tree(tree)
-
-
-def _ir(spec: Spec) -> str:
-    from archdsl.ir.show import show_program
-
-    return show_program(spec.checked())
-
-
-#: every form that a spec compiles to as text
-ARTEFACTS: dict[str, Callable[[Spec], str]] = {"python": _python, "ir": _ir, "tree": _tree}

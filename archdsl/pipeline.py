@@ -18,6 +18,7 @@ from archdsl.diagnostics.catalogue import (
     NoModel,
     NotText,
     Recursion,
+    TooMany,
     UnknownModel,
     UnknownName,
 )
@@ -27,6 +28,7 @@ from archdsl.ir.elaborate import elaborate
 from archdsl.ir.graph import Program
 from archdsl.ir.limits import Limits
 from archdsl.ir.names import Block, Unit
+from archdsl.ir.report import MAX_FOUND
 from archdsl.ir.resolve import resolve, similar
 from archdsl.ir.values import Evaluator, Problem
 from archdsl.ops.table import Shape
@@ -35,6 +37,7 @@ from archdsl.syntax.parse import parse, parse_expression
 
 PACKAGE = Path(__file__).parent
 MAX_BYTES = 4_000_000
+MAX_FILES = 64  # that one spec uses
 
 
 class SpecError(Exception):
@@ -83,7 +86,7 @@ class Spec:
 
     @cached_property
     def _loaded(self) -> _Loader:
-        loader = _Loader()
+        loader = _Loader(self.limits.tokens)
         loader.found.extend(self.found)
         if not self.found:
             loader.root = loader.load(self.source, self.folder, ())
@@ -122,7 +125,10 @@ class Spec:
         """Everything found, in the order of the text."""
         problems = self._elaborated[1]
         order = {id(u.source): i for i, u in enumerate(reversed(self._loaded.units))}
-        return sorted(problems, key=lambda p: (order.get(id(p.span.source), -1), p.span.start))
+        found = sorted(problems, key=lambda p: (order.get(id(p.span.source), -1), p.span.start))
+        if len(found) > MAX_FOUND:
+            found[MAX_FOUND:] = [TooMany(found[MAX_FOUND].span, MAX_FOUND)]
+        return found
 
     @property
     def program(self) -> Program | None:
@@ -181,15 +187,22 @@ def open_spec(
 
 def _locate(text: str) -> tuple[Path, str | None]:
     path, model = Path(text), None
-    if not path.exists() and ":" in text:
+    if not _exists(path) and ":" in text:
         before, _, after = text.rpartition(":")
         if after.isidentifier():
             path, model = Path(before), after
-    if not path.exists() and path.name == str(path):
+    if not _exists(path) and path.name == str(path):
         inside = specs_folder() / (path.name if path.suffix == ".arch" else path.name + ".arch")
-        if inside.is_file():
+        if _exists(inside):
             return inside, model
     return path, model
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, a NUL byte: reading it will say so
+        return False
 
 
 def read(path: Path) -> tuple[Source, list[Diagnostic]]:
@@ -198,7 +211,7 @@ def read(path: Path) -> tuple[Source, list[Diagnostic]]:
     nothing = Source(name, "")
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES)
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror
         hint = ""
@@ -210,8 +223,10 @@ def read(path: Path) -> tuple[Source, list[Diagnostic]]:
                 else ("`archdsl specs` lists the shipped specs")
             )
         return nothing, [CannotRead(Span(nothing, 0, 0), name, str(reason or error), hint)]
-    except ValueError as error:  # a NUL byte in the path
-        return nothing, [CannotRead(Span(nothing, 0, 0), name, str(error))]
+    except ValueError:  # a NUL byte, or half a character
+        return nothing, [CannotRead(Span(nothing, 0, 0), name, "that is not a path")]
+    if len(data) > MAX_BYTES:
+        return nothing, [CannotRead(Span(nothing, 0, 0), name, "it is no spec, it is far too long")]
     return _decode(data, name)
 
 
@@ -269,19 +284,21 @@ def _param_values(unit: Unit, params: Mapping[str, Any]) -> tuple[dict[str, Any]
 class _Loader:
     """Reads a spec's file and those that it uses, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_tokens: int) -> None:
+        self.max_tokens = max_tokens
         self.found: list[Diagnostic] = []
         self.units: list[Unit] = []  # used files first
         self.by_path: dict[Path, Unit] = {}
         self.root: Unit | None = None
 
     def load(self, source: Source, folder: Path, above: tuple[Path, ...]) -> Unit | None:
-        tree, problems = parse(source)
+        tree, problems = parse(source, max_tokens=self.max_tokens)
         self.found.extend(problems)
         if tree is None:
             return None
-        uses = tuple(unit for use in tree.uses if (unit := self._use(use, folder, above)))
-        unit = Unit(source, tree, uses, prelude)
+        paths = {use.path: use for use in reversed(tree.uses)}
+        uses = [unit for use in paths.values() if (unit := self._use(use, folder, above))]
+        unit = Unit(source, tree, tuple(reversed(uses)), prelude)
         self.units.append(unit)
         return unit
 
@@ -290,9 +307,17 @@ class _Loader:
             hint = "`use` reads .arch files only"
             self.found.append(CannotRead(use.path_span, use.path, "it is no .arch file", hint))
             return None
-        path = (folder / use.path).resolve()
-        if not path.exists() and (specs_folder() / use.path).is_file():
-            path = (specs_folder() / use.path).resolve()
+        try:
+            path = (folder / use.path).resolve()
+            if not path.exists() and (specs_folder() / use.path).is_file():
+                path = (specs_folder() / use.path).resolve()
+        except (OSError, ValueError):  # too long, a NUL byte, half a character
+            self.found.append(CannotRead(use.path_span, use.path, "that is not a path"))
+            return None
+        if path not in self.by_path and len(self.by_path) + len(above) >= MAX_FILES:
+            reason = f"a spec may use at most {MAX_FILES} files"
+            self.found.append(CannotRead(use.path_span, use.path, reason))
+            return None
         if path in above or len(above) > 30:
             trail = " -> ".join(p.name for p in (*above, path))
             self.found.append(Recursion(use.path_span, "the file", use.path, trail))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from archdsl import __version__
-from archdsl.cli import inspect, train
+from archdsl.cli import inspect, train, write
 
 app = typer.Typer(
     name="archdsl",
@@ -38,6 +38,7 @@ def _root(
 
 inspect.register(app)
 train.register(app)
+write.register(app)
 
 
 def main() -> None:

@@ -75,6 +75,17 @@ class TooDeep(Diagnostic):
     limit: int
 
 
+class TooMany(Diagnostic):
+    """After a hundred errors the rest is left out: they mostly follow from a few causes."""
+
+    code = "E0006"
+    slug = "too-many"
+    title = "there are more than {limit} errors"
+    label = "from here on they are not shown"
+    help = "mend the first ones and check again"
+    limit: int
+
+
 # ---- E01xx: names ----------------------------------------------------------------------------
 
 
@@ -289,11 +300,11 @@ class MissingArgument(Diagnostic):
 
     code = "E0302"
     slug = "missing-argument"
-    title = "`{owner}` needs `{name}`"
+    title = "`{owner}` needs {names}"
     label = "{signature}"
     help = "{hint}"
     owner: str
-    name: str
+    names: str
     signature: str = ""
     hint: str = ""
 

@@ -14,6 +14,7 @@ from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic, Label
 from archdsl.diagnostics.source import Span
 from archdsl.ir.build import Value, operand_shapes
+from archdsl.ir.limits import BODY, COPIED, Budget
 from archdsl.ir.names import Block, Slot
 from archdsl.ir.report import Reporter, origin
 from archdsl.ir.resolve import bind, similar
@@ -31,16 +32,19 @@ class Frame:
     frame of their own, with the same taps."""
 
     block: Block
-    variables: Mapping[str, Any]
+    variables: dict[str, Any]
     taps: dict[str, Value]
     shape: Shape | None
+    budget: Budget
 
     @property
     def evaluate(self) -> Evaluator:
-        return Evaluator(self.variables, self.shape, self.block.unit.target)
+        return Evaluator(self.variables, self.shape, self.block.unit.target, self.budget.spend)
 
     def inner(self, variables: Mapping[str, Any] | None = None) -> Frame:
-        return Frame(self.block, {**self.variables, **(variables or {})}, self.taps, self.shape)
+        self.budget.spend(BODY + len(self.variables) // COPIED, self.block.tree.name_span)
+        both = {**self.variables, **(variables or {})}
+        return Frame(self.block, both, self.taps, self.shape, self.budget)
 
 
 def any_value(expr: t.Expr, frame: Frame) -> Any:

@@ -7,7 +7,7 @@ the block ends, `freeze` numbers the values and makes the immutable `Graph`s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,6 +56,8 @@ class Builder:
     inputs: list[Value] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
+    exports: dict[Value, Value] = field(default_factory=dict)  # its values as the parent's
+    captures: dict[Value, Value] = field(default_factory=dict)  # the parent's values as its own
     names: dict[str, Span] = field(default_factory=dict)
     inits: list[Init] = field(default_factory=list)
     declared: dict[str, Span] = field(default_factory=dict)
@@ -89,7 +91,7 @@ class Builder:
         """A labelled group inside this scope, fed with one value."""
         inner = Builder(span, None, parent=self)
         inner.draft = Draft(name, True, inner, [entering], span)
-        inner.new_input(entering.shape, entering.span)
+        inner.captures[entering] = inner.new_input(entering.shape, entering.span)
         self.drafts.append(inner.draft)
         return inner
 
@@ -103,21 +105,20 @@ class Builder:
 
     def _export(self, value: Value) -> Value:
         assert self.parent is not None and self.draft is not None
-        for inner, outer in zip(self.outputs, self.draft.outputs, strict=True):
-            if inner is value:
-                return outer
+        if value in self.exports:
+            return self.exports[value]
         self.outputs.append(value)
         outer = Value(value.shape, value.span, self.parent, self.draft)
         self.draft.outputs.append(outer)
+        self.exports[value] = outer
         return outer
 
     def _capture(self, value: Value) -> Value:
         assert self.draft is not None
-        for outer, inner in zip(self.draft.inputs, self.inputs, strict=True):
-            if outer is value:
-                return inner
-        self.draft.inputs.append(value)
-        return self.new_input(value.shape, value.span)
+        if value not in self.captures:
+            self.draft.inputs.append(value)
+            self.captures[value] = self.new_input(value.shape, value.span)
+        return self.captures[value]
 
     def reach(self, value: Value) -> Value:
         """A value of the same block, from whatever scope, as a value of this one."""
@@ -153,7 +154,7 @@ def freeze(builder: Builder) -> Graph:
         declared=tuple(place[draft] for draft in _declaration_order(builder)),
         outputs=tuple(v.number for v in builder.outputs),
         output_shapes=tuple(_shape(v) for v in builder.outputs),
-        inits=tuple(_settled(init, list(items.values())) for init in builder.inits),
+        inits=_settled(builder.inits, list(items.values())),
         span=builder.span,
     )
 
@@ -230,13 +231,20 @@ def _is_param(value: Value) -> bool:
     return value.draft is not None and isinstance(value.draft.content, tuple)
 
 
-def _settled(init: Init, items: list[Item]) -> Init:
-    """An init rule whose target is known to exist."""
-    if init.kind is not None:
-        nodes = [n for n in _nodes(items) if n.op.name == init.kind]
-        if nodes and not any(_has(node, init.param) for node in nodes):
+def _settled(inits: list[Init], items: list[Item]) -> tuple[Init, ...]:
+    """The init rules, whose targets are known to exist."""
+    learned: dict[str, set[str]] = {}  # by the kind of operator
+    for node in _nodes(items) if inits else ():
+        learned.setdefault(node.op.name, set()).update(w.name for w in node.weights if not w.buffer)
+    for init in inits:
+        if init.kind in learned and init.param not in learned[init.kind]:
             raise Problem(UnknownTarget(init.span, f"{init.kind}.{init.param}"))
-        return init
+    top = {item.name: item for item in items if item.name is not None}
+    return tuple(init if init.kind is not None else _found(init, top) for init in inits)
+
+
+def _found(init: Init, items: Mapping[str, Item]) -> Init:
+    """A rule for one layer, with the layer's path and the parameter told apart."""
     path = (init.path or "").split(".")
     for split in (len(path), len(path) - 1):
         layer, param = _find(items, path[:split]), ".".join(path[split:]) or "weight"
@@ -249,13 +257,12 @@ def _has(node: Node, param: str) -> bool:
     return any(w.name == param and not w.buffer for w in node.weights)
 
 
-def _find(items: Iterable[Item], path: list[str]) -> Item | None:
-    for item in items:
-        if path and item.name == path[0]:
-            if len(path) == 1:
-                return item
-            return _find(item.graph.items, path[1:]) if isinstance(item, Scope) else None
-    return None
+def _find(items: Mapping[str, Item], path: list[str]) -> Item | None:
+    item = items.get(path[0]) if path else None
+    for name in path[1:]:
+        inside = item.graph.items if isinstance(item, Scope) else ()
+        item = next((i for i in inside if i.name == name), None)
+    return item
 
 
 def _nodes(items: Iterable[Item]) -> Iterator[Node]:

@@ -15,7 +15,7 @@ from archdsl.ir.arguments import Frame, any_value, blamed, operator, rule, shape
 from archdsl.ir.build import Builder, Draft, Value, freeze, operand_shapes
 from archdsl.ir.graph import Graph, Init
 from archdsl.ir.labels import LABEL, RESERVED
-from archdsl.ir.limits import Budget, Limits
+from archdsl.ir.limits import EXPANSION, Budget, Limits
 from archdsl.ir.names import Block, Target
 from archdsl.ir.report import Reporter
 from archdsl.ir.resolve import bind_call
@@ -168,10 +168,11 @@ class Calls:
     def _expand(
         self, block: Block, variables: dict[str, Any], flow: Value
     ) -> tuple[Graph | None, Shape | None]:
+        self.budget.spend(EXPANSION, block.tree.name_span)
         args = tuple((k, plain(v)) for k, v in variables.items())
         builder = Builder(block.tree.span, block.name, args)
         entering = builder.new_input(flow.shape, flow.span)
-        frame = Frame(block, variables, {}, flow.shape)
+        frame = Frame(block, variables, {}, flow.shape, self.budget)
         errors = len(self.report.found)
         leaving = self._body(block.body, entering, builder, frame)
         if leaving.shape is None or len(self.report.found) > errors:
@@ -192,14 +193,14 @@ class Calls:
                 problem = c.MissingArgument(
                     where,
                     block.name,
-                    param.name,
+                    f"`{param.name}`",
                     hint=f"give it: `-p {param.name}=...`, or a default",
                 )
                 self.report(problem)
                 return None
             value: Any = POISON
             with self.report.catching():
-                value = any_value(param.default, Frame(block, variables, {}, shape))
+                value = any_value(param.default, Frame(block, variables, {}, shape, self.budget))
             if value is POISON:
                 return None
             variables[param.name] = value

@@ -18,9 +18,9 @@ from archdsl.ir.arguments import Frame, any_value, shape_value
 from archdsl.ir.build import Builder, Value
 from archdsl.ir.calls import Calls, plain
 from archdsl.ir.graph import Program
-from archdsl.ir.limits import Limits, Stop
+from archdsl.ir.limits import STATEMENT, Limits
 from archdsl.ir.names import Block
-from archdsl.ir.report import origin
+from archdsl.ir.report import Stop, origin
 from archdsl.ir.resolve import similar
 from archdsl.ir.values import POISON, unpack
 from archdsl.ops import TABLE
@@ -64,7 +64,7 @@ class _Elaborator(Calls):
             found = base.unit.find(base.tree.base)
             if found is None:
                 return None
-            frame = Frame(base, {}, {}, None)
+            frame = Frame(base, {}, {}, None, self.budget)
             for argument in base.tree.args:
                 with self.report.catching():
                     values.setdefault(argument.name or "", any_value(argument.value, frame))
@@ -78,7 +78,7 @@ class _Elaborator(Calls):
         variables = self._parameters(base, values, None, base.tree.name_span)
         if variables is None:
             return None
-        frame = Frame(base, variables, {}, None)
+        frame = Frame(base, variables, {}, None, self.budget)
         builder = Builder(base.tree.span, name, tuple((k, plain(v)) for k, v in variables.items()))
         flow = self._enter(base, builder, frame)
         if flow is None:
@@ -138,7 +138,7 @@ class _Elaborator(Calls):
     def _statement(
         self, statement: t.Statement, flow: Value, builder: Builder, frame: Frame, top: bool
     ) -> Value:
-        self.budget.step(statement.span)
+        self.budget.spend(STATEMENT, statement.span)
         match statement:
             case t.Chain():
                 for part in statement.flows:
@@ -147,7 +147,7 @@ class _Elaborator(Calls):
                 value: Any = POISON
                 with self.report.catching():
                     value = any_value(statement.value, frame)
-                frame.variables = {**frame.variables, statement.name: value}
+                frame.variables[statement.name] = value  # the frame is this body's own
             case t.InitRule():
                 with self.report.catching():
                     self._init(statement, builder, frame)
@@ -157,10 +157,7 @@ class _Elaborator(Calls):
                 for label in statement.labels:
                     self._declare(label, builder, frame)
             case t.Output() if top:
-                self.outputs = [
-                    (tap.name, frame.taps.get(tap.name, Value(None, tap.span)))
-                    for tap in statement.taps
-                ]
+                self.outputs = [(t.name, self._tap(t, builder, frame)) for t in statement.taps]
             case t.Assert() if flow.shape is not None:
                 with self.report.catching():
                     stated = shape_value(statement.shape, frame)

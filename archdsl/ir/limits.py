@@ -10,25 +10,28 @@ from typing import NoReturn
 from archdsl.diagnostics.catalogue import OverLimit, TooDeep
 from archdsl.diagnostics.source import Span
 from archdsl.ir.build import Builder
-from archdsl.ir.report import Reporter
+from archdsl.ir.report import Reporter, Stop
 from archdsl.ops.spatial import show
 from archdsl.ops.table import Shape
+from archdsl.syntax.parse import MAX_TOKENS
 
-STEPS_PER_NODE = 20  # statements walked for each operator allowed: loops may be empty
+# What the walk costs, in steps; a million of them take about a second. (A block that is called
+# with the same arguments on the same shape again costs next to nothing.)
+STATEMENT, BODY, NODE, EXPANSION = 3, 5, 25, 100
+COPIED = 8  # variables that a body takes over in one step
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Raised by name: `--limit nodes=200000`. `elements`: of one tensor of one sample."""
+    """Raised by name: `--limit nodes=200000`. `tokens`: of one file; `steps`: of the expansion;
+    `elements`: of one tensor of one sample."""
 
+    tokens: int = MAX_TOKENS
+    steps: int = 1_000_000
     nodes: int = 50_000
     elements: int = 2**34
     params: int = 10**12
     nesting: int = 60
-
-
-class Stop(Exception):
-    """A limit is passed: nothing below it is worth looking at."""
 
 
 class Budget:
@@ -43,16 +46,18 @@ class Budget:
         builder.nodes += count
         if builder.nodes > self.limits.nodes:
             self._over(span, "the spec expands too far", "nodes", "operators")
+        self.spend(NODE, span)
 
     def repeats(self, span: Span, builder: Builder, count: int) -> None:
         """Refuse a repetition before it begins."""
         if builder.nodes + count > self.limits.nodes:
             self._over(span, "this repeats too often", "nodes", "operators")
 
-    def step(self, span: Span) -> None:
-        self.steps += 1
-        if self.steps > STEPS_PER_NODE * self.limits.nodes:
-            self._over(span, "the spec expands too far", "nodes", "steps", STEPS_PER_NODE)
+    def spend(self, steps: int, span: Span) -> None:
+        """Count work, whatever comes of it."""
+        self.steps += steps
+        if self.steps > self.limits.steps:
+            self._over(span, "the spec takes too long to expand", "steps", "steps")
 
     def tensor(self, span: Span, shape: Shape) -> None:
         elements = 1
@@ -76,7 +81,6 @@ class Budget:
         finally:
             self.depth -= 1
 
-    def _over(self, span: Span, what: str, name: str, unit: str, factor: int = 1) -> NoReturn:
-        limit = getattr(self.limits, name) * factor
-        self.report(OverLimit(span, what, limit, unit, name))
+    def _over(self, span: Span, what: str, name: str, unit: str) -> NoReturn:
+        self.report(OverLimit(span, what, getattr(self.limits, name), unit, name))
         raise Stop

@@ -107,7 +107,7 @@ def signature(target: Target) -> tuple[Slot, ...]:
 def show_signature(name: str, slots: tuple[Slot, ...]) -> str:
     """`conv out kernel [stride=] [pad=]`: how a person would write the call."""
     shown = []
-    for slot in slots:
+    for slot in slots[:12]:
         text = f"{slot.name}=" if slot.keyword else slot.name
         shown.append(text if slot.required else f"[{text}]")
-    return " ".join([name, *shown])
+    return " ".join([name, *shown, *["..."] * (len(slots) > 12)])

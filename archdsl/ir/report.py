@@ -12,6 +12,11 @@ from archdsl.ir.values import Problem
 from archdsl.ops.spatial import show
 
 MAX_TRAIL = 3
+MAX_FOUND = 100  # diagnostics; what is found after so many helps nobody
+
+
+class Stop(Exception):
+    """Nothing below this place is worth looking at: a limit is passed, or all seems wrong."""
 
 
 class Reporter:
@@ -29,6 +34,8 @@ class Reporter:
         self._seen.add(key)
         trail = [Label(span, f"in this call of `{name}`") for span, name in reversed(self._calls)]
         self.found.append(problem.with_related(*trail[:MAX_TRAIL]))
+        if len(self.found) > MAX_FOUND:
+            raise Stop
 
     @contextmanager
     def catching(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ argument goes where. What depends on a value (a block passed as a parameter) is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from archdsl.diagnostics.catalogue import (
     DuplicateName,
@@ -26,6 +26,7 @@ from archdsl.diagnostics.model import Diagnostic, Label
 from archdsl.diagnostics.source import Span
 from archdsl.diagnostics.suggest import closest
 from archdsl.ir.names import Block, Slot, Target, Unit, show_signature, signature
+from archdsl.ir.report import MAX_FOUND
 from archdsl.ir.values import FUNCTIONS, names_in
 from archdsl.ops import Op
 from archdsl.ops.init import RULES, Attribute
@@ -51,13 +52,18 @@ def resolve(unit: Unit) -> list[Diagnostic]:
     """Check every definition of a file."""
     found: list[Diagnostic] = []
     seen: dict[str, Span] = {}
+    calls: dict[str, list[str]] = {}
     for tree in unit.file.definitions:
+        if len(found) > MAX_FOUND:
+            break
         if tree.name in seen:
             problem = DuplicateName(tree.name_span, tree.name, "definition")
             found.append(problem.with_related(Label(seen[tree.name], "the first one is here")))
         seen.setdefault(tree.name, tree.name_span)
-        _Definition(unit, found).check(tree)
-    return [*found, *_recursions(unit)]
+        definition = _Definition(unit, found)
+        definition.check(tree)
+        calls.setdefault(tree.name, list(definition.calls))
+    return [*found, *_recursions(unit, calls)]
 
 
 def similar(name: str, candidates: Iterable[str]) -> tuple[str, ...]:
@@ -79,13 +85,17 @@ def bind(
     free = [s.name for s in slots if not s.keyword]
     known = {s.name for s in slots}
     shown = show_signature(name, slots)
+    extra = False
     for argument in args:
         key = argument.name
         if key is None:
             free = [n for n in free if n not in bound]
             if not free:
-                problem = f"`{name}` takes fewer arguments"
-                found.append(ExtraArgument(argument.span, problem, f"the signature is `{shown}`"))
+                if not extra:
+                    problem = f"`{name}` takes fewer arguments"
+                    label = f"the signature is `{shown}`"
+                    found.append(ExtraArgument(argument.span, problem, label))
+                extra = True
                 continue
             key = free.pop(0)
         elif key not in known:
@@ -106,9 +116,10 @@ def bind(
             )
         bound.setdefault(key, argument)
     wrong = any(a.name is not None and a.name not in known for a in args)
-    for slot in slots:
-        if slot.required and slot.name not in bound and not wrong:
-            found.append(MissingArgument(where, name, slot.name, f"the signature is `{shown}`"))
+    missing = [f"`{s.name}`" for s in slots if s.required and s.name not in bound]
+    if missing and not wrong:
+        names = " and ".join(missing[:3]) + (" and more" if len(missing) > 3 else "")
+        found.append(MissingArgument(where, name, names, f"the signature is `{shown}`"))
     return bound
 
 
@@ -118,6 +129,7 @@ class _Definition:
     def __init__(self, unit: Unit, found: list[Diagnostic]) -> None:
         self.unit, self.found = unit, found
         self.taps: dict[str, Span] = {}
+        self.calls: dict[str, None] = {}  # definitions of this file, in order
         self.in_model = False
 
     def check(self, tree: t.Definition) -> None:
@@ -137,6 +149,8 @@ class _Definition:
 
     def _alias(self, tree: t.Alias) -> None:
         base = self.unit.find(tree.base)
+        if base is not None and base.unit is self.unit:
+            self.calls[tree.base] = None
         if base is None or isinstance(base.tree, t.Block):
             models = [n for n, b in self._visible() if not isinstance(b.tree, t.Block)]
             self.found.append(UnknownModel(tree.base_span, tree.base, similar(tree.base, models)))
@@ -155,6 +169,8 @@ class _Definition:
     def _body(self, body: t.Body, scope: dict[str, Span], *, top: bool = False) -> None:
         scope = dict(scope)
         for statement in body.statements:
+            if len(self.found) > MAX_FOUND:
+                break
             match statement:
                 case t.Chain():
                     for flow in statement.flows:
@@ -257,6 +273,8 @@ class _Definition:
             names = similar(call.name, [*self.unit.names(), *scope, "residual", "repeat"])
             self.found.append(UnknownOperation(call.name_span, call.name, names))
             return
+        if isinstance(target, Block) and target.unit is self.unit:
+            self.calls[call.name] = None
         self.unit.targets[call] = target
         self.unit.bound[call] = bind_call(call, target, self.found)
 
@@ -349,38 +367,26 @@ def is_operator(target: Target) -> bool:
     return isinstance(target, type) and issubclass(target, Op)
 
 
-def _recursions(unit: Unit) -> Iterator[Diagnostic]:
-    """A definition that reaches itself through calls by name. Those through parameters end at the
-    limit on nesting."""
-    calls: dict[str, list[tuple[str, Span]]] = {}
-    for name, block in unit.definitions.items():
-        if isinstance(block.tree, t.Alias):
-            calls[name] = [(block.tree.base, block.tree.base_span)]
-            continue
-        inside = block.tree.span
-        calls[name] = [
-            (call.name, call.name_span)
-            for call, target in unit.targets.items()
-            if isinstance(target, Block) and target.unit is unit
-            and call.span.source is inside.source and inside.start <= call.span.start < inside.end
-        ]  # fmt: skip
-    for name, block in unit.definitions.items():
-        path = _cycle(name, calls)
-        if path:
-            what = "model" if not isinstance(block.tree, t.Block) else "block"
-            yield Recursion(block.tree.name_span, what, name, " -> ".join((name, *path)))
+def _recursions(unit: Unit, calls: Mapping[str, Sequence[str]]) -> Iterator[Diagnostic]:
+    """Cycles of definitions that call each other by name, each once. Those through parameters end
+    at the limit on nesting."""
+    done: set[str] = set()
+    for start in calls:
+        left: dict[str, Iterator[str]] = {}  # of the path from `start` on: the calls to follow
+        path = [start] if start not in done else []
+        while path:
+            name = path[-1]
+            called = next(left.setdefault(name, iter(calls.get(name, ()))), None)
+            if called is None:
+                done.add(path.pop())
+                del left[name]
+            elif called in left:
+                yield _recursion(unit.definitions[called], [*path[path.index(called) :], called])
+            elif called not in done:
+                path.append(called)
 
 
-def _cycle(start: str, calls: dict[str, list[tuple[str, Span]]]) -> tuple[str, ...]:
-    """A shortest path of calls from `start` back to itself."""
-    paths: dict[str, tuple[str, ...]] = {}
-    queue: list[tuple[str, tuple[str, ...]]] = [(start, ())]
-    while queue:
-        name, path = queue.pop(0)
-        for called, _ in calls.get(name, ()):
-            if called == start:
-                return (*path, called)
-            if called not in paths and called in calls:
-                paths[called] = (*path, called)
-                queue.append((called, paths[called]))
-    return ()
+def _recursion(block: Block, cycle: list[str]) -> Diagnostic:
+    what = "block" if isinstance(block.tree, t.Block) else "model"
+    shown = cycle if len(cycle) < 8 else [*cycle[:3], "...", *cycle[-3:]]
+    return Recursion(block.tree.name_span, what, block.name, " -> ".join(shown))

@@ -19,7 +19,7 @@ from archdsl.ops.types import MAX_INT, is_int
 from archdsl.syntax import tree as t
 
 MAX_ITEMS = 10_000
-MAX_WORK = 200_000  # items of all the lists that one expression makes on its way
+MAX_WORK = 200_000  # steps of an expression that stands outside of a spec
 Value = Any
 #: the value of what could not be computed; whoever meets it keeps quiet
 POISON: Value = object()
@@ -144,12 +144,13 @@ class Evaluator:
         variables: Mapping[str, Value],
         shape: tuple[int, ...] | None,
         callables: Callable[[str], Value | None],
-        fuel: list[int] | None = None,
+        spend: Callable[[int, Span], None] | None = None,
     ) -> None:
         self.variables, self.shape, self.callables = variables, shape, callables
-        self.fuel = [MAX_WORK] if fuel is None else fuel  # shared with evaluators within
+        self.fuel, self.spend = MAX_WORK, spend or self._spend
 
     def __call__(self, expr: t.Expr) -> Value:
+        self.spend(1, expr.span)
         value = getattr(self, "_" + type(expr).__name__.lower())(expr)
         return self._bounded(value, expr.span)
 
@@ -176,6 +177,8 @@ class Evaluator:
     # -- one method for each kind of expression
 
     def _literal(self, expr: t.Literal) -> Value:
+        for side in expr.value if isinstance(expr.value, tuple) else ():
+            self._bounded(side, expr.span)
         return expr.value
 
     def _name(self, expr: t.Name) -> Value:
@@ -217,15 +220,15 @@ class Evaluator:
         values = []
         for item in self.items(expr.items):
             bound = unpack(expr.variables, item, expr.items.span)
-            inner = Evaluator({**self.variables, **bound}, self.shape, self.callables, self.fuel)
+            inner = Evaluator({**self.variables, **bound}, self.shape, self.callables, self.spend)
             values.append(inner(expr.item))
-            self._spend(1, expr.span)
+            self.spend(len(self.variables) // 8, expr.span)
         return tuple(values)
 
     def _spend(self, work: int, span: Span) -> None:
-        self.fuel[0] -= work
-        if self.fuel[0] < 0:
-            raise _bad(span, f"this list takes too long (the limit is {MAX_WORK:,} items)")
+        self.fuel -= work
+        if self.fuel < 0:
+            raise _bad(span, f"this takes too long (the limit is {MAX_WORK:,} steps)")
 
     def _function(self, expr: t.Function) -> Value:
         if expr.name not in FUNCTIONS:
@@ -315,7 +318,7 @@ class Evaluator:
             leaves = _leaves(value)
             if leaves > MAX_ITEMS:
                 raise _bad(span, f"this list is too long (the limit is {MAX_ITEMS:,})")
-            self._spend(leaves, span)
+            self.spend(leaves // 4, span)
         return value
 
 
@@ -330,6 +333,12 @@ def _number(value: Value) -> bool:
 
 def _bad(span: Span, problem: str, help: str = "", label: str = "") -> Problem:
     return Problem(BadExpression(span, problem, label, help))
+
+
+#: functions of numbers, which Python or its math module has under the same name
+_OF_NUMBERS = frozenset(
+    ["abs", "ceil", "float", "floor", "int", "log", "log2", "max", "min", "round", "sqrt"]
+)
 
 
 def to_python(expr: t.Expr, evaluate: Evaluator, free: set[str]) -> str:
@@ -353,9 +362,7 @@ def to_python(expr: t.Expr, evaluate: Evaluator, free: set[str]) -> str:
         case t.Binary() if expr.op in BINARY:
             left, right = (to_python(e, evaluate, free) for e in (expr.left, expr.right))
             return f"({left} {expr.op} {right})"
-        case t.Function() if expr.name in ("sqrt", "log", "log2"):
-            return f"math.{expr.name}({_python_args(expr, evaluate, free)})"
-        case t.Function() if expr.name in ("min", "max", "abs", "int", "float", "round"):
+        case t.Function() if expr.name in _OF_NUMBERS:
             return f"{expr.name}({_python_args(expr, evaluate, free)})"
     raise _bad(expr.span, "too much for an expression over a layer's attributes")
 

@@ -18,6 +18,7 @@ class _Filters(Op):
     again, in its own sense; here it takes its place in the signature."""
 
     fresh = True
+    linear = True
 
     out: int = arg(Int(1), doc="output channels, the number of filters")
     kernel: tuple[int, ...] = arg(Size(1), doc="size of the filters")

@@ -18,6 +18,7 @@ class Linear(Op, name="linear", family="linear"):
     example = "linear 1000"
     example_input = (512,)
     fresh = True
+    linear = True
 
     out: int = arg(Int(1), doc="output features")
     bias: bool = arg(Bool(), default=True, doc="add a learned bias", keyword=True)

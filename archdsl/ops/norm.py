@@ -55,6 +55,8 @@ class BatchNorm(_Statistics, name="bn", family="normalisation"):
 
     example = "bn"
     torch = "BatchNorm"
+    passes = True
+    centres = True
 
     affine: bool = arg(Bool(), default=True, doc=AFFINE, keyword=True)
     track_running_stats: bool = arg(
@@ -125,6 +127,39 @@ class LayerNorm(Op, name="ln", family="normalisation"):
             elementwise_affine=(self.affine, True),
             **self.keywords("eps", "bias"),
         )
+
+
+class LayerNorm2d(Op, name="ln2d", family="normalisation"):
+    """Layer normalisation over the channels of a C×H×W input, at every place by itself, with a
+    learned scale and shift for each channel, as in ConvNeXt.
+
+    Source: torchvision.models.convnext.LayerNorm2d.
+    """
+
+    example = "ln2d eps=1e-6"
+    example_input = (96, 56, 56)
+    fresh = True
+    support = '''\
+class LayerNorm2d(nn.LayerNorm):
+    """Layer normalisation over the channels of images."""
+
+    def forward(self, x):
+        x = x.permute(0, 2, 3, 1)
+        x = F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
+'''
+
+    eps: float = arg(Float(0.0), default=1e-5, doc=EPS, keyword=True)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        image(self, inputs[0], (2,))
+        return inputs[0]
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        return _affine(inputs[0][:1])
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("LayerNorm2d", inputs[0][0], **self.keywords("eps"))
 
 
 class GroupNorm(Op, name="gn", family="normalisation"):

@@ -167,6 +167,12 @@ class Op:
     fresh: ClassVar[bool] = False
     #: a pointwise nonlinearity (what a network needs between two linear layers)
     nonlinear: ClassVar[bool] = False
+    #: a learned linear map, with its bias
+    linear: ClassVar[bool] = False
+    #: in evaluation, each value by itself is passed on, at most scaled and shifted
+    passes: ClassVar[bool] = False
+    #: takes the mean of each channel away, and with it whatever bias came before
+    centres: ClassVar[bool] = False
     #: Python source of what the lowering calls and torch lacks, written once into a module
     support: ClassVar[str] = ""
 

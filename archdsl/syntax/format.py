@@ -22,6 +22,7 @@ from archdsl.syntax.parse import parse
 
 WIDTH = 100
 INDENT = 2
+SMALL = 30  # a list shorter than this is not broken: a long line is easier to read
 
 
 def format(source: Source) -> tuple[str | None, list[Diagnostic]]:
@@ -67,7 +68,7 @@ def _words(group: Group) -> list[str]:
 def _must_break(part: Part) -> bool:
     """There is a line break in it that stays."""
     if isinstance(part, Piece):
-        return bool(part.gap.comments) or (part.kind == "ARROW" and part.gap.newlines > 0)
+        return part.broken
     return part.exploded or any(_must_break(p) for item in part.items for p in item)
 
 
@@ -190,10 +191,9 @@ class _Writer:
             rest = parts[index:]
             if isinstance(part, Piece):
                 if self._breaks_before(part, rest, indent):
-                    closes = part.kind != "ARROW" and self.lines[-1].text == "}"
-                    indent_here = indent if closes else indent + INDENT
-                    self._comments(part.gap, indent_here)
-                    self.lines.append(_Line(indent_here, [part.text]))
+                    resumed = indent if part.resumes and part.kind != "ARROW" else indent + INDENT
+                    self._comments(part.gap, resumed)
+                    self.lines.append(_Line(resumed, [part.text]))
                 else:
                     self._add(part)
             elif part.is_body:
@@ -216,10 +216,10 @@ class _Writer:
     def _breaks_before(self, piece: Piece, rest: Sequence[Part], indent: int) -> bool:
         if piece.gap.comments:
             return True
+        if piece.broken:
+            return not self.lines[-1].text.startswith("}")
         if piece.kind != "ARROW":
             return False
-        if piece.gap.newlines:
-            return not self.lines[-1].text.startswith("}")
         flow = _until_arrow(rest)
         whole = _head(flow)
         if self._fits(whole):
@@ -231,6 +231,8 @@ class _Writer:
     def _too_long(self, group: Group, rest: Sequence[Part]) -> bool:
         """A list that would end beyond the line's, with what must stand on the line of its end."""
         if len(group.items) < 2 or any(_must_break(part) for item in group.items for part in item):
+            return False
+        if len(_flat_part(group)) < SMALL:
             return False
         after = next((i for i, part in enumerate(rest) if i and _may_break(part)), len(rest))
         opens = after < len(rest) and isinstance(rest[after], Group)

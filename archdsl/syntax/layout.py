@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from lark import Token
 
-from archdsl.syntax.lexer import CLOSING, OPENING
+from archdsl.syntax.lexer import CLOSING, CONTINUES, OPENING
 from archdsl.syntax.spacing import spaces
 
 _GAP = re.compile(r"#[^\n]*|\n")
@@ -41,12 +41,19 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A token. `space`: one comes before it where the line goes on."""
+    """A token. `space`: one comes before it where the line goes on. `resumes`: it may begin a line
+    that goes on from the line before."""
 
     text: str
     kind: str
     space: bool
     gap: Gap
+    resumes: bool = False
+
+    @property
+    def broken(self) -> bool:
+        """It begins a line as it is written, and will again."""
+        return bool(self.gap.comments) or (self.resumes and self.gap.newlines > 0)
 
 
 @dataclass(slots=True)
@@ -113,13 +120,14 @@ def groups(text: str, tokens: Sequence[Token]) -> Group:
 
 
 def _pieces(text: str, tokens: Sequence[Token]) -> Iterator[Piece]:
-    at = 0
+    at, before = 0, ""
     for token, space in zip(tokens, spaces(tokens), strict=True):
         if token.type == "_SEPARATOR":
             yield Piece("", token.type, False, Gap((), 0))
             continue
-        yield Piece(str(token), token.type, space, _gap(text[at : token.start_pos]))
-        at = token.end_pos or 0
+        resumes = token.type == "ARROW" or (token.type in CONTINUES and before == "RBRACE")
+        yield Piece(str(token), token.type, space, _gap(text[at : token.start_pos]), resumes)
+        at, before = token.end_pos or 0, token.type
     yield Piece("", "RBRACE", False, _gap(text[at:]))
 
 

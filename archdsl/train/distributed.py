@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import multiprocessing
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -143,6 +144,7 @@ def launch(work: Callable[..., Any], devices: int, *args: Any) -> Any:
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
+        start_method=_start_method(),
     )
     quiet = logging.getLogger("torch.distributed.elastic")
     before = quiet.level
@@ -157,6 +159,15 @@ def launch(work: Callable[..., Any], devices: int, *args: Any) -> Any:
         raise TrainError(f"process {rank}: {told[0]}", told[1]) from None
     finally:
         quiet.setLevel(before)
+
+
+def _start_method() -> str:
+    """forkserver: one process imports torch (seconds of work), the ranks are forked from it. It has
+    touched no accelerator, so CUDA works in them."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return "spawn"
+    multiprocessing.set_forkserver_preload(["archdsl.train.job", "torch._dynamo"])
+    return "forkserver"
 
 
 def _told(message: Any) -> tuple[str, str] | None:

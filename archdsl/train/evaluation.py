@@ -170,9 +170,11 @@ def evaluate(
 class Prediction:
     source: str
     top: tuple[tuple[str, float], ...]  # class and probability, best first; or output and value
+    classes: bool = True
 
     def __str__(self) -> str:
-        return f"{self.source}: " + ", ".join(f"{name} {value:.1%}" for name, value in self.top)
+        form = "{} {:.1%}" if self.classes else "{} {:.5g}" if len(self.top) > 1 else "{1:.5g}"
+        return f"{self.source}: " + ", ".join(form.format(*pair) for pair in self.top)
 
 
 def predict(
@@ -201,7 +203,9 @@ def _predict(trained: Trained, names: list[str], x: Tensor, top: int) -> list[Pr
     if not trained.classes:
         return [
             Prediction(
-                name, tuple((f"output{i}", float(one)) for i, one in enumerate(row.flatten()))
+                name,
+                tuple((f"output{i}", float(one)) for i, one in enumerate(row.flatten())),
+                classes=False,
             )
             for name, row in zip(names, main, strict=True)
         ]

@@ -242,7 +242,9 @@ class Trainer:
             row["test_loss"], row["test_accuracy"] = self.tested.loss, self.tested.top1
         if not self.history:
             self.folder.say(table_header(bool(self.data.classes)))
-        self.history = [*[old for old in self.history if old["epoch"] != row["epoch"]], row]
+        while self.history and self.history[-1]["epoch"] == row["epoch"]:
+            self.history.pop()  # of the same epoch, when it had been stopped half-way
+        self.history.append(row)
         if not partial:
             self.epoch, self.epoch_seconds, self.sums = self.epoch + 1, 0.0, Sums(self.ranks.device)
         if due:

@@ -27,11 +27,11 @@ def step_memory(module: nn.Module, input_shape: tuple[int, ...], recipe: Recipe)
 def _saved_bytes(module: nn.Module, input_shape: tuple[int, ...], recipe: Recipe) -> int:
     seen: dict[Any, int] = {}
     meta = copy.deepcopy(module).to("meta").train()
-    parameters = {id(p) for p in meta.parameters()}
+    parameters = {p.untyped_storage()._cdata for p in meta.parameters()}
 
     def note(tensor: Tensor) -> Tensor:
-        if id(tensor) not in parameters:
-            storage = tensor.untyped_storage()
+        storage = tensor.untyped_storage()
+        if storage._cdata not in parameters:
             seen[storage._cdata] = storage.nbytes()
         kept.append(tensor)  # so that no storage is counted under a reused address
         return tensor

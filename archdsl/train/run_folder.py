@@ -64,6 +64,7 @@ class RunFolder:
         self.quiet = quiet or folder is None
         self.log: TextIO | None = None
         self.bar: Any = None
+        self.bar_began = -1.0
         self.plotted = time.monotonic()
         if folder is not None:
             self.log = (folder / "log.txt").open("a", encoding="utf-8")
@@ -91,10 +92,13 @@ class RunFolder:
 
     def start_bar(self, epoch: int, epochs: int, total: int, done: int) -> None:
         self.close_bar()
-        if self.quiet or not sys.stderr.isatty():
+        now = time.monotonic()
+        # Thousands of tiny epochs: not all get a bar, which takes longer to draw than they do.
+        if self.quiet or not sys.stderr.isatty() or now - self.bar_began < 0.1:
             return
         from tqdm import tqdm
 
+        self.bar_began = now
         self.bar = tqdm(
             total=total,
             initial=done,
@@ -144,7 +148,7 @@ def table_line(row: Row, classes: bool) -> str:
             f"{'':>10}"
             if value is None
             else f"{value:>10.4f}"
-            if value >= 1e-3
+            if 1e-3 <= value < 1e5
             else f"{value:>10.2e}"
         )
 

@@ -79,7 +79,14 @@ def open_source(data: Data, wanted: Wanted) -> Source:
             f"there is no dataset {data.name!r}",
             "known: "
             + ", ".join(
-                [*NAMED, "fake", "folder:PATH", "csv:PATH", "formula:EXPRESSION", "module:attribute"]
+                [
+                    *NAMED,
+                    "fake",
+                    "folder:PATH",
+                    "csv:PATH",
+                    "formula:EXPRESSION",
+                    "module:attribute",
+                ]
             ),
         )
     return _only(source, tuple(data.classes)) if data.classes else source

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torchvision
 from torch import nn
+from torchvision.models import regnet
 
 from archdsl.ir.graph import Program
 from archdsl.pipeline import open_spec
@@ -31,6 +33,17 @@ class Case:
             given["init_weights"] = True  # what they would do anyway, with a warning
         model: nn.Module = torchvision.models.get_model(self.name, weights=None, **given)
         return model
+
+    def reference_on_meta(self) -> nn.Module:
+        """The same without memory for weights."""
+        compute = regnet.BlockParams.from_init_params
+
+        def on_cpu(*args: Any, **kwargs: Any) -> Any:  # RegNet computes its widths with tensors
+            with torch.device("cpu"):
+                return compute(*args, **kwargs)
+
+        with torch.device("meta"), patch.object(regnet.BlockParams, "from_init_params", on_cpu):
+            return self.reference()
 
     def program(self) -> Program:
         """Our spec of the same name, checked."""

@@ -1,0 +1,127 @@
+"""Files that other programs run: ONNX, torch.export's, and weights as safetensors.
+
+In: a program, and a path to write to that nobody looks at yet. Models are exported in evaluation
+mode with a dynamic batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import archdsl
+from archdsl.backends.optimize import optimize
+from archdsl.backends.torch import build
+from archdsl.ir.graph import Program
+
+#: protobuf refuses messages of 2 GiB; larger weights go into a file beside the model
+ONE_FILE = 2_000_000_000
+INSTALL = 'pip install "archdsl[onnx]"'
+
+
+class ExportError(Exception):
+    """The file cannot be made; the message says why and what helps."""
+
+
+def module_for(
+    program: Program,
+    *,
+    weights: str | Path | None = None,
+    seed: int | None = None,
+    optimized: bool = False,
+) -> nn.Module:
+    """The module to export, on the CPU. `seed`: of the initial weights, drawn without touching
+    torch's own generator; `weights`: a file, for the program as the spec has it."""
+    if weights is not None or seed is None:
+        module = build(program, weights=weights)
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module = build(program)
+    return inference(program, module) if optimized else module
+
+
+def inference(program: Program, module: nn.Module) -> nn.Module:
+    """The optimised program's module with the weights of `module`, in evaluation mode."""
+    better = optimize(program)
+    state = better.state(module.state_dict())
+    made = build(better.program, device="meta")
+    made.load_state_dict(state, strict=True, assign=True)
+    made.requires_grad_(False).eval()
+    return made
+
+
+def write_onnx(program: Program, module: nn.Module, path: Path) -> None:
+    """ONNX by torch's exporter, checked by `onnx.checker`. Raises ExportError."""
+    missing = [n for n in ("onnx", "onnxscript") if importlib.util.find_spec(n) is None]
+    if missing:
+        names = " and ".join(f"`{name}`" for name in missing)
+        raise ExportError(f"ONNX needs {names}\n{INSTALL}")
+    import onnx
+
+    exported = _exported(program, module)
+    size = sum(t.numel() * t.element_size() for t in module.state_dict().values())
+    with _quiet():
+        made = torch.onnx.export(
+            exported,
+            (),
+            input_names=["input"],
+            output_names=[name for name, _ in program.outputs],
+            dynamic_shapes=({0: "batch"},),
+            dynamo=True,
+            verbose=False,
+        )
+    if made is None:
+        raise ExportError("torch.onnx.export gave nothing")
+    made.model.producer_name, made.model.producer_version = "archdsl", archdsl.__version__
+    made.model.doc_string = program.text
+    made.save(path, external_data=size > ONE_FILE)
+    onnx.checker.check_model(path, full_check=True)
+
+
+def write_pt2(program: Program, module: nn.Module, path: Path) -> None:
+    """torch.export's format, for `torch.export.load`."""
+    exported = _exported(program, module)
+    with _quiet():
+        torch.export.save(exported, path, extra_files={"spec.arch": program.text})
+
+
+def write_safetensors(program: Program, module: nn.Module, path: Path) -> None:
+    from safetensors.torch import save_file
+
+    state = {key: tensor.contiguous() for key, tensor in module.state_dict().items()}
+    save_file(state, path, metadata={"format": "pt", "model": program.name, "spec": program.text})
+
+
+def _exported(program: Program, module: nn.Module) -> Any:
+    example: tuple[Tensor, ...] = (torch.zeros(2, *program.input_shape),)
+    batch = torch.export.Dim("batch", min=1)
+    module.eval()
+    with _quiet(), torch.no_grad():
+        try:
+            return torch.export.export(module, example, dynamic_shapes=({0: batch},), strict=False)
+        except Exception as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ExportError(f"torch.export cannot take {program.name}: {first}") from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Exporters talk of their own deprecations; what fails raises."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
