@@ -27,6 +27,7 @@ from archdsl.diagnostics.source import Source, Span
 from archdsl.ir.elaborate import elaborate
 from archdsl.ir.graph import Program
 from archdsl.ir.limits import Limits
+from archdsl.ir.lints import lint
 from archdsl.ir.names import Block, Unit
 from archdsl.ir.report import MAX_FOUND
 from archdsl.ir.resolve import resolve, similar
@@ -98,6 +99,11 @@ class Spec:
         root = self._loaded.root
         return None if root is None else root.file
 
+    @property
+    def files(self) -> tuple[list[Unit], list[Diagnostic]]:
+        """The files (those that are used first, its own last) and what is wrong with their texts."""
+        return self._loaded.units, self._loaded.found
+
     @cached_property
     def _elaborated(self) -> tuple[Program | None, list[Diagnostic]]:
         problems, root = list(self._loaded.found), self._loaded.root
@@ -123,7 +129,9 @@ class Spec:
     @cached_property
     def diagnostics(self) -> list[Diagnostic]:
         """Everything found, in the order of the text."""
-        problems = self._elaborated[1]
+        program, problems = self._elaborated
+        if program is not None:
+            problems = [*problems, *lint(program)]
         order = {id(u.source): i for i, u in enumerate(reversed(self._loaded.units))}
         found = sorted(problems, key=lambda p: (order.get(id(p.span.source), -1), p.span.start))
         if len(found) > MAX_FOUND:
@@ -303,6 +311,8 @@ class _Loader:
         return unit
 
     def _use(self, use: t.UseFile, folder: Path, above: tuple[Path, ...]) -> Unit | None:
+        if len(self.found) > MAX_FOUND:
+            return None
         if not use.path.endswith(".arch"):
             hint = "`use` reads .arch files only"
             self.found.append(CannotRead(use.path_span, use.path, "it is no .arch file", hint))

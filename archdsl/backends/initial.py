@@ -57,7 +57,11 @@ def branches(graph: Graph) -> tuple[Branch, ...]:
         target = node.op.module(*node.input_shapes).target
         if ".".join(path) in wanted:
             single[".".join(path)] = (target, node)
-        _note(layers, target, node)
+        names = [weight.name for weight in node.weights if not weight.buffer]
+        _note(layers, target, node.op.name, names)
+        for kind, inner in node.op.holds:
+            for params in _inside(names):
+                _note(layers, inner, kind, params)
     result = [
         Branch(f"{MODULE} is {_path(path)}", _fills(_rules(graph, target, layers, path), node))
         for path, (target, node) in single.items()
@@ -82,13 +86,22 @@ def _nodes(graph: Graph, prefix: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
             yield (*prefix, str(item.name)), item
 
 
-def _note(layers: dict[str, _Layers], target: str, node: Node) -> None:
-    names = [weight.name for weight in node.weights if not weight.buffer]
+def _inside(names: list[str]) -> list[list[str]]:
+    """The parameters of each layer inside of one: `qkv.weight` and `qkv.bias`, ..."""
+    layers: dict[str, list[str]] = {}
+    for name in names:
+        layer, _, param = name.rpartition(".")
+        if layer:
+            layers.setdefault(layer, []).append(param)
+    return [*layers.values()]
+
+
+def _note(layers: dict[str, _Layers], target: str, kind: str, names: list[str]) -> None:
     known = layers.get(target)
     if known is None:
-        layers[target] = _Layers({node.op.name}, dict.fromkeys(names, True))
+        layers[target] = _Layers({kind}, dict.fromkeys(names, True))
         return
-    known.kinds.add(node.op.name)
+    known.kinds.add(kind)
     for name in known.params:
         known.params[name] &= name in names
     if new := [name for name in names if name not in known.params]:

@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Literal, Self, dataclass_transform
 
 from archdsl.diagnostics.source import Span
 
+_LONGEST_FIELD = 300  # a name may be a megabyte long
+
 Severity = Literal["error", "warning"]
 
 
@@ -122,7 +124,10 @@ class _Fields(dict[str, object]):
         self.owner = owner
 
     def __missing__(self, key: str) -> object:
-        return getattr(self.owner, key)
+        value = getattr(self.owner, key)
+        if isinstance(value, str) and len(value) > _LONGEST_FIELD:
+            return value[: _LONGEST_FIELD - 1] + "…"
+        return value
 
 
 def subclasses(base: type[Diagnostic]) -> Iterator[type[Diagnostic]]:

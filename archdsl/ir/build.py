@@ -235,7 +235,10 @@ def _settled(inits: list[Init], items: list[Item]) -> tuple[Init, ...]:
     """The init rules, whose targets are known to exist."""
     learned: dict[str, set[str]] = {}  # by the kind of operator
     for node in _nodes(items) if inits else ():
-        learned.setdefault(node.op.name, set()).update(w.name for w in node.weights if not w.buffer)
+        params = [w.name for w in node.weights if not w.buffer]
+        learned.setdefault(node.op.name, set()).update(params)
+        for kind, _ in node.op.holds:
+            learned.setdefault(kind, set()).update(p.rpartition(".")[2] for p in params)
     for init in inits:
         if init.kind in learned and init.param not in learned[init.kind]:
             raise Problem(UnknownTarget(init.span, f"{init.kind}.{init.param}"))

@@ -15,7 +15,7 @@ from archdsl.ir.arguments import Frame, any_value, blamed, operator, rule, shape
 from archdsl.ir.build import Builder, Draft, Value, freeze, operand_shapes
 from archdsl.ir.graph import Graph, Init
 from archdsl.ir.labels import LABEL, RESERVED
-from archdsl.ir.limits import EXPANSION, Budget, Limits
+from archdsl.ir.limits import EXPANSION, NAMING, NODE, PARAM, Budget, Limits
 from archdsl.ir.names import Block, Target
 from archdsl.ir.report import Reporter
 from archdsl.ir.resolve import bind_call
@@ -45,6 +45,7 @@ class Calls:
     def _call(
         self, call: t.Call, flow: Value, builder: Builder, frame: Frame, label: str | None
     ) -> Value:
+        self.budget.spend(NODE, call.span)
         target, bound = self._target(call, frame)
         if target is None:
             return Value(None, call.span)
@@ -146,6 +147,7 @@ class Calls:
                 c.Misplaced(call.name_span, f"`{block.name}` is a model, not a block", hint)
             )
             return Value(None, call.span)
+        self.budget.spend(PARAM * len(block.params), call.span)
         values: dict[str, Any] = {}
         for key, argument in bound.items():
             with self.report.catching():
@@ -256,6 +258,7 @@ class Calls:
 
     def _take(self, name: str, span: Span, builder: Builder) -> None:
         """Claim a name in a scope."""
+        self.budget.spend(NAMING, span)
         if not LABEL.fullmatch(name):
             raise Problem(c.BadLabel(span, name, "it would be no valid part of a state_dict key"))
         if name in RESERVED:

@@ -18,7 +18,7 @@ from archdsl.ir.arguments import Frame, any_value, shape_value
 from archdsl.ir.build import Builder, Value
 from archdsl.ir.calls import Calls, plain
 from archdsl.ir.graph import Program
-from archdsl.ir.limits import STATEMENT, Limits
+from archdsl.ir.limits import CROSSING, STATEMENT, Limits
 from archdsl.ir.names import Block
 from archdsl.ir.report import Stop, origin
 from archdsl.ir.resolve import similar
@@ -275,6 +275,7 @@ class _Elaborator(Calls):
                     c.UnknownTap(use.span, use.name, hint="its `tap` runs later, or not at all")
                 )
             return Value(None, use.span)
+        self.budget.spend(CROSSING * self.budget.depth, use.span)
         return builder.reach(frame.taps[use.name])
 
     def _aux(self, name: str, step: t.Aux, flow: Value, builder: Builder, frame: Frame) -> Value:

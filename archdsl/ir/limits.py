@@ -17,7 +17,7 @@ from archdsl.syntax.parse import MAX_TOKENS
 
 # What the walk costs, in steps; a million of them take about a second. (A block that is called
 # with the same arguments on the same shape again costs next to nothing.)
-STATEMENT, BODY, NODE, EXPANSION = 3, 5, 25, 100
+STATEMENT, BODY, NAMING, PARAM, CROSSING, NODE, EXPANSION = 3, 5, 10, 10, 10, 50, 100
 COPIED = 8  # variables that a body takes over in one step
 
 
@@ -46,7 +46,6 @@ class Budget:
         builder.nodes += count
         if builder.nodes > self.limits.nodes:
             self._over(span, "the spec expands too far", "nodes", "operators")
-        self.spend(NODE, span)
 
     def repeats(self, span: Span, builder: Builder, count: int) -> None:
         """Refuse a repetition before it begins."""

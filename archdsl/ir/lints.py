@@ -44,14 +44,14 @@ def _lint(graph: Graph) -> Iterator[Diagnostic]:
         before = _before(item, sources, uses)
         if before is None:
             continue
+        direct = sources[item.inputs[0]] is before
         if item.op.centres and before.op.linear and "bias" in _weights(before):
-            direct = sources.get(item.inputs[0]) is before
             if direct and "bias" not in before.span.text:  # where it is written, it is meant
                 label = Label(item.span, "takes the mean of each channel away")
                 yield LostBias(before.span, before.op.name, item.op.name, related=(label,))
-        if item.op.linear and before.op.linear:
-            (first, second) = _weights(before)["weight"], _weights(item)["weight"]
-            # A narrow layer between two wide ones is a bottleneck: not the same as one layer.
+        elif item.op.linear and before.op.linear and (direct or len(item.shape) == 1):
+            first, second = _weights(before)["weight"], _weights(item)["weight"]
+            # Matrices only. A narrow layer between two wide ones is a bottleneck, not one layer.
             if len(first) == len(second) == 2 and first[0] >= min(first[1], second[0]):
                 label = Label(before.span, "its output comes here as it is")
                 yield MissingNonlinearity(

@@ -32,6 +32,8 @@ from archdsl.ops import Op
 from archdsl.ops.init import RULES, Attribute
 from archdsl.syntax import tree as t
 
+MAX_PARAMS = 100  # of a definition
+
 #: what people call our operators elsewhere
 ALIASES = {
     "conv1d": "conv", "conv2d": "conv", "conv3d": "conv", "convolution": "conv",
@@ -53,6 +55,8 @@ def resolve(unit: Unit) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     seen: dict[str, Span] = {}
     calls: dict[str, list[str]] = {}
+    if wide := list(_wide(unit.file.definitions)):
+        return wide
     for tree in unit.file.definitions:
         if len(found) > MAX_FOUND:
             break
@@ -64,6 +68,14 @@ def resolve(unit: Unit) -> list[Diagnostic]:
         definition.check(tree)
         calls.setdefault(tree.name, list(definition.calls))
     return [*found, *_recursions(unit, calls)]
+
+
+def _wide(definitions: Iterable[t.Definition]) -> Iterator[Diagnostic]:
+    """Definitions that every call would take long for."""
+    for tree in definitions:
+        if isinstance(tree, (t.Block, t.Model)) and len(tree.params) > MAX_PARAMS:
+            problem = f"`{tree.name}` has more than {MAX_PARAMS} parameters"
+            yield Misplaced(tree.params[MAX_PARAMS].span, problem, "pass lists: `widths=[64, 128]`")
 
 
 def similar(name: str, candidates: Iterable[str]) -> tuple[str, ...]:

@@ -19,6 +19,9 @@ from archdsl.ops.types import MAX_INT, is_int
 from archdsl.syntax import tree as t
 
 MAX_ITEMS = 10_000
+MAX_SHOWN = 20
+MAX_FIXED = 50  # arguments, those of arguments included
+MAX_NESTING = 12  # of lists
 MAX_WORK = 200_000  # steps of an expression that stands outside of a spec
 Value = Any
 #: the value of what could not be computed; whoever meets it keeps quiet
@@ -30,6 +33,8 @@ class Partial:
 
     def __init__(self, target: Any, args: tuple[t.Argument, ...]) -> None:
         self.target, self.args = target, args
+        values = (getattr(a.value, "value", None) for a in args)
+        self.size: int = 1 + sum(v.size if isinstance(v, Partial) else 1 for v in values)
 
     @property
     def name(self) -> str:
@@ -96,7 +101,8 @@ def show(value: Value) -> str:
     if value is None:
         return "none"
     if isinstance(value, tuple):
-        return "[" + ", ".join(map(show, value)) + "]"
+        more = ["..."] if len(value) > MAX_SHOWN else []
+        return "[" + ", ".join([*map(show, value[:MAX_SHOWN]), *more]) + "]"
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, (int, float)):
@@ -150,7 +156,7 @@ class Evaluator:
         self.fuel, self.spend = MAX_WORK, spend or self._spend
 
     def __call__(self, expr: t.Expr) -> Value:
-        self.spend(1, expr.span)
+        self.spend(2, expr.span)
         value = getattr(self, "_" + type(expr).__name__.lower())(expr)
         return self._bounded(value, expr.span)
 
@@ -222,7 +228,7 @@ class Evaluator:
             bound = unpack(expr.variables, item, expr.items.span)
             inner = Evaluator({**self.variables, **bound}, self.shape, self.callables, self.spend)
             values.append(inner(expr.item))
-            self.spend(len(self.variables) // 8, expr.span)
+            self.spend(5 + len(self.variables) // 8, expr.span)
         return tuple(values)
 
     def _spend(self, work: int, span: Span) -> None:
@@ -258,7 +264,10 @@ class Evaluator:
             value = word if spec and word in spec.type.words() else self(argument.value)
             literal = t.Literal(argument.value.span, value)
             fixed += (t.Argument(argument.span, argument.name, argument.name_span, literal),)
-        return Partial(target, fixed)
+        partial = Partial(target, fixed)
+        if partial.size > MAX_FIXED:
+            raise _bad(expr.span, f"too much is fixed here (the limit is {MAX_FIXED} arguments)")
+        return partial
 
     def _index(self, expr: t.Index) -> Value:
         is_in = isinstance(expr.base, t.Name) and expr.base.name == "in"
@@ -315,16 +324,20 @@ class Evaluator:
                     span, f"this number is beyond all sizes (the limit is 2^40, {MAX_INT:,})"
                 )
         elif isinstance(value, tuple):
-            leaves = _leaves(value)
+            leaves = _leaves(value, span)
             if leaves > MAX_ITEMS:
                 raise _bad(span, f"this list is too long (the limit is {MAX_ITEMS:,})")
-            self.spend(leaves // 4, span)
+            self.spend(leaves // 2, span)
         return value
 
 
-def _leaves(value: Value) -> int:
+def _leaves(value: Value, span: Span, level: int = 1) -> int:
     # Parts are bounded already, so this ends soon even for lists of lists of lists.
-    return sum(map(_leaves, value)) + 1 if isinstance(value, tuple) else 1
+    if not isinstance(value, tuple):
+        return 1
+    if level > MAX_NESTING:
+        raise _bad(span, f"lists nest too deep here (the limit is {MAX_NESTING})")
+    return sum(_leaves(part, span, level + 1) for part in value) + 1
 
 
 def _number(value: Value) -> bool:

@@ -1,7 +1,18 @@
 """The operator table, filled by importing the families."""
 
-from archdsl.ops import activation, conv, join, linear, norm, pool, regular, resample, shape
+from archdsl.ops import (
+    activation,
+    attention,
+    conv,
+    join,
+    linear,
+    norm,
+    pool,
+    regular,
+    resample,
+    shape,
+)
 from archdsl.ops.table import TABLE, Op
 
 __all__ = ["TABLE", "Op"]
-_FAMILIES = (conv, linear, pool, norm, activation, regular, shape, resample, join)
+_FAMILIES = (conv, linear, pool, norm, activation, regular, shape, resample, attention, join)

@@ -18,6 +18,7 @@ class Dropout(Op, name="dropout", family="regularisation"):
 
     example = "dropout 0.2"
     inplace = True
+    passes = True
 
     p: float = arg(PROBABILITY, default=0.5, doc="probability of a zero")
 
@@ -37,6 +38,7 @@ class ChannelDropout(Op, name="channel_dropout", family="regularisation"):
 
     example = "channel_dropout 0.2"
     inplace = True
+    passes = True
 
     p: float = arg(PROBABILITY, default=0.5, doc="probability of a zeroed channel")
 

@@ -17,6 +17,7 @@ class Identity(Op, name="identity", family="shape"):
     """
 
     example = "identity"
+    passes = True
 
     def module(self, *inputs: Shape) -> Call:
         return call("nn.Identity")
@@ -33,6 +34,7 @@ class Flatten(Op, name="flatten", family="shape"):
     """
 
     example = "flatten"
+    passes = True
 
     start_dim: int = arg(Int(), default=1, doc="first dimension; 1 is the channels")
     end_dim: int = arg(Int(), default=-1, doc="last dimension, included")
@@ -66,6 +68,7 @@ class Reshape(Op, name="reshape", family="shape"):
     """
 
     example = "reshape [48, -1]"
+    passes = True
     support = '''\
 class Reshape(nn.Module):
     """Reshapes all but the batch."""

@@ -169,10 +169,12 @@ class Op:
     nonlinear: ClassVar[bool] = False
     #: a learned linear map, with its bias
     linear: ClassVar[bool] = False
-    #: in evaluation, each value by itself is passed on, at most scaled and shifted
+    #: where the shape stays, each value is passed on in evaluation, at most scaled and shifted
     passes: ClassVar[bool] = False
     #: takes the mean of each channel away, and with it whatever bias came before
     centres: ClassVar[bool] = False
+    #: the layers inside of it, as (operator, torch class): `init` of that operator reaches them too
+    holds: ClassVar[tuple[tuple[str, str], ...]] = ()
     #: Python source of what the lowering calls and torch lacks, written once into a module
     support: ClassVar[str] = ""
 

@@ -29,7 +29,7 @@ MAX_OPERATORS = 60  # in one statement: expressions nest to the left as deep as 
 MAX_ERRORS = 20
 MAX_CHARACTERS = 1_000_000
 MAX_TOKENS = 20_000  # the parser takes a second for them; ResNet-50 has 300
-MAX_REPARSED = 3 * MAX_TOKENS  # tokens, after errors
+MAX_REPARSED = 2 * MAX_TOKENS  # tokens, after errors
 
 _OPERATORS = frozenset(
     "PLUS MINUS STAR SLASH INTDIV PERCENT POWER COMPARE OR AND NOT IF ELSE AUX INDEX".split()
@@ -148,13 +148,13 @@ def _too_deep(source: Source, tokens: list[Token]) -> Diagnostic | None:
     outer: list[int] = []
     operators = 0
     for token in tokens:
+        operators += token.type in _OPERATORS
         if token.type in OPENING:
             outer.append(operators)
         elif token.type in CLOSING and outer:
             operators = outer.pop()
         elif token.type == "_SEPARATOR":
             operators = 0
-        operators += token.type in _OPERATORS
         if len(outer) > MAX_DEPTH or operators > MAX_OPERATORS:
             limit = MAX_DEPTH if len(outer) > MAX_DEPTH else MAX_OPERATORS
             return TooDeep(_span(source, token), limit)

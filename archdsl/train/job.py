@@ -258,13 +258,16 @@ def _train(
 def _own_randomness(recipe: Recipe, device: torch.device) -> Iterator[None]:
     """Leaves the caller's generators and settings as they were."""
     devices = [torch.cuda.current_device()] if device.type == "cuda" else []
-    before = torch.are_deterministic_algorithms_enabled()
+    before, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    if recipe.threads is not None:
+        torch.set_num_threads(recipe.threads)
     with torch.random.fork_rng(devices):
         torch.use_deterministic_algorithms(recipe.deterministic or before)
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(before)
+            torch.set_num_threads(threads)
 
 
 def _train_in_many(job: Job) -> Result:

@@ -32,6 +32,7 @@ class Model:
     input: tuple[int, ...] | None = None
     input_shape: tuple[int, ...] | None = None
     outputs: int | None = None
+    output_shape: tuple[int, ...] | None = None
     module: nn.Module | None = None
 
     def build(self, weights: str | Path | None = None) -> nn.Module:
@@ -87,6 +88,12 @@ class Model:
                     _misfit(self, source, shape, False), f"the data is {own}"
                 ) from None
         count = len(source.classes)
+        out = model.output_shape
+        if count and source.train.y.ndim == 1 and out is not None and len(out) != 1:
+            raise TrainError(
+                f"{self.name} gives {_by(out)} for each sample, the data wants one of {count} classes",
+                "put `flatten` (or `gap -> flatten`) before the last `linear`",
+            )
         wrong = bool(count) and self.outputs is not None and not _suits(self.outputs, count)
         if wrong:
             found = _with_classes(model, count)
@@ -139,6 +146,7 @@ def describe_files(
         input=input,
         input_shape=tuple(program.input_shape),
         outputs=shape[0] if len(shape) == 1 else None,
+        output_shape=tuple(shape),
     )
 
 

@@ -46,11 +46,11 @@ class Objective:
         """The class that each output names."""
         if main.shape[-1] > 1 and main.ndim > 1:
             return main.argmax(1)
-        return (main.flatten() > (0.5 if self.name == "bce" else 0.0)).long()
+        return (main.flatten() > (0.0 if self.name == "bce_with_logits" else 0.5)).long()
 
     def hits(self, main: Tensor, target: Tensor) -> Tensor | None:
         """How many samples are classed right; None where there are no classes."""
-        if self.name in ("mse", "l1"):
+        if self.name in ("mse", "l1") and target.is_floating_point():
             return None
         if target.ndim == 2 and target.shape == main.shape and main.shape[1] > 1:
             target = target.argmax(1)  # mixed targets: the heavier class

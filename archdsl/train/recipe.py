@@ -255,6 +255,10 @@ class Recipe(Part):
     """auto, cpu, cuda, cuda:1 or mps."""
     devices: Count = 1
     """Processes on this machine, one device each. For several machines start with torchrun."""
+    threads: Count | None = None
+    """CPU threads of each process; torch's choice by default. One is best for tiny models on a busy
+    machine. Another number may change the last bits of a run.
+    """
     strategy: Literal["ddp", "fsdp"] = "ddp"
     """Several devices: copies of the model (ddp), or one model cut up among them (fsdp)."""
     checkpoint: Checkpoint = Checkpoint()

@@ -1,0 +1,88 @@
+"""What a layout yields and a renderer draws: boxes, frames, wires and text, at their places.
+
+One unit is one pixel of an SVG at its natural size; y goes down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from archdsl.backends.diagram.scene import Element
+
+Point = tuple[float, float]
+Style = Literal["flow", "skip", "aside"]
+
+
+@dataclass(frozen=True)
+class Box:
+    """An element that is no open block."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+    element: Element
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Around the contents of an open block, or of what is repeated."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+    element: Element
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A path of straight pieces with round corners; `arrow`: at its end."""
+
+    points: tuple[Point, ...]
+    style: Style = "flow"
+    arrow: bool = True
+
+
+@dataclass(frozen=True)
+class Note:
+    """A shape beside a wire. `anchor`: which end of the text is at the point."""
+
+    x: float
+    y: float
+    text: str
+    anchor: Literal["start", "middle", "end"] = "start"
+
+
+Drawn = Box | Frame | Wire | Note
+
+
+@dataclass
+class Sheet:
+    """What is drawn, with its extent.
+
+    `axis`: where the flow enters at the top and leaves at the bottom. `port`: where a wire from
+    the side enters, or leaves. `open`: wires that end inside, and go on to the port of what follows.
+    """
+
+    w: float
+    h: float
+    axis: float
+    port: Point = (0.0, 0.0)
+    drawn: list[Drawn] = field(default_factory=list)
+    open: list[Wire] = field(default_factory=list)
+
+    @property
+    def right(self) -> float:
+        """How far it reaches on that side of the axis."""
+        return self.w - self.axis
+
+    def at(self, dx: float, dy: float) -> list[Drawn]:
+        return [moved(shape, dx, dy) for shape in self.drawn]
+
+
+def moved(shape: Drawn, dx: float, dy: float) -> Drawn:
+    if isinstance(shape, Wire):
+        return replace(shape, points=tuple((x + dx, y + dy) for x, y in shape.points))
+    return replace(shape, x=shape.x + dx, y=shape.y + dy)

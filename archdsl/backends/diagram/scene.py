@@ -1,0 +1,290 @@
+"""From a program to what a picture shows: elements, and who feeds whom.
+
+In: a checked program, and how deep to open its blocks. Out: a `Flow`, whose elements stand in the
+order of execution. What a reader sees as one layer is one element: a convolution with the
+normalisation and activation that follow it, or a block that holds nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from archdsl.backends.diagram.wording import block_text, op_text, varying
+from archdsl.ir.graph import Graph, Node, Param, Program, Scope
+from archdsl.ops.table import Shape
+
+Kind = Literal["input", "output", "layer", "pill", "join", "block", "entry", "exit"]
+
+#: families of operators that belong to the layer before them
+_POINTWISE = ("normalisation", "activation", "regularisation")
+
+
+@dataclass(frozen=True)
+class Element:
+    """One thing of the picture. `label`: a person's name for it. `title`: what it is. `notes`: the
+    pointwise operators merged into it. `hue`: the family of operators, or the block, that chooses
+    its colour. `inner`: what an open block holds. `alike`: equal for elements that differ in
+    nothing a reader would see."""
+
+    kind: Kind
+    label: str
+    title: str
+    notes: tuple[str, ...] = ()
+    hue: str = ""
+    params: int = 0
+    macs: int = 0
+    shape: Shape = ()
+    training_only: bool = False
+    times: int = 1
+    inner: Flow | None = None
+    alike: Hashable = None
+
+
+@dataclass(frozen=True)
+class Edge:
+    source: int
+    target: int
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Elements by number, in an order in which every edge goes forward. The first is the entry and
+    the last the exit: for a program its input and its first output."""
+
+    elements: tuple[Element, ...]
+    edges: tuple[Edge, ...]
+
+    def users(self, number: int) -> list[int]:
+        return [edge.target for edge in self.edges if edge.source == number]
+
+
+#: how many boxes a picture has at most where nobody says how deep to open the blocks
+COMFORTABLE = 24
+
+
+def scene(program: Program, depth: int | None = None) -> Flow:
+    """`depth`: 0 shows every block closed, 1 opens those of the model itself, and so on; None: as
+    deep as the picture stays readable."""
+    if depth is not None:
+        return _Scene(program).flow(depth)
+    best = _Scene(program).flow(0)
+    for deeper in range(1, 6):
+        flow = _Scene(program).flow(deeper)
+        if boxes(flow) > COMFORTABLE:
+            break
+        best = flow
+    return best
+
+
+def boxes(flow: Flow) -> int:
+    """How many boxes one sees: equal neighbours are drawn once."""
+    from archdsl.backends.diagram.structure import count, structure
+
+    return count(structure(flow))
+
+
+class _Scene:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.varying = varying(program)
+        self.structures: dict[Graph, Hashable] = {}
+
+    def flow(self, depth: int) -> Flow:
+        program = self.program
+        maker = _Flow(self, program.graph, depth)
+        maker.start(Element("input", "", "input", shape=program.input_shape, hue="data"))
+        several = len(program.outputs) > 1
+        # the first output ends the main flow; the others stand aside
+        for name, value in (*program.outputs[1:], *program.outputs[:1]):
+            title = name if several else "output"
+            shape = program.values[value]
+            maker.end(Element("output", "", title, shape=shape, hue="data"), (value,))
+        return maker.done()
+
+    def inside(self, graph: Graph, depth: int) -> Flow:
+        maker = _Flow(self, graph, depth)
+        maker.start(Element("entry", "", ""))
+        maker.end(Element("exit", "", ""), graph.outputs)
+        return maker.done()
+
+    def structure(self, graph: Graph) -> Hashable:
+        """What a graph does but for the numbers: its operators, and who feeds whom."""
+        if graph not in self.structures:
+            self.structures[graph] = tuple(
+                (
+                    self.structure(item.graph) if isinstance(item, Scope) else _kind(item),
+                    item.inputs,
+                )
+                for item in graph.items
+            )
+        return self.structures[graph]
+
+    def block(self, scope: Scope, depth: int) -> Element:
+        graph = scope.graph
+        sizes = graph.sizes
+        label = scope.name if scope.labelled else ""
+        shape = graph.output_shapes[0]
+        args = tuple((key, _comparable(value)) for key, value in graph.args)
+        alike = (graph.block, args, self.structure(graph), shape[1:], scope.training_only)
+        title = block_text(graph, self.varying)
+        element = Element(
+            "block",
+            label,
+            title,
+            hue=graph.block or "group",
+            params=sizes.params,
+            macs=sizes.macs or sizes.training_macs,
+            shape=shape,
+            training_only=scope.training_only,
+            alike=alike,
+        )
+        inside = self.inside(graph, depth - 1)
+        if (only := _single(inside)) is not None:
+            # a block of one layer is that layer
+            own = replace(only, label=label or only.label, training_only=scope.training_only)
+            return replace(own, alike=(own.alike, scope.training_only))
+        return element if depth <= 0 else replace(element, inner=inside)
+
+
+@dataclass
+class _Flow:
+    """Collects a graph's elements; `makers` says which element yields each value."""
+
+    scene: _Scene
+    graph: Graph
+    depth: int
+    elements: list[Element] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    makers: list[int | None] = field(default_factory=list)
+    shapes: list[Shape] = field(default_factory=list)
+    uses: dict[int, int] = field(default_factory=dict)
+
+    def start(self, entry: Element) -> None:
+        self.elements.append(entry)
+        self.makers += [0] * len(self.graph.input_shapes)
+        self.shapes += self.graph.input_shapes
+        outputs = self.graph.outputs
+        for value in (*(v for item in self.graph.items for v in item.inputs), *outputs):
+            self.uses[value] = self.uses.get(value, 0) + 1
+        for item in self.graph.items:
+            self._item(item)
+            self.shapes += item.shapes
+
+    def _item(self, item: Any) -> None:
+        if isinstance(item, Param):
+            self.makers.append(None)  # a constant: part of the join that uses it
+            return
+        if isinstance(item, Scope):
+            place = self._add(self.scene.block(item, self.depth), item.inputs)
+            self.makers += [place] * len(item.shapes)
+            return
+        source = self.makers[item.inputs[0]]
+        if _nothing(item):
+            self.makers.append(source)
+        elif source is not None and self._merges(item, source):
+            self._merge(item, source)
+            self.makers.append(source)
+        else:
+            self.makers.append(self._add(_element(item), item.inputs))
+
+    def _merges(self, node: Node, source: int) -> bool:
+        """Whether the node is a note on the element before it."""
+        before = self.elements[source]
+        if node.op.family not in _POINTWISE or before.kind not in ("layer", "pill"):
+            return False
+        last = source == len(self.elements) - 1
+        return last and self.uses[node.inputs[0]] == 1 and before.training_only == node.training_only
+
+    def _merge(self, node: Node, source: int) -> None:
+        before = self.elements[source]
+        note = op_text(node.op)
+        self.elements[source] = replace(
+            before,
+            notes=(*before.notes, note),
+            params=before.params + _params(node),
+            macs=before.macs + node.macs,
+            shape=node.shape,
+            alike=(before.alike, note),
+        )
+
+    def _add(self, element: Element, inputs: tuple[int, ...]) -> int:
+        self.elements.append(element)
+        place = len(self.elements) - 1
+        given: dict[int, Shape] = {}
+        for value in inputs:
+            maker = self.makers[value]
+            if maker is not None:
+                given.setdefault(maker, self.shapes[value])
+        self.edges += [Edge(maker, place, shape) for maker, shape in given.items()]
+        return place
+
+    def end(self, exit: Element, values: tuple[int, ...]) -> None:
+        self._add(exit, values)
+
+    def done(self) -> Flow:
+        return Flow(tuple(self.elements), tuple(self.edges))
+
+
+def _single(flow: Flow) -> Element | None:
+    """The only element between entry and exit, where it is a layer."""
+    if len(flow.elements) != 3 or flow.elements[1].kind not in ("layer", "pill"):
+        return None
+    return flow.elements[1]
+
+
+def _element(node: Node) -> Element:
+    op = node.op
+    only = node.training_only
+    if op.arity is None and node.name is None:
+        call = op.function(*node.input_shapes)
+        symbol = call.target if call is not None and not call.target[0].isalpha() else ""
+        title = {"+": "+", "*": "×"}.get(symbol, op.name)
+        return Element(
+            "join", "", title, shape=node.shape, hue="join", training_only=only, alike=title
+        )
+    pointwise = op.family in _POINTWISE
+    text = op_text(op)
+    return Element(
+        "pill" if pointwise or op.family == "shape" else "layer",
+        node.name if node.labelled and node.name and not pointwise else "",
+        "" if pointwise else text,
+        notes=(text,) if pointwise else (),
+        hue=op.family,
+        params=_params(node),
+        macs=node.macs,
+        shape=node.shape,
+        training_only=only,
+        alike=(op, node.shape[1:]),
+    )
+
+
+def _nothing(node: Node) -> bool:
+    """Whether the node only passes its input on."""
+    call = node.op.function(*node.input_shapes)
+    return call is not None and not call.target[0].isalpha() and len(node.inputs) == 1
+
+
+def _params(node: Node) -> int:
+    return sum(weight.size for weight in node.weights if not weight.buffer)
+
+
+def _kind(item: Node | Param) -> Hashable:
+    return item.op.name if isinstance(item, Node) else item.name
+
+
+def _comparable(value: Any) -> Hashable:
+    if isinstance(value, tuple):
+        return tuple(map(_comparable, value))
+    plain = value is None or isinstance(value, (bool, int, float, str))
+    return (type(value).__name__, value) if plain else id(value)
+
+
+def walk(flow: Flow) -> Iterator[Element]:
+    """Every element, those of open blocks too."""
+    for element in flow.elements:
+        yield element
+        if element.inner is not None:
+            yield from walk(element.inner)

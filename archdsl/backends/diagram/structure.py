@@ -1,0 +1,284 @@
+"""From a flow to nested series and parallels: what a reader sees as a chain, branches and a skip.
+
+Any flow can be read this way: what is no nest of chains and branches stays a `Tangle`, a column
+with its edges beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, replace
+
+from archdsl.backends.diagram.scene import Edge, Element, Flow
+from archdsl.backends.diagram.wording import labels_text
+from archdsl.ops.table import Shape
+
+LONGEST_PERIOD = 6
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One element. `inner`: its contents, where it is open. `asides`: flows that leave here and
+    lead nowhere (aux heads, further outputs), each beginning after this element."""
+
+    element: Element
+    inner: Series | None = None
+    asides: tuple[Series, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """Branches between the part before and the part after. `skips`: those without an element."""
+
+    branches: tuple[Series, ...]
+    skips: int
+    shape: Shape  # where they fork
+
+
+@dataclass(frozen=True)
+class Tangle:
+    """Elements in the order of execution, with edges between their numbers here; -1 is what comes
+    before, and their count what comes after."""
+
+    parts: tuple[Leaf, ...]
+    edges: tuple[Edge, ...]
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """The same parts several times in a row."""
+
+    series: Series
+    times: int
+
+
+@dataclass(frozen=True)
+class Series:
+    parts: tuple[Part, ...]
+
+
+Part = Leaf | Parallel | Tangle | Repeated
+
+
+def structure(flow: Flow) -> Series:
+    """The flow as a series from its entry to its exit."""
+    return _Reader(flow).whole()
+
+
+def count(series: Series) -> int:
+    """How many elements one sees."""
+    total = 0
+    for part in series.parts:
+        match part:
+            case Leaf():
+                ends = part.element.kind in ("entry", "exit")
+                total += count(part.inner) if part.inner is not None else not ends
+                total += sum(map(count, part.asides))
+            case Parallel():
+                total += sum(map(count, part.branches))
+            case Tangle():
+                total += count(Series(part.parts))
+            case Repeated():
+                total += count(part.series)
+    return total
+
+
+class _Reader:
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.after: dict[int, list[Edge]] = {}
+        self.before: dict[int, list[Edge]] = {}
+        for edge in flow.edges:
+            self.after.setdefault(edge.source, []).append(edge)
+            self.before.setdefault(edge.target, []).append(edge)
+        self.asides: dict[int, list[Series]] = {}
+
+    def whole(self) -> Series:
+        last = len(self.flow.elements) - 1
+        main = {last}
+        for number in range(last, -1, -1):
+            if any(edge.target in main for edge in self.after.get(number, ())):
+                main.add(number)
+        main.add(0)
+        for group in self._groups(n for n in range(last) if n not in main):
+            sources = [e.source for n in group for e in self.before.get(n, ()) if e.source in main]
+            if sources:
+                self.asides.setdefault(sources[0], []).append(self._open(group))
+        ends = (Leaf(self.flow.elements[0]), Leaf(self.flow.elements[last]))
+        inside = [n for n in sorted(main) if n not in (0, last)]
+        parts = (self._leaf(0), *self._between(0, inside, last), ends[1])
+        return fold(Series(parts))
+
+    def _open(self, group: list[int]) -> Series:
+        """A group that leads nowhere: its parts, after the element it starts from."""
+        return fold(Series(tuple(self._leaf(n) for n in group)))
+
+    def _leaf(self, number: int) -> Leaf:
+        element = self.flow.elements[number]
+        inner = None if element.inner is None else structure(element.inner)
+        asides = tuple(self.asides.get(number, ()))
+        if inner is not None and len(inner.parts) == 3 and isinstance(only := inner.parts[1], Leaf):
+            # a block that holds one thing only, n times: that thing, by the block's name
+            own = replace(only.element, label=element.label or only.element.label)
+            return Leaf(replace(own, alike=element.alike), only.inner, asides)
+        return Leaf(element, inner, asides)
+
+    def _between(
+        self, source: int, inside: list[int], target: int, *, branch: bool = False
+    ) -> list[Part]:
+        """The parts strictly between two elements, of the elements `inside`, in order; for a
+        `branch` the edge that leads from one to the other is none of its business."""
+        numbers = [source, *inside, target]
+        place = {number: i for i, number in enumerate(numbers)}
+        reach = [0] * len(numbers)  # how far an edge goes that starts here or before
+        for i, number in enumerate(numbers[:-1]):
+            ends = [place[e.target] for e in self.after.get(number, ()) if e.target in place]
+            if branch and i == 0:
+                ends = [end for end in ends if end != len(numbers) - 1]
+            reach[i] = max([reach[i - 1] if i else 0, *ends])
+        # an element that no edge passes by is on every way
+        cuts = [i for i in range(len(numbers)) if i == 0 or reach[i - 1] <= i]
+        parts: list[Part] = []
+        for one, other in zip(cuts, cuts[1:], strict=False):
+            parts += self._fork(numbers[one], numbers[one + 1 : other], numbers[other])
+            if numbers[other] != target:
+                parts.append(self._leaf(numbers[other]))
+        return parts
+
+    def _fork(self, source: int, inside: list[int], target: int) -> list[Part]:
+        if not inside:
+            return []
+        groups = self._groups(inside)
+        skips = sum(e.target == target for e in self.after.get(source, ()))
+        if len(groups) == 1 and not skips:
+            return [self._tangle(source, inside, target)]
+        order = {e.source: i for i, e in enumerate(self.before.get(target, ()))}
+        groups.sort(key=lambda group: min((order.get(n, 99) for n in group)))
+        branches = tuple(
+            Series(tuple(self._between(source, group, target, branch=True))) for group in groups
+        )
+        shape = self.after[source][0].shape
+        return [Parallel(branches, skips, shape)]
+
+    def _groups(self, numbers: Iterable[int]) -> list[list[int]]:
+        """Connected elements together, each group in order."""
+        group = {number: number for number in numbers}
+
+        def find(n: int) -> int:
+            while group[n] != n:
+                n = group[n]
+            return n
+
+        for number in group:
+            for edge in self.after.get(number, ()):
+                if edge.target in group:
+                    group[find(edge.target)] = find(number)
+        found: dict[int, list[int]] = {}
+        for number in group:
+            found.setdefault(find(number), []).append(number)
+        return list(found.values())
+
+    def _tangle(self, source: int, inside: list[int], target: int) -> Tangle:
+        place = {source: -1, target: len(inside), **{n: i for i, n in enumerate(inside)}}
+        edges = tuple(
+            Edge(place[e.source], place[e.target], e.shape)
+            for e in self.flow.edges
+            if e.source in place and e.target in place and e.source != target
+        )
+        return Tangle(tuple(self._leaf(n) for n in inside), edges, self.after[source][0].shape)
+
+
+# ---- repetition ----------------------------------------------------------------------------------
+
+
+def fold(series: Series) -> Series:
+    """Equal parts in a row as one part, and how often."""
+    parts = [_inside(part) for part in series.parts]
+    keys = [alike(part) for part in parts]
+    result: list[Part] = []
+    at = 0
+    while at < len(parts):
+        period, times = _repetition(keys, at)
+        unit = parts[at : at + period]
+        if times == 1:
+            result.append(unit[0])
+            at += 1
+            continue
+        if period == 1 and isinstance(unit[0], Leaf):
+            result.append(_several([p for p in parts[at : at + times] if isinstance(p, Leaf)]))
+        else:
+            runs = [parts[at + i * period : at + (i + 1) * period] for i in range(times)]
+            together = tuple(_merged(list(column)) for column in zip(*runs, strict=True))
+            result.append(Repeated(Series(together), times))
+        at += period * times
+    return Series(tuple(result))
+
+
+def _inside(part: Part) -> Part:
+    if isinstance(part, Parallel):
+        return replace(part, branches=tuple(map(fold, part.branches)))
+    return part
+
+
+def _repetition(keys: list[Hashable], at: int) -> tuple[int, int]:
+    """The period and number of what repeats here, and covers most."""
+    best = (1, 1)
+    for period in range(1, LONGEST_PERIOD + 1):
+        unit, times = keys[at : at + period], 1
+        if len(unit) < period or None in unit:
+            break
+        while keys[at + times * period : at + (times + 1) * period] == unit:
+            times += 1
+        if times > 1 and period * times > best[0] * best[1]:
+            best = (period, times)
+    return best
+
+
+def alike(part: Part) -> Hashable:
+    """Equal for parts that look the same; None for what is never folded."""
+    match part:
+        case Leaf():
+            if part.asides or part.element.alike is None:
+                return None
+            return (part.element.kind, part.element.alike)
+        case Parallel():
+            inside = tuple(tuple(map(alike, b.parts)) for b in part.branches)
+            return None if any(None in keys for keys in inside) else (inside, part.skips)
+        case Repeated():
+            inside = tuple(map(alike, part.series.parts))
+            return None if None in inside else (inside, part.times)
+    return None
+
+
+def _several(leaves: list[Leaf]) -> Leaf:
+    first, last = leaves[0].element, leaves[-1].element
+    element = replace(
+        first,
+        label=labels_text([leaf.element.label for leaf in leaves]),
+        params=sum(leaf.element.params for leaf in leaves),
+        macs=sum(leaf.element.macs for leaf in leaves),
+        shape=last.shape,
+        times=len(leaves),
+    )
+    return replace(leaves[0], element=element)
+
+
+def _merged(column: list[Part]) -> Part:
+    """The parts at one place of every repetition, as one: with the sum of what they cost."""
+    first = column[0]
+    if isinstance(first, Leaf):
+        leaf = _several([part for part in column if isinstance(part, Leaf)])
+        return replace(leaf, element=replace(leaf.element, times=first.element.times))
+    if isinstance(first, Parallel):
+        all_branches = zip(*(p.branches for p in column if isinstance(p, Parallel)), strict=True)
+        branches = tuple(
+            Series(tuple(_merged(list(parts)) for parts in zip(*(b.parts for b in bs), strict=True)))
+            for bs in all_branches
+        )
+        return replace(first, branches=branches)
+    if isinstance(first, Repeated):
+        series = [p.series.parts for p in column if isinstance(p, Repeated)]
+        parts = tuple(_merged(list(parts)) for parts in zip(*series, strict=True))
+        return replace(first, series=Series(parts))
+    return first

@@ -1,0 +1,110 @@
+"""What a picture says: operators and blocks in a few characters, numbers that a person can read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archdsl.ir.graph import Graph, Program, Scope
+from archdsl.ops.table import Op, Shape
+from archdsl.ops.types import Float, Int, Size
+
+LONGEST = 30
+#: keyword arguments that change what a layer is for a reader, and how they are written
+_TOLD = {"stride": "/{}", "groups": "groups={}", "dilation": "dilation={}", "heads": "heads={}"}
+
+
+def shape_text(shape: Shape) -> str:
+    return "×".join(map(str, shape)) or "1"
+
+
+def count_text(count: int) -> str:
+    """`9.4k`, `25.6M`."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            number = count / size
+            return f"{number:.0f}{unit}" if number >= 99.5 else f"{number:.3g}{unit}"
+    return str(count)
+
+
+def op_text(op: Op) -> str:
+    """An operator as its spec has it, without what is usual: `conv 64 7×7 /2`."""
+    words = [op.name.replace("_", " ")]
+    for name, arg in op.args.items():
+        value = getattr(op, name)
+        if name in _TOLD:
+            if value not in (arg.default, None):
+                words.append(_TOLD[name].format(_value(value)))
+        elif not arg.keyword and isinstance(arg.type, (Int, Size)) and value != arg.default:
+            words.append(_size(value) if isinstance(arg.type, Size) else _value(value))
+        elif not arg.keyword and isinstance(arg.type, Float) and value != arg.default:
+            words.append(_value(value))
+    return _short(words)
+
+
+def block_text(graph: Graph, differs: dict[str, set[str]]) -> str:
+    """A block's call with the arguments in which it differs from others: `bottleneck 128 /2`."""
+    if graph.block is None:
+        return ""
+    words = [graph.block]
+    for name, value in graph.args:
+        if name not in differs.get(graph.block, ()):
+            continue
+        if name in ("stride", "s"):
+            words += [f"/{_value(value)}"] if value not in (1, (1,)) else []
+        elif value is not None and not isinstance(value, bool):
+            words.append(_value(value))
+    return _short(words)
+
+
+def varying(program: Program) -> dict[str, set[str]]:
+    """For each block the parameters that not all of its calls give the same value."""
+    first: dict[str, dict[str, str]] = {}
+    result: dict[str, set[str]] = {}
+    seen: set[Graph] = set()
+    for _, item in program.walk():
+        if not isinstance(item, Scope) or item.graph in seen or item.graph.block is None:
+            continue
+        seen.add(item.graph)
+        args = {name: _value(value) for name, value in item.graph.args}
+        known = first.setdefault(item.graph.block, args)
+        differ = {name for name, text in args.items() if known.get(name) != text}
+        result.setdefault(item.graph.block, set()).update(differ)
+    return result
+
+
+def labels_text(labels: list[str]) -> str:
+    """One name for several: `denselayer1–6`."""
+    if not all(labels) or len(set(labels)) == 1:
+        return labels[0]
+    head = labels[0].rstrip("0123456789")
+    tails = [label[len(head) :] for label in labels]
+    if all(label.startswith(head) for label in labels) and all(t.isdigit() for t in tails):
+        return f"{head}{tails[0]}–{tails[-1]}"
+    return f"{labels[0]} – {labels[-1]}"
+
+
+def _short(words: list[str]) -> str:
+    text = words[0]
+    for word in words[1:]:
+        if len(text) + len(word) + 1 > LONGEST:
+            return f"{text} …"
+        text += f" {word}"
+    return text
+
+
+def _size(value: Any) -> str:
+    """`3×3` for one number too: that is how papers say it."""
+    if isinstance(value, tuple) and len(value) == 1:
+        value *= 2
+    return _value(value)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, tuple):
+        sizes = len(value) > 1 and all(isinstance(v, int) for v in value)
+        if sizes and len(value) <= 3:
+            return "×".join(map(str, value))
+        return str(value[0]) if len(value) == 1 else "[…]"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(getattr(value, "name", value))
