@@ -28,7 +28,7 @@ block unit(out, stride=1) {
 }
 
 model $name(classes=10, width=16) {
-  input 1x16x16
+  input 1x8x8
   init conv kaiming_normal mode=fan_out nonlinearity=relu
   stem: convbn width 3x3 pad=1
   stage1: unit width

@@ -276,8 +276,10 @@ class AssertionFailed(Diagnostic):
     slug = "assertion-failed"
     title = "the shape here is {actual}, not {stated}"
     label = "stated as {stated}"
+    help = "{hint}"
     actual: str
     stated: str
+    hint: str = ""
 
 
 # ---- E03xx: values ---------------------------------------------------------------------------
@@ -317,8 +319,10 @@ class ExtraArgument(Diagnostic):
     slug = "extra-argument"
     title = "{problem}"
     label = "{signature}"
+    help = "{hint}"
     problem: str
     signature: str = ""
+    hint: str = ""
 
 
 class BadExpression(Diagnostic):

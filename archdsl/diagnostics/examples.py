@@ -51,15 +51,14 @@ EXAMPLES: dict[str, Example] = {
     "E0005": _pair(
         f"let half = {'(' * 41}in{' // 2)' * 41}\nconv 16 3x3", "let half = in // 2\nconv 16 3x3"
     ),
-    "E0006": Example(
-        _model("cnv 16 3x3\n" * 101), _model("conv 16 3x3\n" * 3), also=("E0101",)
-    ),
+    "E0006": Example(_model("cnv 16 3x3\n" * 101), _model("conv 16 3x3\n" * 3), also=("E0101",)),
     # names
     "E0101": _pair("conv 16 3x3 -> max_pol 2x2", "conv 16 3x3 -> maxpool 2x2"),
     "E0102": _pair("flatten\nlinear clases", "flatten\nlinear classes", params="classes=10"),
     "E0103": _pair("conv 16 3x3 padding=1", "conv 16 3x3 pad=1"),
     "E0104": _pair(
-        "conv1: conv 16 3x3 -> relu\nconv1: conv 32 3x3", "conv1: conv 16 3x3 -> relu\nconv2: conv 32 3x3"
+        "conv1: conv 16 3x3 -> relu\nconv1: conv 32 3x3",
+        "conv1: conv 16 3x3 -> relu\nconv2: conv 32 3x3",
     ),
     "E0105": _pair(
         "conv 16 3x3 pad=1 -> tap early\nconv 16 3x3 pad=1 -> concat @erly",
@@ -92,7 +91,8 @@ EXAMPLES: dict[str, Example] = {
         "residual { conv 64 3x3 pad=1 -> relu } shortcut { conv 64 1x1 }",
     ),
     "E0204": _pair(
-        "concat {\n  conv 16 1x1\n  conv 32 3x3\n}", "concat {\n  conv 16 1x1\n  conv 32 3x3 pad=1\n}"
+        "concat {\n  conv 16 1x1\n  conv 32 3x3\n}",
+        "concat {\n  conv 16 1x1\n  conv 32 3x3 pad=1\n}",
     ),
     "E0205": _pair(
         "conv 16 5x5 -> maxpool 2x2\nassert 16x16x16", "conv 16 5x5 -> maxpool 2x2\nassert 16x14x14"
@@ -116,7 +116,8 @@ EXAMPLES: dict[str, Example] = {
         "conv 16 3x3 -> tap a\nif true { output @a }", "conv 16 3x3 -> tap a\noutput @a"
     ),
     "E0404": Example(
-        "model mynet() {\n  conv 16 3x3\n}\n", "model mynet() {\n  input 3x32x32\n  conv 16 3x3\n}\n"
+        "model mynet() {\n  conv 16 3x3\n}\n",
+        "model mynet() {\n  input 3x32x32\n  conv 16 3x3\n}\n",
     ),
     "E0405": Example(
         "block unit(out) { conv out 3x3 -> relu }\n",

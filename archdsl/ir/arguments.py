@@ -17,12 +17,13 @@ from archdsl.ir.build import Value, operand_shapes
 from archdsl.ir.limits import BODY, COPIED, Budget
 from archdsl.ir.names import Block, Slot
 from archdsl.ir.report import Reporter, origin
-from archdsl.ir.resolve import bind, similar
+from archdsl.ir.resolve import CONSTANTS, bind, similar
 from archdsl.ir.values import Evaluator, Problem, names_in, show, to_python
 from archdsl.ops import Op
 from archdsl.ops.init import RULES, Attribute, Rule
 from archdsl.ops.spatial import show as show_shape
 from archdsl.ops.table import Arg, Blame, Shape
+from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t
 
 
@@ -110,7 +111,7 @@ def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str) -> Any:
     words = spec.type.words()
     if isinstance(expr, t.Name) and expr.name != "in" and expr.name not in frame.variables:
         if expr.name not in words:
-            near = similar(expr.name, words or frame.variables)
+            near = similar(expr.name, words or [*frame.variables, *CONSTANTS])
             raise Problem(c.UnknownName(expr.span, expr.name, near))
         value: Any = expr.name
     else:
@@ -119,7 +120,9 @@ def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str) -> Any:
         return spec.type.convert(value)
     except ValueError as wanted:
         problem = f"`{spec.name}` of `{owner}` must be {wanted}"
-        raise Problem(c.BadValue(expr.span, problem, f"this is {show(value)}")) from None
+        percent = spec.type.accepts(0.5) and is_int(value) and 1 < value <= 100
+        hint = f"{value} % is `{value / 100:g}`" if percent else ""
+        raise Problem(c.BadValue(expr.span, problem, f"this is {show(value)}", hint)) from None
 
 
 def blamed(
@@ -141,5 +144,14 @@ def blamed(
         problem = c.DoesNotFit(where, blame.message, shapes[0], blame.help)
     else:
         on = f"on an input of {shapes[0]}" if argument else ""
-        problem = c.BadValue(where, blame.message, on, blame.help)
+        problem = c.BadValue(where, blame.message, on, blame.help or _no_channels(argument, inputs))
     return problem.with_related(*origin(inputs[0]))
+
+
+def _no_channels(argument: t.Argument | None, inputs: list[Value]) -> str:
+    """For a size of as many numbers as the input has dimensions: an image without channels."""
+    value = getattr(argument and argument.value, "value", None)
+    shape = inputs[0].shape
+    if isinstance(value, tuple) and shape is not None and len(value) == len(shape):
+        return f"an image has its channels first: `input 1x{show_shape(shape)}`"
+    return ""

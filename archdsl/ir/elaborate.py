@@ -8,6 +8,7 @@ reported once; a call of a block with given arguments on a given shape is walked
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -163,7 +164,8 @@ class _Elaborator(Calls):
                     stated = shape_value(statement.shape, frame)
                     if stated != flow.shape:
                         shown = show_shape(flow.shape), show_shape(stated)
-                        problem = c.AssertionFailed(statement.shape.span, *shown)
+                        hint = _flatten_hint(flow.shape, stated)
+                        problem = c.AssertionFailed(statement.shape.span, *shown, hint)
                         self.report(problem.with_related(*origin(flow)))
                         return Value(stated, statement.span)
         return flow
@@ -272,7 +274,7 @@ class _Elaborator(Calls):
             # resolve has seen the tap in the text; here it has not run
             if not self.report.found:
                 self.report(
-                    c.UnknownTap(use.span, use.name, hint="its `tap` runs later, or not at all")
+                    c.UnknownTap(use.span, use.name, hint="its `tap` runs later, inside an aux output, or not at all")
                 )
             return Value(None, use.span)
         self.budget.spend(CROSSING * self.budget.depth, use.span)
@@ -286,8 +288,10 @@ class _Elaborator(Calls):
             )
             return flow
         source = self._tap(step.source, builder, frame) if step.source else flow
-        before = len(builder.drafts)
+        before, taps = len(builder.drafts), set(frame.taps)
         value = self._named(name, step.step, source, builder, frame, step.span)
+        for inside in frame.taps.keys() - taps:
+            del frame.taps[inside]  # what runs in training alone feeds nothing else
         for draft in builder.drafts[before:]:
             draft.training_only = True
         self.aux.append((name, value))
@@ -350,14 +354,7 @@ class _Elaborator(Calls):
     def _residual_mismatch(self, step: t.Residual, main: Value, side: Value, flow: Value) -> None:
         assert main.shape and side.shape
         shapes = show_shape(main.shape), show_shape(side.shape)
-        hint = ""
-        if side is flow and len(main.shape) == len(side.shape) > 1:
-            strides = {-(-s // m) for m, s in zip(main.shape[1:], side.shape[1:], strict=True)}
-            stride = strides.pop() if len(strides) == 1 else 0
-            if stride:
-                step_text = f" /{stride}" if stride > 1 else ""
-                verb = "make the shortcut" if step.shortcut else "add"
-                hint = f"{verb} `shortcut {{ conv {main.shape[0]} 1x1{step_text} }}`"
+        hint = _shortcut_hint(main.shape, side.shape, step.shortcut) if side is flow else ""
         at = Span(step.span.source, step.span.start, step.span.start + len("residual"))
         problem = c.ResidualMismatch(at, *shapes, hint)
         self.report(
@@ -366,3 +363,26 @@ class _Elaborator(Calls):
                 Label(side.span, f"the shortcut is {shapes[1]}, from here"),
             )
         )
+
+
+def _shortcut_hint(main: Shape, side: Shape, shortcut: t.Shortcut | None) -> str:
+    """The 1x1 convolution that makes the shortcut fit, or why the main path has lost its edges."""
+    if len(main) != len(side) or len(main) < 2:
+        return ""
+    space = list(zip(main[1:], side[1:], strict=True))
+    stride = next((s for s in range(1, 9) if all((b - 1) // s + 1 == a for a, b in space)), 0)
+    if stride:
+        step = f" /{stride}" if stride > 1 else ""
+        verb = "make the shortcut" if shortcut else "add"
+        return f"{verb} `shortcut {{ conv {main[0]} 1x1{step} }}`"
+    if all(0 < b - a < b // 2 for a, b in space):
+        return "convolutions without padding cut the edges off: `pad=1` keeps the size with 3x3"
+    return ""
+
+
+def _flatten_hint(actual: Shape, stated: Shape) -> str:
+    if len(stated) == 1 < len(actual) and math.prod(actual) == stated[0]:
+        return "put `flatten` before"
+    if len(stated) == 1 < len(actual) and actual[-1] == stated[0]:
+        return "`linear` works on the last dimension alone: put `flatten` before it"
+    return ""

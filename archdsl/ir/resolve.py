@@ -33,20 +33,44 @@ from archdsl.ops.init import RULES, Attribute
 from archdsl.syntax import tree as t
 
 MAX_PARAMS = 100  # of a definition
+CONSTANTS = ("true", "false", "none")
 
-#: what people call our operators elsewhere
+#: what operators and arguments are called elsewhere
 ALIASES = {
     "conv1d": "conv", "conv2d": "conv", "conv3d": "conv", "convolution": "conv",
+    "conv2dtranspose": "deconv", "convtranspose": "deconv", "convtranspose2d": "deconv",
+    "conv_transpose": "deconv", "conv_transpose2d": "deconv", "conv_bn": "convbn",
     "dense": "linear", "fc": "linear", "fully_connected": "linear",
-    "batchnorm": "bn", "batch_norm": "bn", "batchnorm2d": "bn", "norm": "bn",
+    "batchnorm": "bn", "batch_norm": "bn", "batchnorm1d": "bn", "batchnorm2d": "bn",
+    "batchnormalization": "bn", "batch_normalization": "bn", "norm": "bn",
     "layernorm": "ln", "layer_norm": "ln", "groupnorm": "gn", "group_norm": "gn",
-    "max_pool": "maxpool", "maxpool2d": "maxpool", "avg_pool": "avgpool", "avgpool2d": "avgpool",
-    "global_avgpool": "gap", "adaptive_avgpool": "gap", "globalavgpool": "gap",
-    "drop": "dropout", "swish": "silu", "cat": "concat", "upsampling": "upsample",
-    "convtranspose": "deconv", "conv_transpose": "deconv", "reflect_pad": "pad", "view": "reshape",
+    "max_pool": "maxpool", "maxpool2d": "maxpool", "max_pool2d": "maxpool",
+    "maxpooling2d": "maxpool", "avg_pool": "avgpool", "avgpool2d": "avgpool",
+    "avg_pool2d": "avgpool", "averagepooling2d": "avgpool", "global_avgpool": "gap",
+    "globalavgpool": "gap", "globalaveragepooling2d": "gap", "global_average_pooling": "gap",
+    "adaptive_avgpool": "gap", "adaptiveavgpool2d": "gap", "adaptive_avg_pool2d": "gap",
+    "drop": "dropout", "dropout2d": "channel_dropout", "spatial_dropout": "channel_dropout",
+    "swish": "silu", "cat": "concat", "concatenate": "concat", "multiply": "mul", "sum": "add",
+    "upsampling": "upsample", "upsampling2d": "upsample", "interpolate": "upsample",
+    "reflect_pad": "pad", "zeropad2d": "pad", "view": "reshape", "squeeze": "flatten",
+    "transpose": "permute", "skip": "residual", "droppath": "stochastic_depth",
     "padding": "pad", "kernel_size": "kernel", "ceil_mode": "ceil", "out_channels": "out",
-    "out_features": "out", "channels": "out", "filters": "out", "strides": "stride",
-    "output_size": "out", "inplace": "",
+    "out_features": "out", "channels": "out", "filters": "out", "units": "out", "strides": "stride",
+    "output_size": "out", "rate": "p", "num_groups": "groups", "epsilon": "eps",
+}  # fmt: skip
+
+_FLOWS = "leave it out: the size of what comes in is never written, it flows"
+_STEP = "write it as a step of its own: `conv 64 3x3 -> relu`"
+#: names that have no counterpart here, and what to do instead
+ADVICE = {
+    "in_channels": _FLOWS, "in_features": _FLOWS, "num_features": _FLOWS, "input_dim": _FLOWS,
+    "in_planes": _FLOWS, "input_shape": "the model's first line states it: `input 3x224x224`",
+    "normalized_shape": _FLOWS, "num_channels": _FLOWS, "input_size": _FLOWS, "in": _FLOWS,
+    "inplace": "leave it out: the compiler sees to it", "activation": _STEP, "act": _STEP,
+    "name": "a name is a label: `name: conv 64 3x3`", "range": "`repeat 3 as i { ... }` counts",
+    "sequential": "steps follow each other: `a -> b`, or a line each; `{ ... }` groups them",
+    "device": "where a model runs is said when it is loaded", "dtype": "every tensor is float32",
+    "print": "`archdsl check --shapes` shows every shape", "return": "the last step is the output",
 }  # fmt: skip
 
 
@@ -91,6 +115,7 @@ def bind(
     args: tuple[t.Argument, ...],
     where: Span,
     found: list[Diagnostic],
+    example: str = "",
 ) -> dict[str, t.Argument]:
     """Which argument goes where; what fits nowhere is reported and left out."""
     bound: dict[str, t.Argument] = {}
@@ -105,8 +130,8 @@ def bind(
             if not free:
                 if not extra:
                     problem = f"`{name}` takes fewer arguments"
-                    label = f"the signature is `{shown}`"
-                    found.append(ExtraArgument(argument.span, problem, label))
+                    label, hint = f"the signature is `{shown}`", _extra_hint(slots)
+                    found.append(ExtraArgument(argument.span, problem, label, hint))
                 extra = True
                 continue
             key = free.pop(0)
@@ -117,6 +142,7 @@ def bind(
                     where_name,
                     key,
                     similar(key, known),
+                    ADVICE.get(key.lower(), ""),
                     owner=name,
                     signature=f"the signature is `{shown}`",
                 )
@@ -131,8 +157,21 @@ def bind(
     missing = [f"`{s.name}`" for s in slots if s.required and s.name not in bound]
     if missing and not wrong:
         names = " and ".join(missing[:3]) + (" and more" if len(missing) > 3 else "")
-        found.append(MissingArgument(where, name, names, f"the signature is `{shown}`"))
+        hint = f"such as `{example}`" if example else ""
+        label = f"the signature is `{shown}`"
+        found.append(MissingArgument(where, name, names, label, hint))
     return bound
+
+
+def _extra_hint(slots: tuple[Slot, ...]) -> str:
+    """What people write in the place of an argument too many."""
+    names = {s.name for s in slots}
+    if all(s.keyword for s in slots):
+        return "leave it out: what comes in is never written, other arguments go by name"
+    hints = ["what comes in is never written"] if "out" in names else []
+    hints += ["a stride is `/2`"] if "stride" in names else []
+    hints += ["padding is `pad=1`"] if "pad" in names else []
+    return ", ".join(hints) or "give it by name"
 
 
 class _Definition:
@@ -143,6 +182,7 @@ class _Definition:
         self.taps: dict[str, Span] = {}
         self.calls: dict[str, None] = {}  # definitions of this file, in order
         self.in_model = False
+        self.once: dict[type, Span] = {}
 
     def check(self, tree: t.Definition) -> None:
         if isinstance(tree, t.Alias):
@@ -214,7 +254,11 @@ class _Definition:
                     self._expr(statement.shape, scope)
 
     def _only_in_model(self, statement: t.Statement, top: bool, what: str, hint: str) -> None:
-        if not (self.in_model and top):
+        first = self.once.setdefault(type(statement), statement.span)
+        if first is not statement.span:
+            problem = Misplaced(statement.span, f"a second {what}", "a model has one")
+            self.found.append(problem.with_related(Label(first, "the first one is here")))
+        elif not (self.in_model and top):
             self.found.append(
                 Misplaced(statement.span, f"{what} belongs in a model's own body", hint)
             )
@@ -283,7 +327,8 @@ class _Definition:
         target = self.unit.target(call.name)
         if target is None:
             names = similar(call.name, [*self.unit.names(), *scope, "residual", "repeat"])
-            self.found.append(UnknownOperation(call.name_span, call.name, names))
+            hint = ADVICE.get(call.name.lower(), "")
+            self.found.append(UnknownOperation(call.name_span, call.name, names, hint))
             return
         if isinstance(target, Block) and target.unit is self.unit:
             self.calls[call.name] = None
@@ -300,7 +345,9 @@ class _Definition:
 
     def _tap_use(self, use: t.TapUse) -> None:
         if use.name not in self.taps:
-            self.found.append(UnknownTap(use.span, use.name, similar(use.name, self.taps)))
+            near = similar(use.name, self.taps)
+            hint = "" if near else f"name a value first: `conv 64 3x3 -> tap {use.name}`"
+            self.found.append(UnknownTap(use.span, use.name, near, hint))
 
     def _rule(
         self, name: str, span: Span, args: tuple[t.Argument, ...], scope: dict[str, Span]
@@ -332,10 +379,11 @@ class _Definition:
         for part in names_in(expr):
             if isinstance(part, t.Function):
                 if part.name not in FUNCTIONS and not self._known(part.name, scope, also):
-                    names = similar(part.name, FUNCTIONS)
-                    self.found.append(UnknownFunction(part.name_span, part.name, names))
+                    names, hint = similar(part.name, FUNCTIONS), ADVICE.get(part.name, "")
+                    self.found.append(UnknownFunction(part.name_span, part.name, names, hint))
             elif isinstance(part, t.Name) and not self._known(part.name, scope, also):
-                self.found.append(UnknownName(part.span, part.name, similar(part.name, scope)))
+                names = similar(part.name, [*scope, *CONSTANTS])
+                self.found.append(UnknownName(part.span, part.name, names))
 
     def _known(self, name: str, scope: dict[str, Span], also: frozenset[str]) -> bool:
         return name in scope or name in also or name == "in" or bool(self.unit.target(name))
@@ -356,11 +404,15 @@ def bind_call(
     if not join and call.taps:
         found.append(Misplaced(call.taps[0].span, f"`{call.name}` takes no taps", "`@name -> ...`"))
     if join and (call.body is None) == (not call.taps):
-        hint = f"`{call.name} {{ ... }}` with a branch a line, or `{call.name} @tap`"
+        names = [a.value.name for a in call.args if isinstance(a.value, t.Name) and not a.name]
+        taps = "".join(f" @{name}" for name in names) or " @tap"
+        hint = f"`{call.name} {{ ... }}` with a branch a line, or `{call.name}{taps}`"
         problem = f"`{call.name}` joins branches"
         found.append(Misplaced(call.span, problem, hint))
+        return {}
     args = call.args if args is None else args
-    return bind(call.name, signature(target), args, call.name_span, found)
+    example = "" if isinstance(target, Block) else target.example
+    return bind(call.name, signature(target), args, call.name_span, found, example)
 
 
 def model_slots(model: Block) -> tuple[Slot, ...]:

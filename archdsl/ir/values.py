@@ -254,7 +254,9 @@ class Evaluator:
         fixed: tuple[t.Argument, ...] = ()
         if isinstance(target, Partial):
             target, fixed = target.target, target.args
-        if target is None or not hasattr(target, "name"):
+        if target is None:
+            raise Problem(None)  # it is reported where names are looked up
+        if not hasattr(target, "name"):
             raise _bad(expr.name_span, f"`{expr.name}` is no function, block or operator")
         for argument in expr.args:
             spec = getattr(target, "args", {}).get(
@@ -310,7 +312,10 @@ class Evaluator:
 
     def _computed(self, span: Span, function: Callable[..., Value], *args: Value) -> Value:
         try:
-            return function(*args)
+            value = function(*args)
+            if isinstance(value, complex):
+                raise ValueError
+            return value
         except ZeroDivisionError:
             raise _bad(span, "division by zero") from None
         except (TypeError, ValueError, OverflowError):
@@ -319,7 +324,7 @@ class Evaluator:
 
     def _bounded(self, value: Value, span: Span) -> Value:
         if _number(value):
-            if isinstance(value, complex) or not abs(value) <= MAX_INT:
+            if not abs(value) <= MAX_INT:
                 raise _bad(
                     span, f"this number is beyond all sizes (the limit is 2^40, {MAX_INT:,})"
                 )
@@ -341,7 +346,7 @@ def _leaves(value: Value, span: Span, level: int = 1) -> int:
 
 
 def _number(value: Value) -> bool:
-    return isinstance(value, (int, float, complex)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _bad(span: Span, problem: str, help: str = "", label: str = "") -> Problem:

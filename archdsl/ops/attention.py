@@ -84,9 +84,8 @@ class SelfAttention(nn.MultiheadAttention):
 class WindowAttention(Op, name="window_attention", family="attention"):
     """Self-attention within windows of an H×W×C map, with a learned bias for each offset between
     two places of a window. `shift` moves the windows, so that neighbours meet in the next block.
-    The map is padded to whole windows; one that is no larger than a window is not shifted.
-
-    With `cosine`, as in Swin V2: the agreement is a cosine with a learned temperature, and a small
+    The map is padded to whole windows; one that is no larger than a window is not shifted. With
+    `cosine`, as in Swin V2, the agreement is a cosine with a learned temperature, and a small
     network makes the bias from the offset.
 
     Source: torchvision.models.swin_transformer.ShiftedWindowAttention; Liu et al. 2021 and 2022.
@@ -310,12 +309,12 @@ class RelativeAttention(nn.Module):
         q, k, v = (
             part.reshape(parts).transpose(2, 3) for part in self.to_qkv(x).chunk(3, dim=-1)
         )
-        weights = torch.einsum("bghid, bghjd -> bghij", q, k * dim**-0.5)
+        weights = q @ (k * dim**-0.5).transpose(-2, -1)
         bias = self.relative_position_bias_table[self.relative_position_index.view(-1)]
         bias = bias.view(places, places, -1).permute(2, 0, 1).contiguous().unsqueeze(0)
         weights = (weights + bias).softmax(-1)
-        x = torch.einsum("bghij, bghjd -> bghid", weights, v)
-        return self.merge(x.transpose(2, 3).reshape(batch, windows, places, dim))
+        x = (weights @ v).transpose(2, 3).reshape(batch, windows, places, dim)
+        return self.merge(x)
 
     def extra_repr(self):
         return f"heads={self.heads}"
@@ -377,8 +376,11 @@ class Partition(nn.Module):
         self.height, self.width = height, width
 
     def forward(self, x):
-        x = x.unflatten(3, (-1, self.width)).unflatten(2, (-1, self.height))
-        return x.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(1, 2)
+        batch, channels, height, width = x.shape
+        rows, columns = height // self.height, width // self.width
+        x = x.reshape(batch, channels, rows, self.height, columns, self.width)
+        x = x.permute(0, 2, 4, 3, 5, 1)
+        return x.reshape(batch, rows * columns, self.height * self.width, channels)
 
     def extra_repr(self):
         return f"{self.height}, {self.width}"
@@ -417,8 +419,11 @@ class Departition(nn.Module):
         self.height, self.width, self.rows = height, width, rows
 
     def forward(self, x):
-        x = x.unflatten(2, (self.height, self.width)).unflatten(1, (self.rows, -1))
-        return x.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
+        batch, windows, _, channels = x.shape
+        columns = windows // self.rows
+        x = x.reshape(batch, self.rows, columns, self.height, self.width, channels)
+        x = x.permute(0, 5, 1, 3, 2, 4)
+        return x.reshape(batch, channels, self.rows * self.height, columns * self.width)
 
     def extra_repr(self):
         return f"{self.height}, {self.width}, rows={self.rows}"

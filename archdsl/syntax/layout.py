@@ -1,8 +1,7 @@
 """A file's tokens as nested groups with their comments: what the formatter lays out.
 
-In: the text of a `Source` without syntax errors. Out: a `Group`, the file, whose items are statements.
-Nothing of the text is lost but its whitespace: what stands between two tokens is the second one's
-`Gap`.
+In: a text without syntax errors. Out: a `Group`, the file, whose items are statements. Nothing of
+the text is lost but its whitespace: what stands between two tokens is the second one's `Gap`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Where a space stands between two tokens of one line: the formatter's first half.
 
 In: a file's tokens, as the parser gets them (see lexer.py). Out: for each, whether a space comes
-before it. Arithmetic is spaced as in Python: `4 * mid`, but tight where it is an argument or belongs
-to a name (`conv (4*mid) 1x1`, `out=4*mid`, `x(n-1)`, `depths[i+1]`); an argument's `/` and `-` belong
-to what follows.
+before it. Arithmetic is spaced as in Python: `4 * mid`, but tight where it is an argument or
+belongs to a name (`conv (4*mid) 1x1`, `out=4*mid`, `x(n-1)`, `depths[i+1]`); an argument's `/` and
+`-` belong to what follows.
 """
 
 from __future__ import annotations
@@ -91,9 +91,9 @@ def spaces(tokens: Sequence[Token]) -> list[bool]:
             joined = not space
         elif kind == "COLON":
             joined = state.inside is not None
-        elif kind == "LPAR" and (before in ("FUNC", "TIMES_OF") or _is_parameters(state)):
-            space = False
-        elif kind == "RBRACE" and before == "LBRACE":
+        elif (kind == "LPAR" and (before in ("FUNC", "TIMES_OF") or _is_parameters(state))) or (
+            kind == "RBRACE" and before == "LBRACE"
+        ):
             space = False
         found.append(space)
         state.advance(kind)

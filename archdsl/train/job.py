@@ -116,8 +116,9 @@ def settle(
         return _settle_resumed(spec, Path(resume), input, params, overrides, quiet)
     if spec is None:
         raise TrainError("there is no spec to train")
-    if recipe is None and isinstance(spec, str | Path) and "\n" not in str(spec):
-        recipe = recipe_beside(Path(spec))
+    if recipe is None and isinstance(spec, str | Path):
+        origin = SpecFiles.gather(spec).origin
+        recipe = recipe_beside(Path(origin)) if origin is not None else None
     settled = read_recipe(recipe, overrides)
     _check_strategy(settled)
     model = describe(spec, input, params)

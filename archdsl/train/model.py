@@ -91,7 +91,7 @@ class Model:
         out = model.output_shape
         if count and source.train.y.ndim == 1 and out is not None and len(out) != 1:
             raise TrainError(
-                f"{self.name} gives {_by(out)} for each sample, the data wants one of {count} classes",
+                f"{self.name} gives {_by(out)} for a sample, the data wants one of {count} classes",
                 "put `flatten` (or `gap -> flatten`) before the last `linear`",
             )
         wrong = bool(count) and self.outputs is not None and not _suits(self.outputs, count)

@@ -39,9 +39,9 @@ def perturbed(draw: st.DrawFn, text: str) -> str:
         in_brackets = bool(brackets) and brackets[-1] != "LBRACE"
         free = before in ("LBRACE",) or kind == "RBRACE" or kind in CONTINUES or in_brackets
         if before and before != "_SEPARATOR":
-            if kind == "LPAR" and before in ("FUNC", "TIMES_OF"):
-                pass
-            elif kind == "INDEX" or (adjacent and kind != "RBRACE" and before != "LBRACE"):
+            called = kind == "LPAR" and before in ("FUNC", "TIMES_OF")
+            touching = adjacent and kind != "RBRACE" and before != "LBRACE"
+            if called or touching or kind == "INDEX":
                 pass
             elif free and draw(st.integers(0, 4)) == 0:
                 result += draw(lines())

@@ -93,9 +93,11 @@ def test_base_dim_flows(specs: Path) -> None:
 
 
 def test_vgg16_learns(specs: Path) -> None:
-    changes = [Override.parse(one) for one in ("data.samples=16", "batch_size=8", "epochs=1")]
+    # Plain SGD, for Adam's state makes checkpoints of 400 MB.
+    given = ("data.samples=4", "batch_size=4", "epochs=1", "optimizer=sgd")
+    changes = [Override.parse(one) for one in given]
     result = fit(specs / "vgg16.arch", overrides=changes, quiet=True)
-    assert result.step == 2 and result.run is not None
+    assert result.step == 1 and result.run is not None
     assert (result.run / "curves.png").exists()
 
 

@@ -303,6 +303,13 @@ def test_commands_use_a_run(tmp_path: Path) -> None:
     assert Path("runs/tiny-2").exists()
 
 
+def test_a_shipped_name_brings_its_recipe(raises: Any) -> None:
+    from archdsl.train.job import settle
+
+    assert settle("lenet5").recipe.optimizer.lr == 0.05
+    assert "ImageNet is not in" in raises(settle, "resnet50")
+
+
 def test_two_processes_are_one(tmp_path: Path) -> None:
     """DDP over gloo: the same losses at the same global batch, to float tolerance; every test
     sample counted once (the last batch and the test split do not divide by two)."""

@@ -72,6 +72,8 @@ class Sheet:
     port: Point = (0.0, 0.0)
     drawn: list[Drawn] = field(default_factory=list)
     open: list[Wire] = field(default_factory=list)
+    #: heights between which it must not be broken
+    whole: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def right(self) -> float:

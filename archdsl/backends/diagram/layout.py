@@ -6,12 +6,13 @@ right of what it skips and enters its join from the side.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 from archdsl.backends.diagram.drawing import Box, Drawn, Frame, Note, Point, Sheet, Wire, moved
 from archdsl.backends.diagram.metrics import text_width
 from archdsl.backends.diagram.scene import Element
 from archdsl.backends.diagram.structure import Leaf, Parallel, Part, Repeated, Series, Tangle
+from archdsl.backends.diagram.wrap import wrapped
 from archdsl.backends.diagram.wording import count_text, shape_text
 from archdsl.ops.table import Shape
 
@@ -37,6 +38,10 @@ def lines(element: Element) -> list[str]:
     return [line for line in (element.label, what) if line] or ["…"]
 
 
+def first_line(element: Element) -> str:
+    return lines(element)[0] + (f" ×{element.times}" if element.times > 1 else "")
+
+
 def small(element: Element) -> bool:
     """Whether it is one low line: what has no weights and hardly a name."""
     return element.kind in ("join", "pill", "input", "output") and len(lines(element)) == 1
@@ -53,16 +58,16 @@ def box_size(element: Element) -> tuple[float, float]:
         return 20.0, 20.0
     if small(element):
         return text_width(text[0], SMALL) + 2 * PAD, 20.0
-    first = text_width(text[0], TITLE, bold=True)
+    first = text_width(first_line(element), TITLE, bold=True)
     first += text_width(corner(element), TINY) + 16 if element.params else 0.0
     second = max((text_width(line, SMALL) for line in text[1:]), default=0.0)
     return max(112.0, max(first, second) + 2 * PAD + 4), 41.0 if len(text) > 1 else 27.0
 
 
-def _leaf(leaf: Leaf, width: float) -> Sheet:
+def leaf_sheet(leaf: Leaf, width: float, wrap: bool = False) -> Sheet:
     element = leaf.element
     if leaf.inner is not None:
-        return _frame(element, series(leaf.inner))
+        return frame(element, series(leaf.inner, wrap=wrap))
     w, h = box_size(element)
     if not small(element):
         w = max(w, width)
@@ -72,34 +77,36 @@ def _leaf(leaf: Leaf, width: float) -> Sheet:
     return sheet
 
 
-def _frame(element: Element, inside: Sheet) -> Sheet:
-    title = text_width(element.label, TITLE, bold=True) + text_width(element.title, SMALL) + 12
-    title += text_width(corner(element), TINY) + 12 + (26 if element.times > 1 else 0)
-    left = max(inside.axis, (title - 2 * INSET) / 2)
-    right = max(inside.right, title - 2 * INSET - left)
+def frame(element: Element, inside: Sheet) -> Sheet:
+    title = text_width(element.label, TITLE, bold=True) + text_width(element.title, SMALL)
+    title += text_width(corner(element), TINY) + 2 * PAD + 24 + (26 if element.times > 1 else 0)
+    missing = max(0.0, title - 2 * INSET - inside.w)
+    left, right = inside.axis + missing / 2, inside.right + missing / 2
     w, h = left + right + 2 * INSET, inside.h + HEAD + INSET
     dx = INSET + left - inside.axis
-    frame = Frame(0, 0, w, h, element)
+    around = Frame(0, 0, w, h, element)
     extra = STACK if element.times > 1 else 0.0
     sheet = Sheet(w + extra, h + extra, INSET + left, (w, HEAD / 2))
-    sheet.drawn = [frame, *inside.at(dx, HEAD)]
+    sheet.drawn = [around, *inside.at(dx, HEAD)]
     return sheet
 
 
 # ---- series --------------------------------------------------------------------------------------
 
 
-def series(whole: Series, told: Shape | None = None) -> Sheet:
-    """A column. `told`: the shape that enters, where a note beside it says so already."""
+def series(whole: Series, told: Shape | None = None, *, wrap: bool = False) -> Sheet:
+    """A column. `told`: the shape that enters, where a note beside it says so already. `wrap`: a
+    long one as several."""
     parts = [p for p in whole.parts if not isinstance(p, Leaf) or not _end(p.element)]
-    width = _common_width(parts)
+    width = sole_width(parts)
     y = 0.0
     placed: list[tuple[Part, Sheet, float]] = []
     #: x from the axis, until the column's width is known
     drawn: list[Drawn] = []
+    gaps: list[tuple[int, bool]] = []  # where a column may end: the wire in `drawn`, and its note
     reach = 0.0  # of skips, to the right
     for part in parts:
-        sheet = _part(part, width, told)
+        sheet = _part(part, width, told, wrap)
         before = placed[-1] if placed else None
         if before is not None and not isinstance(part, Parallel | Tangle):
             if isinstance(before[0], Parallel | Tangle):
@@ -109,8 +116,11 @@ def series(whole: Series, told: Shape | None = None) -> Sheet:
                     reach = max(reach, *(x for x, _ in lane.points))
             else:
                 shape = _shape(before[0])
-                new = shape is not None and shape != told
+                new = shape is not None and shape != told and not _first(before[0])
+                if isinstance(part, Leaf) and part.element.kind == "output":
+                    new = False  # as does an output
                 gap = LABELLED if new else GAP
+                gaps.append((len(drawn), new))
                 drawn.append(Wire(((0, y), (0, y + gap))))
                 if new and shape is not None:
                     drawn.append(Note(6, y + gap / 2, shape_text(shape)))
@@ -125,7 +135,13 @@ def series(whole: Series, told: Shape | None = None) -> Sheet:
             lane = _lanes(wire, placed[-1], None)
             drawn.append(lane)
             reach = max(reach, *(x for x, _ in lane.points))
-    return _column(placed, drawn, reach, y)
+    sheet = _column(placed, drawn, reach, y)
+    return wrapped(sheet, gaps) if wrap else sheet
+
+
+def _first(part: Part) -> bool:
+    """An input says its shape itself."""
+    return isinstance(part, Leaf) and part.element.kind == "input"
 
 
 def _end(element: Element) -> bool:
@@ -143,7 +159,9 @@ def _column(
         whole.drawn += sheet.at(axis - sheet.axis, y)
         if isinstance(part, Leaf):
             for aside in part.asides:
+                top = _port(sheet, axis, y)[1]
                 low = _aside(whole, aside, axis + right + ASIDE, low, _port(sheet, axis, y))
+                whole.whole.append((top, low))
     if placed and placed[0][1].port != (0.0, 0.0):
         whole.port = _port(placed[0][1], axis, placed[0][2])
     return whole
@@ -182,7 +200,7 @@ def _lanes(wire: Wire, fork: tuple[Part, Sheet, float], join: tuple[Sheet, float
     return Wire((*points, (lane, height), (x, height)), wire.style)
 
 
-def _common_width(parts: list[Part]) -> float:
+def sole_width(parts: Sequence[Part]) -> float:
     """Boxes of a column are equally wide."""
     boxes = [p.element for p in parts if isinstance(p, Leaf) and p.inner is None]
     return max((box_size(e)[0] for e in boxes if not small(e)), default=0.0)
@@ -197,10 +215,10 @@ def _shape(part: Part) -> Shape | None:
     return None
 
 
-def _part(part: Part, width: float, told: Shape | None) -> Sheet:
+def _part(part: Part, width: float, told: Shape | None, wrap: bool = False) -> Sheet:
     match part:
         case Leaf():
-            return _leaf(part, width)
+            return leaf_sheet(part, width, wrap)
         case Parallel():
             return parallel(part, told)
         case Tangle():
@@ -208,7 +226,7 @@ def _part(part: Part, width: float, told: Shape | None) -> Sheet:
         case Repeated():
             params = _params(part.series)
             element = Element("block", "", "", params=params, times=part.times)
-            return _frame(element, series(part.series))
+            return frame(element, series(part.series))
 
 
 def _params(whole: Series) -> int:
@@ -309,7 +327,7 @@ def _elbow(start: Point, height: float, end: Point) -> Wire:
 
 def tangle(part: Tangle) -> Sheet:
     """A column in the order of execution, with lanes for what goes further than to the next."""
-    leaves = [_leaf(leaf, _common_width(list(part.parts))) for leaf in part.parts]
+    leaves = [leaf_sheet(leaf, sole_width(part.parts)) for leaf in part.parts]
     axis = max(leaf.axis for leaf in leaves)
     tops, y = [], LABELLED
     for leaf in leaves:
@@ -344,9 +362,3 @@ def tangle(part: Tangle) -> Sheet:
 
 def sheet_right(leaves: list[Sheet], axis: float) -> float:
     return axis + max(leaf.right for leaf in leaves)
-
-
-def with_margin(sheet: Sheet, margin: float) -> Sheet:
-    return replace(
-        sheet, w=sheet.w + 2 * margin, h=sheet.h + 2 * margin, drawn=sheet.at(margin, margin)
-    )

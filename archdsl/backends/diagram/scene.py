@@ -25,8 +25,8 @@ _POINTWISE = ("normalisation", "activation", "regularisation")
 class Element:
     """One thing of the picture. `label`: a person's name for it. `title`: what it is. `notes`: the
     pointwise operators merged into it. `hue`: the family of operators, or the block, that chooses
-    its colour. `inner`: what an open block holds. `alike`: equal for elements that differ in
-    nothing a reader would see."""
+    its colour. `inner`: what a block holds, shown where it is `open`. `alike`: equal for elements
+    that differ in nothing a reader would see."""
 
     kind: Kind
     label: str
@@ -39,6 +39,7 @@ class Element:
     training_only: bool = False
     times: int = 1
     inner: Flow | None = None
+    open: bool = False
     alike: Hashable = None
 
 
@@ -62,7 +63,7 @@ class Flow:
 
 
 #: how many boxes a picture has at most where nobody says how deep to open the blocks
-COMFORTABLE = 24
+COMFORTABLE = 28
 
 
 def scene(program: Program, depth: int | None = None) -> Flow:
@@ -91,6 +92,7 @@ class _Scene:
         self.program = program
         self.varying = varying(program)
         self.structures: dict[Graph, Hashable] = {}
+        self.insides: dict[tuple[Graph, int], Flow] = {}
 
     def flow(self, depth: int) -> Flow:
         program = self.program
@@ -105,10 +107,13 @@ class _Scene:
         return maker.done()
 
     def inside(self, graph: Graph, depth: int) -> Flow:
-        maker = _Flow(self, graph, depth)
-        maker.start(Element("entry", "", ""))
-        maker.end(Element("exit", "", ""), graph.outputs)
-        return maker.done()
+        depth = max(0, depth)
+        if (graph, depth) not in self.insides:
+            maker = _Flow(self, graph, depth)
+            maker.start(Element("entry", "", ""))
+            maker.end(Element("exit", "", ""), graph.outputs)
+            self.insides[graph, depth] = maker.done()
+        return self.insides[graph, depth]
 
     def structure(self, graph: Graph) -> Hashable:
         """What a graph does but for the numbers: its operators, and who feeds whom."""
@@ -141,12 +146,13 @@ class _Scene:
             training_only=scope.training_only,
             alike=alike,
         )
-        inside = self.inside(graph, depth - 1)
+        # a closed block can still be explained elsewhere: with its own groups open
+        inside = self.inside(graph, depth - 1 if depth > 0 else 1)
         if (only := _single(inside)) is not None:
             # a block of one layer is that layer
             own = replace(only, label=label or only.label, training_only=scope.training_only)
             return replace(own, alike=(own.alike, scope.training_only))
-        return element if depth <= 0 else replace(element, inner=inside)
+        return replace(element, inner=inside, open=depth > 0)
 
 
 @dataclass
@@ -286,5 +292,5 @@ def walk(flow: Flow) -> Iterator[Element]:
     """Every element, those of open blocks too."""
     for element in flow.elements:
         yield element
-        if element.inner is not None:
+        if element.inner is not None and element.open:
             yield from walk(element.inner)

@@ -116,12 +116,18 @@ class _Reader:
 
     def _leaf(self, number: int) -> Leaf:
         element = self.flow.elements[number]
-        inner = None if element.inner is None else structure(element.inner)
+        inner = structure(element.inner) if element.inner is not None and element.open else None
         asides = tuple(self.asides.get(number, ()))
         if inner is not None and len(inner.parts) == 3 and isinstance(only := inner.parts[1], Leaf):
             # a block that holds one thing only, n times: that thing, by the block's name
             own = replace(only.element, label=element.label or only.element.label)
-            return Leaf(replace(own, alike=element.alike), only.inner, asides)
+            alike = element.alike if only.element.times == 1 else None
+            return Leaf(replace(own, alike=alike), only.inner, (*asides, *only.asides))
+        if inner is not None and len(inner.parts) == 3 and isinstance(inner.parts[1], Repeated):
+            repeated = inner.parts[1]
+            own = replace(element, times=repeated.times, alike=None)
+            inside = (inner.parts[0], *repeated.series.parts, inner.parts[2])
+            return Leaf(own, Series(inside), asides)
         return Leaf(element, inner, asides)
 
     def _between(

@@ -8,7 +8,7 @@ from archdsl.ir.graph import Graph, Program, Scope
 from archdsl.ops.table import Op, Shape
 from archdsl.ops.types import Float, Int, Size
 
-LONGEST = 30
+LONGEST = 36
 #: keyword arguments that change what a layer is for a reader, and how they are written
 _TOLD = {"stride": "/{}", "groups": "groups={}", "dilation": "dilation={}", "heads": "heads={}"}
 

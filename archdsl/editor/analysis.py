@@ -1,0 +1,238 @@
+"""One text of an open file, looked at once: what every answer of the language server is read off.
+
+In: a text as it stands, half-written or not. Out: its problems, the meaning of its words, and the
+shapes that flow at its lines. While the text is broken, shapes and names are those of the last text
+that was not, moved along with their lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import InitVar, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from archdsl.diagnostics.catalogue import NoModel, Recursion
+from archdsl.diagnostics.model import Diagnostic
+from archdsl.diagnostics.source import Source, Span
+from archdsl.editor.symbols import Occurrence, Symbol, occurrences
+from archdsl.ir.elaborate import elaborate
+from archdsl.ir.graph import Graph, Item, Param, Program, Scope
+from archdsl.ir.names import Block, Unit
+from archdsl.ir.resolve import resolve
+from archdsl.ops.table import Shape
+from archdsl.pipeline import Spec
+from archdsl.syntax import tree as t
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One item of a program at its place: what enters, what leaves, and in which call (`args`)."""
+
+    item: Item
+    graph: Graph
+    inputs: tuple[Shape, ...]
+    path: str  # its name in the state_dict, where it stands first
+
+
+@dataclass(eq=False)
+class Analysis:
+    """`before`: the analysis of the text before this one."""
+
+    source: Source
+    folder: Path
+    before: InitVar[Analysis | None] = None
+    programs: list[Program] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
+    unit: Unit | None = None  # of this text; without the statements that have syntax errors
+    last: Analysis | None = None  # the last one that has all its shapes, where this has not
+
+    def __post_init__(self, before: Analysis | None) -> None:
+        spec = Spec(self.source, self.folder)
+        units, found = spec.files
+        self.problems = list(found)
+        self.unit = units[-1] if spec.tree is not None else None
+        for unit in units:
+            wrong = resolve(unit)
+            if not found:
+                self.problems += wrong
+        recursive = any(isinstance(p, Recursion) for p in self.problems)
+        if self.unit is not None and not found and not recursive:
+            self._elaborate(self.unit)
+        whole = self.unit is not None and len(self.programs) == len(_models(self.unit))
+        if before is not None and not (self.programs and whole):
+            self.last = before.last or (before if before.programs else None)
+
+    def _elaborate(self, unit: Unit) -> None:
+        """Every model of the file, with its defaults."""
+        seen = set()
+        for block in _models(unit):
+            program, problems = elaborate(block)
+            if program is not None:
+                self.programs.append(program)
+            for problem in problems:
+                key = problem.code, id(problem.span.source), problem.span.start, problem.span.end
+                if key not in seen:
+                    self.problems.append(problem)
+                    seen.add(key)
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """What is wrong in this file, in its order; problems of a used file stand at its `use`."""
+        here = [p for p in self.problems if p.span.source is self.source]
+        return sorted((p for p in here if not isinstance(p, NoModel)), key=lambda p: p.span.start)
+
+    @cached_property
+    def elsewhere(self) -> list[Diagnostic]:
+        """Problems in the files that this one uses."""
+        return [p for p in self.problems if p.span.source is not self.source]
+
+    @property
+    def good(self) -> Analysis:
+        """This analysis, or the last before it that has all its shapes."""
+        return self.last or self
+
+    @cached_property
+    def words(self) -> list[Occurrence]:
+        return occurrences(self.unit) if self.unit is not None else []
+
+    def word(self, offset: int) -> Occurrence | None:
+        """The word at a place; right behind it counts too."""
+        found = [o for o in self.words if o.span.start <= offset <= o.span.end]
+        inside = [o for o in found if offset < o.span.end]
+        return next(iter(inside or found), None)
+
+    def named(self, symbol: Symbol) -> list[Occurrence]:
+        """Every word of this file that names a symbol."""
+        return [o for o in self.words if o.symbol.key == symbol.key]
+
+    # -- shapes
+
+    @cached_property
+    def flows(self) -> dict[tuple[int, int], list[Flow]]:
+        """Everything that the programs compute, by its span in this text: once for each different
+        call of the block that it stands in."""
+        found: dict[tuple[int, int], list[Flow]] = {}
+        seen: set[int] = set()
+        for program in self.programs:
+            for flow in _flows(program.graph, "", seen):
+                span = flow.item.span
+                if span.source is self.source:
+                    found.setdefault((span.start, span.end), []).append(flow)
+        return found
+
+    @cached_property
+    def shapes(self) -> dict[int, tuple[Shape, ...]]:
+        """For each line (from 0) the shapes that leave the last step on it, one for each call."""
+        last: dict[int, tuple[tuple[int, int], list[Flow]]] = {}
+        for (start, end), flows in self.flows.items():
+            line = self.source.position(end)[0] - 1
+            if line not in last or (end, -start) > (last[line][0][1], -last[line][0][0]):
+                last[line] = (start, end), flows
+        found = {line: _shapes(flows) for line, (_, flows) in last.items()}
+        for program in self.programs:
+            block = self.unit.definitions.get(program.name) if self.unit else None
+            if block is not None and isinstance(block.tree, t.Alias):
+                line = self.source.position(block.tree.span.end)[0] - 1
+                found.setdefault(line, tuple(program.output_shapes.values()))
+        return found
+
+    def hints(self) -> dict[int, tuple[Shape, ...]]:
+        """`shapes`, while the text is broken those of the last good one, on the lines that are as
+        they were then."""
+        good = self.good
+        if good is self:
+            return self.shapes
+        old, new = good.source.text.split("\n"), self.source.text.split("\n")
+        head = _common(old, new)
+        tail = min(_common(old[::-1], new[::-1]), min(len(old), len(new)) - head)
+        moved = {line: line for line in range(head)}
+        shift = len(new) - len(old)
+        moved |= {line: line + shift for line in range(len(old) - tail, len(old))}
+        return {moved[line]: shapes for line, shapes in good.shapes.items() if line in moved}
+
+    def computed(self, word: Span) -> list[Flow]:
+        """What the step that begins with a word computes, or the one whose label the word is."""
+        good = self.good
+        shift = 0 if good is self else self._shift(word)
+        begin, end = word.start + shift, word.end + shift
+        if good.source.text[begin:end] != word.text:
+            return []
+        starts = sorted({start for start, _ in good.flows if start >= begin})
+        if not starts:
+            return []
+        between = good.source.text[end : starts[0]]
+        if starts[0] != begin and between.strip(' "') != ":":
+            return []
+        last = max(end for start, end in good.flows if start == starts[0])
+        return good.flows[starts[0], last]
+
+    def _shift(self, word: Span) -> int:
+        """How far a word of this text stood from here in the last good one."""
+        old, new = self.good.source.text, self.source.text
+        head = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), len(new))
+        return 0 if word.end <= head else len(old) - len(new)
+
+    def values(self, symbol: Symbol) -> list[object]:
+        """The values that a parameter of a block or model takes, in the order of the calls."""
+        found: list[object] = []
+        if symbol.span is None:
+            return found
+        for program in self.good.programs:
+            for graph in _graphs(program.graph, set()):
+                args = dict(graph.args)
+                inside = graph.span.start <= symbol.span.start < graph.span.end
+                same = graph.span.source.name == symbol.span.source.name
+                if inside and same and symbol.name in args and args[symbol.name] not in found:
+                    found.append(args[symbol.name])
+        return found
+
+
+def _models(unit: Unit) -> list[Block]:
+    return [b for b in unit.definitions.values() if not isinstance(b.tree, t.Block)]
+
+
+def _flows(graph: Graph, prefix: str, seen: set[int]) -> Iterator[Flow]:
+    if id(graph) in seen:
+        return
+    seen.add(id(graph))
+    shapes = list(graph.input_shapes)
+    for item in graph.items:
+        path = prefix + (item.name or "")
+        yield Flow(item, graph, tuple(shapes[i] for i in item.inputs), path)
+        shapes.extend(item.shapes)
+        if isinstance(item, Scope):
+            yield from _flows(item.graph, path + ".", seen)
+
+
+def _graphs(graph: Graph, seen: set[int]) -> Iterator[Graph]:
+    if id(graph) not in seen:
+        seen.add(id(graph))
+        yield graph
+        for item in graph.items:
+            if isinstance(item, Scope):
+                yield from _graphs(item.graph, seen)
+
+
+def _shapes(flows: list[Flow]) -> tuple[Shape, ...]:
+    """Different shapes, in order; of repetitions in one call (`conv 64 3x3 x3`) the last."""
+    last: dict[int, Shape] = {}
+    for flow in flows:
+        if flow.item.shapes:
+            last[id(flow.graph)] = flow.item.shapes[0]
+    return tuple(dict.fromkeys(last.values()))
+
+
+def _common(a: list[str], b: list[str]) -> int:
+    pairs = enumerate(zip(a, b, strict=False))
+    return next((i for i, (x, y) in pairs if x != y), min(len(a), len(b)))
+
+
+def cost(flow: Flow) -> tuple[int, int]:
+    """Learned parameters and multiply-accumulates of one item."""
+    item = flow.item
+    if isinstance(item, Scope):
+        return item.graph.sizes.params, item.graph.sizes.macs
+    if isinstance(item, Param):
+        return 0, 0
+    return sum(w.size for w in item.weights if not w.buffer), item.macs

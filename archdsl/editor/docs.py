@@ -1,0 +1,203 @@
+"""What there is to say about a name, in Markdown: for hover, completion and signature help."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from archdsl.diagnostics.source import Source
+from archdsl.editor.analysis import Analysis, Flow, cost
+from archdsl.editor.symbols import Symbol
+from archdsl.ir.graph import Scope
+from archdsl.ir.names import Block, Target, Unit
+from archdsl.ir.values import show
+from archdsl.ops import TABLE, spatial
+from archdsl.ops.init import RULES
+from archdsl.ops.manual import argument_line, signature
+from archdsl.ops.table import Arg, Shape
+from archdsl.syntax import tree as t
+
+MOST_CALLS = 6  # shapes of so many calls are told
+
+FUNCTION_DOCS = {
+    "abs": "abs(x): without its sign",
+    "ceil": "ceil(x): the next whole number up",
+    "float": "float(x): with a fraction",
+    "floor": "floor(x): the next whole number down",
+    "int": "int(x): without its fraction",
+    "len": "len(list): how many items",
+    "log": "log(x): natural logarithm",
+    "log2": "log2(x): logarithm to base 2",
+    "make_divisible": "make_divisible(value, divisor=8, least): the multiple of `divisor` next to "
+    "`value`, never less than 90 % of it (MobileNet's rule)",
+    "max": "max(a, b, ...), max(list): the largest",
+    "min": "min(a, b, ...), min(list): the smallest",
+    "round": "round(x): the nearest whole number",
+    "sqrt": "sqrt(x): square root",
+    "sum": "sum(a, b, ...), sum(list)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """How a call is written. `parts`: each argument's name, its text in `label`, and its manual."""
+
+    label: str
+    parts: tuple[tuple[str, str, str], ...]
+    doc: str
+
+
+def call_signature(target: Target) -> Signature:
+    if not isinstance(target, Block):
+        label = signature(target)
+        shown = label.split(" ")[1:]
+        args = zip(target.args.values(), shown, strict=True)
+        parts = tuple((a.name, text, _argument(a)) for a, text in args)
+        return Signature(label, parts, inspect.getdoc(target) or "")
+    params = _params(target)
+    texts = [p.name if p.default is None else f"[{p.name}={p.default.span.text}]" for p in params]
+    parts = tuple((p.name, text, "") for p, text in zip(params, texts, strict=True))
+    return Signature(" ".join([target.name, *texts]), parts, comment_above(target))
+
+
+def rule_signature(rule: str) -> Signature:
+    parts = []
+    for arg in RULES[rule]:
+        parts.append((arg.name, arg.name if arg.required else f"[{arg.name}=]", _argument(arg)))
+    label = " ".join([rule, *(text for _, text, _ in parts)])
+    return Signature(label, tuple(parts), f"torch.nn.init.{rule}_")
+
+
+def _argument(arg: Arg) -> str:
+    return argument_line(arg, code="`")
+
+
+def _params(block: Block) -> tuple[t.Param, ...]:
+    for _ in range(64):
+        if not isinstance(block.tree, t.Alias):
+            break
+        base = block.unit.find(block.tree.base)
+        if base is None:
+            return ()
+        block = base
+    return block.params
+
+
+def comment_above(block: Block) -> str:
+    """The comment lines right above a definition."""
+    source = block.tree.span.source
+    number = source.position(block.tree.span.start)[0] - 1
+    lines: list[str] = []
+    while number > 0 and source.line(number).startswith("#"):
+        lines.insert(0, source.line(number).lstrip("#").strip())
+        number -= 1
+    return "\n".join(lines)
+
+
+def target_page(target: Target) -> str:
+    """An operator's or block's manual."""
+    shown = call_signature(target)
+    lines = [_code(shown.label), shown.doc]
+    if not isinstance(target, Block):
+        lines.append("\n".join(f"- {doc}" for _, _, doc in shown.parts))
+        lines.append(f"Example: `{target.example}`")
+    else:
+        lines.append(_defined(target.tree.span.source, target.tree.name_span.start))
+    return _joined(lines)
+
+
+def symbol_page(analysis: Analysis, symbol: Symbol) -> str:
+    """What a name is; the empty text where there is nothing to say."""
+    unit = analysis.unit
+    match symbol.kind:
+        case "operator":
+            return target_page(TABLE[symbol.name])
+        case "block" | "model":
+            target = _definition(unit, symbol)
+            return target_page(target) if target is not None else ""
+        case "argument":
+            return _joined([_argument_of(symbol)])
+        case "rule":
+            shown = rule_signature(symbol.name)
+            docs = "\n".join(f"- {doc}" for _, _, doc in shown.parts)
+            return _joined([_code(shown.label), shown.doc, docs])
+        case "function":
+            return _joined([_code(FUNCTION_DOCS[symbol.name])])
+        case "parameter":
+            values = [show(v) for v in analysis.values(symbol)]
+            shown_values = ", ".join(values[:12]) + (", ..." if len(values) > 12 else "")
+            text = f"`{symbol.name}`: parameter of `{symbol.owner}`"
+            return _joined([text, f"here: {shown_values}" if values else ""])
+        case "variable" | "tap":
+            return _joined([_code(_line_of(symbol))])
+        case _:
+            return ""
+
+
+def _line_of(symbol: Symbol) -> str:
+    if symbol.span is None:
+        return ""
+    source = symbol.span.source
+    return source.line(source.position(symbol.span.start)[0]).strip()
+
+
+def _definition(unit: Unit | None, symbol: Symbol) -> Block | None:
+    target = unit.target(symbol.name) if unit is not None else None
+    if isinstance(target, Block):
+        return target
+    return unit.find(symbol.name) if unit is not None else None
+
+
+def _argument_of(symbol: Symbol) -> str:
+    if symbol.owner in TABLE and symbol.name in TABLE[symbol.owner].args:
+        return _argument(TABLE[symbol.owner].args[symbol.name])
+    found = [a for a in RULES.get(symbol.owner, ()) if a.name == symbol.name]
+    return _argument(found[0]) if found else ""
+
+
+def flow_page(flows: Sequence[Flow]) -> str:
+    """Shapes and costs of what was computed at a place, a line for each different call."""
+    if not flows:
+        return ""
+    lines = ["| input | output | parameters | MACs |", "|---|---|---:|---:|"]
+    rows = list(dict.fromkeys(map(_row, flows)))
+    lines += rows[:MOST_CALLS]
+    text = "\n".join(lines)
+    if len(rows) > MOST_CALLS:
+        text += f"\n\nand {len(rows) - MOST_CALLS} more"
+    first = flows[0]
+    named = isinstance(first.item, Scope) or bool(first.item.name)
+    more = f" and {len(flows) - 1} more" if len(flows) > 1 else ""
+    keys = f"\n\nin the state_dict: `{first.path}`{more}" if named and first.path else ""
+    return text + keys
+
+
+def _row(flow: Flow) -> str:
+    params, macs = cost(flow)
+    entering = " and ".join(map(spatial.show, flow.inputs)) or "-"
+    leaving = " and ".join(map(spatial.show, flow.item.shapes))
+    return f"| {entering} | {leaving} | {params:,} | {macs:,} |"
+
+
+def hint(shapes: Iterable[Shape]) -> str:
+    """The shapes behind a line."""
+    first, *more = shapes
+    return spatial.show(first) + (" …" if more else "")
+
+
+def all_shapes(shapes: Sequence[Shape]) -> str:
+    return "\n".join(map(spatial.show, shapes))
+
+
+def _defined(source: Source, offset: int) -> str:
+    line, _ = source.position(offset)
+    return f"{source.name.rpartition('/')[2]}:{line}"
+
+
+def _code(text: str) -> str:
+    return f"```arch\n{text}\n```" if text else ""
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,135 @@
+"""The shape of a text: its outline, what can be folded, and what each word is, for colours.
+
+Works on the words alone, so that it goes on while the text is broken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from archdsl.diagnostics.source import Source, Span
+from archdsl.editor.analysis import Analysis
+from archdsl.syntax import tree as t
+
+Colour = Literal[
+    "keyword", "function", "type", "parameter", "variable", "number", "string", "comment",
+    "operator", "property", "label", "tap", "enumMember",
+]  # fmt: skip
+
+_COLOURS: dict[str, Colour] = {
+    "block": "type", "model": "type", "parameter": "parameter", "variable": "variable",
+    "tap": "tap", "label": "label", "operator": "function", "argument": "property",
+    "word": "enumMember", "function": "function", "rule": "function", "file": "string",
+}  # fmt: skip
+KEYWORDS = (
+    "use", "block", "model", "input", "let", "init", "param", "buffer", "declare", "output",
+    "assert", "residual", "shortcut", "repeat", "for", "in", "as", "if", "else", "tap", "aux",
+    "and", "or", "not",
+)  # fmt: skip
+CONSTANTS = ("true", "false", "none")
+_WORD = re.compile(
+    r'(?P<comment>#[^\n]*)|(?P<string>"[^"\n]*")|(?P<tap>@[A-Za-z_]\w*)|'
+    r"(?P<label>[A-Za-z_]\w*(?:\{[^{}\n:]*\}\w*)*)(?=[ \t]*:)|"
+    r"(?P<number>(?<![A-Za-z_0-9.])(?:x[0-9]+(?!\w)|[0-9]+(?:x[0-9]+)+(?!\w)|"
+    r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?!\w)))|"
+    r"(?P<word>[A-Za-z_]\w*)|(?P<operator>->|\*\*|//|[=!<>]=|[-+*/%=<>])|(?P<bracket>[(){}\[\]])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A definition, or a labelled part of it."""
+
+    name: str
+    kind: Literal["model", "block", "part"]
+    span: Span
+    name_span: Span
+    detail: str = ""
+    parts: list[Entry] = field(default_factory=list)
+
+
+def outline(analysis: Analysis) -> list[Entry]:
+    """The definitions of a text with their labelled parts."""
+    unit = analysis.unit
+    if unit is None:
+        return []
+    return [_entry(tree) for tree in unit.file.definitions]
+
+
+def _entry(tree: t.Definition) -> Entry:
+    kind: Literal["model", "block"] = "block" if isinstance(tree, t.Block) else "model"
+    if isinstance(tree, t.Alias):
+        return Entry(tree.name, kind, tree.span, tree.name_span, f"= {tree.base}")
+    assert isinstance(tree, (t.Block, t.Model))
+    detail = ", ".join(p.span.text for p in tree.params)
+    entry = Entry(tree.name, kind, tree.span, tree.name_span, f"({detail})")
+    entry.parts.extend(_parts(tree.body))
+    return entry
+
+
+def _parts(part: object) -> Iterator[Entry]:
+    if isinstance(part, tuple):
+        for item in part:
+            yield from _parts(item)
+    elif isinstance(part, t.Flow) and part.label is not None:
+        step = part.step
+        detail = step.name if isinstance(step, t.Call) else ""
+        entry = Entry(part.label.span.text, "part", part.span, part.label.span, detail)
+        entry.parts.extend(_parts(step))
+        yield entry
+    elif isinstance(part, t.Tree) and not isinstance(part, t.Expr):
+        for name in part.fields:
+            if "span" not in name:
+                yield from _parts(getattr(part, name))
+
+
+def foldable(source: Source) -> list[tuple[int, int, bool]]:
+    """First and last line (from 0) of what can be folded, and whether it is a comment."""
+    found: list[tuple[int, int, bool]] = []
+    opened: list[int] = []
+    for match in _WORD.finditer(source.text):
+        if match[0] in ("{", "(", "["):
+            opened.append(source.position(match.start())[0] - 1)
+        elif match[0] in ("}", ")", "]") and opened:
+            first, last = opened.pop(), source.position(match.start())[0] - 1
+            if last > first:
+                found.append((first, last - 1, False))
+    start = -1
+    lines = source.text.split("\n")
+    for number, line in enumerate([*lines, ""]):
+        if line.lstrip().startswith("#"):
+            start = number if start < 0 else start
+        else:
+            if 0 <= start < number - 1:
+                found.append((start, number - 1, True))
+            start = -1
+    return sorted(set(found))
+
+
+def colours(analysis: Analysis) -> list[tuple[int, int, Colour, bool]]:
+    """Start, end and colour of each word, and whether it is defined there; in order."""
+    known = {(o.span.start, o.span.end): o for o in analysis.words}
+    found: list[tuple[int, int, Colour, bool]] = []
+    for match in _WORD.finditer(analysis.source.text):
+        kind, text = match.lastgroup or "", match[0]
+        start, end = match.span(kind)
+        occurrence = known.get((start, end)) or known.get((start + 1, end))
+        if kind == "word":
+            if occurrence is not None and text not in CONSTANTS:
+                found.append((start, end, _COLOURS[occurrence.symbol.kind], occurrence.defines))
+            elif text in KEYWORDS or text in CONSTANTS:
+                found.append((start, end, "keyword", False))
+        elif kind == "label" and analysis.source.text[start - 1 : start] == "[":
+            continue
+        elif kind not in ("bracket", "operator"):
+            defines = occurrence is not None and occurrence.defines
+            found.append((start, end, _NAMED[kind], defines))
+    return found
+
+
+_NAMED: dict[str, Colour] = {
+    "comment": "comment", "string": "string", "tap": "tap", "label": "label", "number": "number",
+}  # fmt: skip

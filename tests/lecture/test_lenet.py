@@ -1,0 +1,75 @@
+"""LeNet-5 as the lecture trains it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import archdsl
+from archdsl.train import Override, fit, read_recipe
+
+#: what the lecture's last epoch reached on the test images, and how far five seeds of ours spread
+THEIR_ACCURACY = 0.9100
+SPREAD = 0.006
+
+
+def test_recipe_is_the_lectures(specs: Path) -> None:
+    recipe = read_recipe(specs / "lenet5.yaml")
+    assert (recipe.data.name, recipe.data.mean, recipe.data.std) == ("mnist", None, None)
+    assert (recipe.epochs, recipe.batch_size, recipe.loss.name) == (15, 32, "cross_entropy")
+    assert recipe.optimizer.model_dump(include={"name", "lr", "momentum", "weight_decay"}) == {
+        "name": "sgd",
+        "lr": 0.001,
+        "momentum": 0,
+        "weight_decay": 0,
+    }
+
+
+def test_network_is_the_lectures(specs: Path) -> None:
+    ours = archdsl.load(specs / "lenet5.arch")
+    theirs = nn.ModuleDict(
+        {
+            "feature_extractor": nn.Sequential(
+                *[nn.Conv2d(1, 6, 5), nn.Tanh(), nn.AvgPool2d(2)],
+                *[nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2)],
+                *[nn.Conv2d(16, 120, 5), nn.Tanh()],
+            ),
+            "classifier": nn.Sequential(nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10)),
+        }
+    )
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, 1, 32, 32)
+    features = theirs["feature_extractor"](x).flatten(1)
+    assert torch.equal(ours(x), theirs["classifier"](features))
+
+
+def test_evaluation_is_test_mode_over_all_images(specs: Path) -> None:
+    """The table's loss and accuracy are those of the weights that the run leaves."""
+    small = [Override.parse(one) for one in ("data.name=digits", "data.limit=200", "epochs=1")]
+    result = fit(specs / "lenet5.arch", overrides=small, quiet=True)
+    assert result.module is not None and result.tested is not None
+    from archdsl.train.data import load_data
+    from archdsl.train.sources import Wanted, open_source
+
+    recipe = read_recipe(specs / "lenet5.yaml", small)
+    source = open_source(recipe.data, Wanted((1, 32, 32), 10, False))
+    test = load_data(source, recipe, (1, 32, 32)).test
+    assert test.held is not None
+    with torch.no_grad():
+        scores = result.module.eval()(test.held.float() / 255)
+    assert result.tested.loss == pytest.approx(F.cross_entropy(scores, test.samples.y).item())
+    assert result.tested.top1 == (scores.argmax(1) == test.samples.y).float().mean()
+
+
+@pytest.mark.slow
+def test_fifteen_epochs_on_mnist(specs: Path, real_data: Path) -> None:
+    changes = [Override.parse(f"data.dir={real_data}")]
+    result = fit(specs / "lenet5.arch", overrides=changes, quiet=True)
+    accuracy = [row["test_accuracy"] or 0 for row in result.history]
+    assert len(accuracy) == 15
+    assert accuracy[0] < 0.6
+    assert accuracy[-1] == pytest.approx(THEIR_ACCURACY, abs=SPREAD)
