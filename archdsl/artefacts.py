@@ -28,11 +28,13 @@ class Request:
     weights: Path | None = None
     seed: int = 0
     optimize: bool = False
+    #: how deep a picture opens blocks; None: as deep as it stays readable
+    depth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """`text` or `write` makes it. `suffixes`: the endings of file names that mean this artefact;
+    """`text`, `image` or `write` makes it. `suffixes`: the endings of file names that mean it;
     `formats`: those that choose one of its formats."""
 
     name: str
@@ -40,6 +42,7 @@ class Artefact:
     suffixes: tuple[str, ...] = ()
     formats: Mapping[str, str] = field(default_factory=dict)
     text: Callable[[Spec, Request], str] | None = None
+    image: Callable[[Spec, Request], bytes] | None = None
     write: Callable[[Program, nn.Module, Path], None] | None = None
 
     @property
@@ -57,12 +60,15 @@ def make_text(artefact: Artefact, spec: Spec, request: Request) -> str:
 def write(artefact: Artefact, spec: Spec, path: Path, request: Request) -> None:
     """Write an artefact; the file is there whole, or not at all.
 
-    Raises SpecError, OSError, and of what needs weights ExportError and WeightsError.
+    Raises SpecError, OSError and ArtefactError.
     """
     if request.format == "":
         request = replace(request, format=artefact.formats.get(path.suffix.lower(), ""))
     if artefact.text is not None:
         write_atomic(path, artefact.text(spec, request))
+        return
+    if artefact.image is not None:
+        write_atomic(path, artefact.image(spec, request))
         return
     program = spec.checked()
     from archdsl.backends.export import module_for
@@ -116,6 +122,30 @@ def _costs(spec: Spec, request: Request) -> str:
     return show_costs(_program(spec, request), format=request.format or "csv")
 
 
+def _svg(spec: Spec, request: Request) -> str:
+    from archdsl.backends import diagram
+
+    return diagram.draw_svg(_program(spec, request), depth=request.depth)
+
+
+def _png(spec: Spec, request: Request) -> bytes:
+    from archdsl.backends import diagram
+
+    return diagram.draw_png(_program(spec, request), depth=request.depth)
+
+
+def _mermaid(spec: Spec, request: Request) -> str:
+    from archdsl.backends import diagram
+
+    return diagram.draw_mermaid(_program(spec, request), depth=request.depth)
+
+
+def _dot(spec: Spec, request: Request) -> str:
+    from archdsl.backends import diagram
+
+    return diagram.draw_dot(_program(spec, request), depth=request.depth)
+
+
 def _onnx(program: Program, module: nn.Module, path: Path) -> None:
     from archdsl.backends.export import write_onnx
 
@@ -134,6 +164,7 @@ def _safetensors(program: Program, module: nn.Module, path: Path) -> None:
     write_safetensors(program, module, path)
 
 
+PICTURES = ("svg", "png", "mermaid", "dot")
 JSON = {".json": "json"}
 ARTEFACTS: dict[str, Artefact] = {
     a.name: a
@@ -142,6 +173,10 @@ ARTEFACTS: dict[str, Artefact] = {
         Artefact("onnx", "ONNX, with a dynamic batch", (".onnx",), write=_onnx),
         Artefact("pt2", "torch.export's program", (".pt2",), write=_pt2),
         Artefact("safetensors", "the weights", (".safetensors",), write=_safetensors),
+        Artefact("svg", "a picture", (".svg",), text=_svg),
+        Artefact("png", "a picture", (".png",), image=_png),
+        Artefact("mermaid", "a picture as Mermaid text", (".mmd", ".mermaid"), text=_mermaid),
+        Artefact("dot", "a picture as text for Graphviz", (".dot", ".gv"), text=_dot),
         Artefact("costs", "what each layer costs", (".csv",), JSON, text=_costs),
         Artefact(
             "ir",

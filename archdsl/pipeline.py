@@ -123,6 +123,16 @@ class Spec:
         return (None if problems else program), [*problems, *found]
 
     @property
+    def lineage(self) -> list[Block]:
+        """The model's definition, and those of the models that it is an alias of."""
+        root, found = self._loaded.root, list[Block]()
+        model = None if root is None else _choose(root, self.model, self.folder_name)
+        while isinstance(model, Block) and model not in found:
+            found.append(model)
+            model = model.unit.find(model.tree.base) if isinstance(model.tree, t.Alias) else None
+        return found
+
+    @property
     def folder_name(self) -> str:
         return Path(self.source.name).stem
 
@@ -133,7 +143,10 @@ class Spec:
         if program is not None:
             problems = [*problems, *lint(program)]
         order = {id(u.source): i for i, u in enumerate(reversed(self._loaded.units))}
-        found = sorted(problems, key=lambda p: (order.get(id(p.span.source), -1), p.span.start))
+        once = {(p.code, p.span): p for p in reversed(problems)}.values()  # the first of each
+        found = sorted(
+            reversed(once), key=lambda p: (order.get(id(p.span.source), -1), p.span.start)
+        )
         if len(found) > MAX_FOUND:
             found[MAX_FOUND:] = [TooMany(found[MAX_FOUND].span, MAX_FOUND)]
         return found
@@ -330,7 +343,8 @@ class _Loader:
             return None
         if path in above or len(above) > 30:
             trail = " -> ".join(p.name for p in (*above, path))
-            self.found.append(Recursion(use.path_span, "the file", use.path, trail))
+            hint = "put what both need into a third file"
+            self.found.append(Recursion(use.path_span, "the file", use.path, trail, hint))
             return None
         if path not in self.by_path:
             source, problems = read(path)

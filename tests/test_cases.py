@@ -33,7 +33,7 @@ MARK = re.compile(r"#([:!])(.*?)(?=#[:!]|$)")
 def check(path: Path) -> Spec:
     """The case, checked with what its first lines ask for."""
     text = path.read_bytes().decode("utf-8", "replace")
-    options = " ".join(re.findall(r"^#\? (.*)$", text, re.MULTILINE)).split()
+    options = " ".join(re.findall(r"^#\? ([^#\n]*)", text, re.MULTILINE)).split()
     params, size, model, limits = {}, None, "", {}
     for flag, value in zip(options[::2], options[1::2], strict=True):
         name, _, rest = value.partition("=")
@@ -63,17 +63,18 @@ def marks(path: Path, kind: str) -> Counter[tuple[int, str]]:
 
 def shapes(program: Program) -> dict[int, list[str]]:
     """The shapes that leave the last step of each line."""
-    last: dict[int, tuple[int, list[str]]] = {}
+    last: dict[int, tuple[tuple[int, int], list[str]]] = {}
     source = program.graph.span.source
     for _, item in program.walk():
         if item.span.source is not source:
             continue
         line = source.position(item.span.end)[0]
-        shape = "x".join(map(str, item.shapes[-1]))
-        end, known = last.get(line, (-1, []))
-        if item.span.end > end:
-            last[line] = item.span.end, [shape]
-        elif item.span.end == end:
+        shape = "x".join(map(str, item.shapes[0]))
+        place = item.span.end, -item.span.start  # the outermost of those that end last
+        before, known = last.get(line, ((-1, 0), []))
+        if place > before:
+            last[line] = place, [shape]
+        elif place == before:
             known.append(shape)
     return {line: found for line, (_, found) in last.items()}
 
@@ -82,7 +83,8 @@ def shapes(program: Program) -> dict[int, list[str]]:
 def test_marks(path: Path) -> None:
     """Exactly the diagnostics and the shapes that the comments say."""
     spec = check(path)
-    found = Counter((d.span.source.position(d.span.start)[0], d.code) for d in spec.diagnostics)
+    here = [d for d in spec.diagnostics if d.span.source.name == str(path)]
+    found = Counter((d.span.source.position(d.span.start)[0], d.code) for d in here)
     expected = marks(path, "!")
     assert found == expected, report(spec, path)
     flowing = marks(path, ":")
@@ -91,7 +93,9 @@ def test_marks(path: Path) -> None:
         for (line, shape), count in flowing.items():
             assert flows.get(line, []).count(shape) == count, (line, flows.get(line))
     assert expected or flowing, "a case without marks tests nothing"
-    assert not (expected and flowing), "a failing case has no shapes"
+    assert (spec.program is None) == any(d.severity == "error" for d in spec.diagnostics)
+    failing = any(code.startswith("E") for _, code in expected)
+    assert not (failing and flowing), "a failing case has no shapes"
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)

@@ -7,11 +7,11 @@ mode with a dynamic batch.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import logging
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 import archdsl
+from archdsl.backends.errors import ArtefactError
 from archdsl.backends.optimize import optimize
 from archdsl.backends.torch import build
 from archdsl.ir.graph import Program
@@ -28,7 +29,7 @@ ONE_FILE = 2_000_000_000
 INSTALL = 'pip install "archdsl[onnx]"'
 
 
-class ExportError(Exception):
+class ExportError(ArtefactError):
     """The file cannot be made; the message says why and what helps."""
 
 
@@ -62,7 +63,7 @@ def inference(program: Program, module: nn.Module) -> nn.Module:
 
 def write_onnx(program: Program, module: nn.Module, path: Path) -> None:
     """ONNX by torch's exporter, checked by `onnx.checker`. Raises ExportError."""
-    missing = [n for n in ("onnx", "onnxscript") if importlib.util.find_spec(n) is None]
+    missing = [n for n in ("onnx", "onnxscript") if find_spec(n) is None]
     if missing:
         names = " and ".join(f"`{name}`" for name in missing)
         raise ExportError(f"ONNX needs {names}\n{INSTALL}")
@@ -106,12 +107,21 @@ def _exported(program: Program, module: nn.Module) -> Any:
     example: tuple[Tensor, ...] = (torch.zeros(2, *program.input_shape),)
     batch = torch.export.Dim("batch", min=1)
     module.eval()
+    hook = module.register_forward_hook(_plain)
     with _quiet(), torch.no_grad():
         try:
             return torch.export.export(module, example, dynamic_shapes=({0: batch},), strict=False)
         except Exception as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
             raise ExportError(f"torch.export cannot take {program.name}: {first}") from error
+        finally:
+            hook.remove()
+
+
+def _plain(module: nn.Module, given: Any, result: Any) -> Any:
+    """Outputs without the class of the tuple, which another process does not have, and without
+    train-only ones."""
+    return tuple(t for t in result if t is not None) if isinstance(result, tuple) else result
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from archdsl.backends.notebook import bundle
 from archdsl.backends.python import Emitted, emit_module
 from archdsl.backends.weights import WeightsError, assign_weights, load_weights, read_weights
 from archdsl.ir.graph import Program
@@ -97,10 +98,18 @@ def _execute(source: str, model: str) -> ModuleType:
             del sys.modules[full], linecache.cache[file]
             raise
         vars(module)[model].program = None  # until `build` knows one
+        vars(module)[model]._repr_mimebundle_ = _bundle
         for cls in list(vars(module).values()):
             if inspect.isclass(cls) and cls.__module__ == full:
                 _carry_source(cls, source, model)
         return module
+
+
+def _bundle(self: Any, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    """What a notebook shows: the program's picture; after a pickle, which has none, the text."""
+    if self.program is None:
+        return {"text/plain": repr(self)}
+    return bundle(self.program, repr(self))
 
 
 def _carry_source(cls: type, source: str, model: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+import re
+from collections.abc import Container, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archdsl.backends.errors import ArtefactError
+
 SHOWN = 5
 #: what training scripts wrap a state_dict in
 HOLDERS = ("state_dict", "model", "model_state_dict")
 COUNTER = "num_batches_tracked"
+#: names in old files of torchvision's, and what they are now: DenseNet before 2018, ViT before 2022
+OLD_NAMES = (
+    (re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)"), r"\1"),
+    (re.compile(r"\bmlp\.linear_1\."), "mlp.0."),
+    (re.compile(r"\bmlp\.linear_2\."), "mlp.3."),
+)
 
 
-class WeightsError(Exception):
+class WeightsError(ArtefactError):
     """A file of weights cannot be used; the message says why and what may help."""
 
 
@@ -105,10 +114,22 @@ def _unwrap(content: Any) -> dict[str, Tensor] | None:
 # ---- does it fit? --------------------------------------------------------------------------------
 
 
+def renamed(state: Mapping[str, Tensor], own: Container[str]) -> dict[str, Tensor]:
+    """The state with the old names brought up to date, where the model has the new ones."""
+    ready: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        new = name
+        if name not in own:
+            for old, now in OLD_NAMES:
+                new = old.sub(now, new)
+        ready[new if new in own and new not in state else name] = tensor
+    return ready
+
+
 def _checked(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state to load, complete and in the module's order; raises where it does not fit."""
     own = module.state_dict()
-    ready = dict(state)
+    ready = renamed(state, own)
     for name in own:
         if name.rpartition(".")[2] == COUNTER:
             # files of torch before 0.4.1 do not count batches; BatchNorm then starts at 0

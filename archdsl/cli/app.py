@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from archdsl import __version__
-from archdsl.cli import inspect, train, write
+from archdsl.cli import artefacts, inspect, train, write
 
 app = typer.Typer(
     name="archdsl",
@@ -37,6 +37,7 @@ def _root(
 
 
 inspect.register(app)
+artefacts.register(app)
 train.register(app)
 write.register(app)
 

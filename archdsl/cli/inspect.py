@@ -1,10 +1,9 @@
-"""Commands that look at specs: check, summary, compile, specs, ops."""
+"""Commands that look at specs: check, summary, specs, ops."""
 
 from __future__ import annotations
 
 import enum
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -33,12 +32,6 @@ class Format(enum.StrEnum):
 class TableFormat(enum.StrEnum):
     table = "table"
     json = "json"
-
-
-class Target(enum.StrEnum):
-    python = "python"
-    ir = "ir"
-    tree = "tree"
 
 
 def check(
@@ -107,39 +100,6 @@ def summary(
     typer.echo(json.dumps(data, indent=2) if format is TableFormat.json else table)
 
 
-def compile(
-    spec: SpecArgument,
-    to: Annotated[Target, typer.Option(help="What to compile to.")] = Target.python,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Where to; default: print it."),
-    ] = None,
-    param: ParamOption = None,
-    input: InputOption = None,
-    limit: LimitOption = None,
-) -> None:
-    """Compile a spec: standalone Python source, or a stage of the compiler for a bug report.
-
-    \b
-    Examples:
-      archdsl compile resnet50 -o resnet50.py
-      archdsl compile mynet.arch --to ir
-      archdsl compile mynet.arch -p classes=10 --input 3x64x64 -o mynet.py
-    """
-    from archdsl.api import ARTEFACTS
-    from archdsl.files import write_atomic
-
-    with spec_errors():
-        text = ARTEFACTS[to.value](spec_from(spec, param, input, limit))
-    if output is None:
-        typer.echo(text, nl=False)
-        return
-    try:
-        write_atomic(output, text)
-    except OSError as error:
-        fail(f"cannot write {output}: {error.strerror}")
-
-
 def specs(
     format: Annotated[TableFormat, typer.Option(help="A table, or JSON.")] = TableFormat.table,
 ) -> None:
@@ -197,5 +157,5 @@ def ops(
 
 
 def register(app: typer.Typer) -> None:
-    for command in (check, summary, compile, specs, ops):
+    for command in (check, summary, specs, ops):
         app.command()(command)

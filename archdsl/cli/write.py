@@ -33,7 +33,7 @@ def fmt(
 ) -> None:
     """Format specs in the one style. Comments stay, and so does what the spec says.
 
-    A file with a syntax error is left as it is. Exit code 1: that, or --check and --diff found work.
+    A file with a syntax error is left as it is: exit code 1, as where --check or --diff find work.
 
     \b
     Examples:

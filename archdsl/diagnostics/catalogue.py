@@ -349,10 +349,11 @@ class Recursion(Diagnostic):
     slug = "recursion"
     title = "{what} `{name}` reaches itself"
     label = "through {path}"
-    help = "write the repetition with `repeat`"
+    help = "{hint}"
     what: str
     name: str
     path: str
+    hint: str = "write the repetition with `repeat`"
 
 
 class OverLimit(Diagnostic):

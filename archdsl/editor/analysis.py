@@ -18,6 +18,7 @@ from archdsl.diagnostics.source import Source, Span
 from archdsl.editor.symbols import Occurrence, Symbol, occurrences
 from archdsl.ir.elaborate import elaborate
 from archdsl.ir.graph import Graph, Item, Param, Program, Scope
+from archdsl.ir.lints import lint
 from archdsl.ir.names import Block, Unit
 from archdsl.ir.resolve import resolve
 from archdsl.ops.table import Shape
@@ -65,16 +66,15 @@ class Analysis:
 
     def _elaborate(self, unit: Unit) -> None:
         """Every model of the file, with its defaults."""
-        seen = set()
+        wrong = bool(self.problems)
         for block in _models(unit):
             program, problems = elaborate(block)
-            if program is not None:
+            if program is not None and not wrong:
                 self.programs.append(program)
-            for problem in problems:
-                key = problem.code, id(problem.span.source), problem.span.start, problem.span.end
-                if key not in seen:
-                    self.problems.append(problem)
-                    seen.add(key)
+                problems = [*problems, *lint(program)]
+            self.problems += problems
+        once = {(p.code, p.span): p for p in reversed(self.problems)}  # the first of each
+        self.problems = list(reversed(once.values()))
 
     @property
     def diagnostics(self) -> list[Diagnostic]:

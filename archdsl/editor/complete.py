@@ -138,9 +138,7 @@ def _item(analysis: Analysis, here: Place) -> Iterator[Candidate]:
             if not isinstance(target.tree, t.Block):
                 yield Candidate(name, "block", "model")
     elif words[0] == "model" and len(words) > 3 and words[2] == "=":
-        yield from _arguments(
-            analysis, here, analysis.unit.find(words[3]) if analysis.unit else None
-        )
+        yield from _arguments(analysis, here, _target(analysis, words[3]))
 
 
 def _bracket(analysis: Analysis, here: Place) -> Iterator[Candidate]:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from archdsl.diagnostics.source import Source, Span
 from archdsl.editor.analysis import Analysis
+from archdsl.editor.patterns import LABEL, PATTERNS
 from archdsl.syntax import tree as t
 
 Colour = Literal[
@@ -24,18 +25,16 @@ _COLOURS: dict[str, Colour] = {
     "tap": "tap", "label": "label", "operator": "function", "argument": "property",
     "word": "enumMember", "function": "function", "rule": "function", "file": "string",
 }  # fmt: skip
-KEYWORDS = (
-    "use", "block", "model", "input", "let", "init", "param", "buffer", "declare", "output",
-    "assert", "residual", "shortcut", "repeat", "for", "in", "as", "if", "else", "tap", "aux",
-    "and", "or", "not",
-)  # fmt: skip
-CONSTANTS = ("true", "false", "none")
 _WORD = re.compile(
-    r'(?P<comment>#[^\n]*)|(?P<string>"[^"\n]*")|(?P<tap>@[A-Za-z_]\w*)|'
-    r"(?P<label>[A-Za-z_]\w*(?:\{[^{}\n:]*\}\w*)*)(?=[ \t]*:)|"
-    r"(?P<number>(?<![A-Za-z_0-9.])(?:x[0-9]+(?!\w)|[0-9]+(?:x[0-9]+)+(?!\w)|"
-    r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?!\w)))|"
-    r"(?P<word>[A-Za-z_]\w*)|(?P<operator>->|\*\*|//|[=!<>]=|[-+*/%=<>])|(?P<bracket>[(){}\[\]])"
+    "|".join(
+        f"(?P<{k}>{p})"
+        for k, p in {
+            **{k: PATTERNS[k] for k in ("comment", "string", "tap")},
+            "label": LABEL,
+            **{k: PATTERNS[k] for k in ("number", "keyword", "constant", "name")},
+            "bracket": r"[(){}\[\]]",
+        }.items()
+    )
 )
 
 
@@ -113,23 +112,28 @@ def colours(analysis: Analysis) -> list[tuple[int, int, Colour, bool]]:
     """Start, end and colour of each word, and whether it is defined there; in order."""
     known = {(o.span.start, o.span.end): o for o in analysis.words}
     found: list[tuple[int, int, Colour, bool]] = []
+    brackets: list[str] = []
     for match in _WORD.finditer(analysis.source.text):
         kind, text = match.lastgroup or "", match[0]
-        start, end = match.span(kind)
-        occurrence = known.get((start, end)) or known.get((start + 1, end))
-        if kind == "word":
-            if occurrence is not None and text not in CONSTANTS:
-                found.append((start, end, _COLOURS[occurrence.symbol.kind], occurrence.defines))
-            elif text in KEYWORDS or text in CONSTANTS:
-                found.append((start, end, "keyword", False))
-        elif kind == "label" and analysis.source.text[start - 1 : start] == "[":
+        start, end = match.span()
+        if kind == "bracket":
+            if text in "([{":
+                brackets.append(text)
+            elif brackets:
+                brackets.pop()
             continue
-        elif kind not in ("bracket", "operator"):
-            defines = occurrence is not None and occurrence.defines
-            found.append((start, end, _NAMED[kind], defines))
+        if kind == "label" and brackets and brackets[-1] != "{":  # a slice
+            kind = "name"
+        occurrence = known.get((start, end)) or known.get((start + 1, end))
+        defines = occurrence is not None and occurrence.defines
+        if kind in ("name", "keyword") and occurrence is not None:
+            found.append((start, end, _COLOURS[occurrence.symbol.kind], defines))
+        elif kind != "name":
+            found.append((start, end, "keyword" if kind == "constant" else _PLAIN[kind], defines))
     return found
 
 
-_NAMED: dict[str, Colour] = {
+_PLAIN: dict[str, Colour] = {
     "comment": "comment", "string": "string", "tap": "tap", "label": "label", "number": "number",
+    "keyword": "keyword",
 }  # fmt: skip

@@ -39,8 +39,8 @@ class _Frame:
 
 @dataclass
 class Place:
-    """`prefix`: the word being written, which begins at `start`. `statement`: the words before it of
-    this step or definition; what brackets and braces hold is one word. `inside`: the innermost
+    """`prefix`: the word being written, which begins at `start`. `statement`: the words before it
+    of this step or definition; what brackets and braces hold is one word. `inside`: the innermost
     bracket, `{`, `(`, `[` or nothing. `outer`: the statement around an open `(` or `[`.
     `names`: variables in scope, with what they are."""
 
@@ -138,9 +138,9 @@ def place(text: str, offset: int) -> Place:
             statement.append(word)
     inside = frames[-1].opening if frames else ""
     outer = frames[-1].statement if frames and frames[-1].adjacent else []
-    return Place(
-        head[start:], start, statement, inside, outer, names, taps, _labels(text, offset), silent, string
-    )  # fmt: skip
+    labels = _labels(text, offset)
+    prefix = head[start:]
+    return Place(prefix, start, statement, inside, outer, names, taps, labels, silent, string)
 
 
 def _declare(

@@ -26,7 +26,8 @@ from archdsl.editor import docs
 from archdsl.editor.analysis import Analysis
 from archdsl.editor.complete import complete, page, signature_at
 from archdsl.editor.convert import LEGEND, Convert, uri_of
-from archdsl.editor.outline import CONSTANTS, KEYWORDS, foldable, outline
+from archdsl.editor.outline import foldable, outline
+from archdsl.editor.patterns import CONSTANTS, KEYWORDS
 from archdsl.editor.positions import Encoding
 from archdsl.editor.symbols import SHARED, Occurrence, Symbol
 from archdsl.pipeline import PACKAGE, read, specs_folder
@@ -356,19 +357,25 @@ def rename(ls: Server, params: lsp.RenameParams) -> lsp.WorkspaceEdit:
     if not _NAME.fullmatch(new) or new in (*KEYWORDS, *CONSTANTS):
         raise JsonRpcInvalidParams(f"`{new}` is no name")
     found = ls.references(analysis, word.symbol)
-    here = sorted(
-        (o.span.start, o.span.end, new) for o in found if o.span.source is analysis.source
-    )
-    after = Analysis(
-        Source(analysis.source.name, splice(analysis.source.text, here)), analysis.folder
-    )
-    if len(after.problems) > len(analysis.problems):
-        raise JsonRpcInvalidParams(f"`{new}` would clash: {after.diagnostics[0].message}")
+    if reason := _clash(analysis, word.symbol, found, new):
+        raise JsonRpcInvalidParams(f"`{new}` would clash: {reason}")
     changes: dict[str, list[lsp.TextEdit]] = {}
     for occurrence in found:
         edit = lsp.TextEdit(convert.range(occurrence.span), new)
         changes.setdefault(uri_of(occurrence.span.source), []).append(edit)
     return lsp.WorkspaceEdit(changes=changes)
+
+
+def _clash(analysis: Analysis, symbol: Symbol, found: list[Occurrence], new: str) -> str:
+    """Why a symbol cannot have another name."""
+    if any(o.span.source is not analysis.source for o in found):
+        taken = analysis.unit is not None and analysis.unit.target(new) is not None
+        return "something has this name" if taken and symbol.kind != "parameter" else ""
+    edits = sorted((o.span.start, o.span.end, new) for o in found)
+    text = splice(analysis.source.text, edits)
+    after = Analysis(Source(analysis.source.name, text), analysis.folder)
+    more = len(after.problems) > len(analysis.problems)
+    return after.problems[0].message if more else ""
 
 
 def _is_ours(symbol: Symbol) -> bool:

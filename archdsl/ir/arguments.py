@@ -42,8 +42,9 @@ class Frame:
     def evaluate(self) -> Evaluator:
         return Evaluator(self.variables, self.shape, self.block.unit.target, self.budget.spend)
 
-    def inner(self, variables: Mapping[str, Any] | None = None) -> Frame:
-        self.budget.spend(BODY + len(self.variables) // COPIED, self.block.tree.name_span)
+    def inner(self, span: Span, variables: Mapping[str, Any] | None = None) -> Frame:
+        """For a body at `span`."""
+        self.budget.spend(BODY + len(self.variables) // COPIED, span)
         both = {**self.variables, **(variables or {})}
         return Frame(self.block, both, self.taps, self.shape, self.budget)
 
@@ -64,9 +65,14 @@ def shape_value(expr: t.Expr, frame: Frame) -> Shape:
     value = frame.evaluate(expr)
     sides = value if isinstance(value, tuple) else (value,)
     if not sides or not all(isinstance(s, int) and s > 0 and s is not True for s in sides):
-        problem = f"a shape is made of whole numbers of at least 1, not {show(value)}"
+        problem = f"a shape is made of whole numbers of at least 1, not {written(expr, value)}"
         raise Problem(c.BadExpression(expr.span, problem, hint="such as `3x224x224`, or `4`"))
     return tuple(sides)
+
+
+def written(expr: t.Expr, value: Any) -> str:
+    """A value as its expression has it, where that is a size or number as it stands."""
+    return expr.span.text[:40] if isinstance(expr, t.Literal) else show(value)
 
 
 def operator(
@@ -116,13 +122,15 @@ def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str) -> Any:
         value: Any = expr.name
     else:
         value = frame.evaluate(expr)
+    if value is None and spec.default is None:
+        return None
     try:
         return spec.type.convert(value)
     except ValueError as wanted:
         problem = f"`{spec.name}` of `{owner}` must be {wanted}"
         percent = spec.type.accepts(0.5) and is_int(value) and 1 < value <= 100
         hint = f"{value} % is `{value / 100:g}`" if percent else ""
-        raise Problem(c.BadValue(expr.span, problem, f"this is {show(value)}", hint)) from None
+        raise Problem(c.BadValue(expr.span, problem, f"this is {written(expr, value)}", hint)) from None
 
 
 def blamed(

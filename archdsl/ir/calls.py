@@ -52,6 +52,8 @@ class Calls:
         if isinstance(target, Block):
             return self._block(call, target, bound, flow, builder, frame, label)
         op = operator(target, bound, frame, self.report)
+        if call in frame.block.unit.flawed:
+            op = None
         if target.arity is None:
             return self._joined(call, op, flow, builder, frame)
         name = label if label is not None else builder.next_position(call.span)
@@ -103,6 +105,8 @@ class Calls:
         values = self._operands(call, flow, builder, frame)
         if op is None or any(v.shape is None for v in values):
             return Value(None, call.span)
+        if not values and call.taps:
+            return Value(None, call.span)
         if not values:
             hint = "each line between the braces is a branch"
             self.report(c.Misplaced(call.span, f"`{call.name}` has no branches", hint))
@@ -152,7 +156,8 @@ class Calls:
         for key, argument in bound.items():
             with self.report.catching():
                 values[key] = any_value(argument.value, frame)
-        if len(values) < len(bound) or flow.shape is None or POISON in values.values():
+        flawed = call in frame.block.unit.flawed or len(values) < len(bound)
+        if flawed or flow.shape is None or POISON in values.values():
             return Value(None, call.span)
         variables = self._parameters(block, values, flow.shape, call.name_span)
         if variables is None:

@@ -112,14 +112,14 @@ class _Elaborator(Calls):
             self.report(c.NoInput(model.tree.name_span, model.name))
             return None
         # `let` lines above the input may compute it
-        scope = frame.inner()
+        scope = frame.inner(stated.span)
         with self.report.catching():
             for statement in model.body.statements:
                 if statement is stated:
                     break
                 if isinstance(statement, t.Let):
                     value = any_value(statement.value, scope)
-                    scope = scope.inner({statement.name: value})
+                    scope.variables[statement.name] = value
             shape = shape_value(stated.shape, scope)
             self.budget.tensor(stated.span, shape)
             return builder.new_input(shape, stated.span)
@@ -131,7 +131,7 @@ class _Elaborator(Calls):
         self, body: t.Body, flow: Value, builder: Builder, frame: Frame, *, top: bool = False
     ) -> Value:
         with self.budget.deeper(body.span):
-            frame = frame.inner()
+            frame = frame.inner(body.span)
             for statement in body.statements:
                 flow = self._statement(statement, flow, builder, frame, top)
         return flow
@@ -256,7 +256,7 @@ class _Elaborator(Calls):
                     counter = {step.index: place} if step.index else {}
                     values.append(unpack(step.variables, item, step.items.span) | counter)
         for bound in values:
-            yield frame.inner(bound), step.body
+            yield frame.inner(step.span, bound), step.body
 
     def _chosen(self, step: t.If, frame: Frame) -> t.Body | None:
         """The body to walk, an empty one where there is none; None after an error."""
@@ -301,7 +301,7 @@ class _Elaborator(Calls):
         if call.body is None:
             return [flow, *(self._tap(tap, builder, frame) for tap in call.taps)]
         with self.budget.deeper(call.body.span):
-            return list(self._lines(call.body, flow, builder, frame.inner()))
+            return list(self._lines(call.body, flow, builder, frame.inner(call.body.span)))
 
     def _lines(self, body: t.Body, flow: Value, builder: Builder, frame: Frame) -> Iterator[Value]:
         """The branches of a join: a line each; control statements choose and multiply lines."""
@@ -320,7 +320,7 @@ class _Elaborator(Calls):
                     if chosen is None:
                         yield Value(None, branch.span)
                     else:
-                        yield from self._lines(chosen, flow, builder, frame.inner())
+                        yield from self._lines(chosen, flow, builder, frame.inner(chosen.span))
                 case _:
                     yield self._statement(statement, flow, builder, frame, False)
 

@@ -216,6 +216,12 @@ class Program:
         """Multiply-accumulates for one sample in evaluation mode."""
         return self.graph.sizes.macs
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the picture."""
+        from archdsl.backends.notebook import bundle  # upwards, but only there
+
+        return bundle(self)
+
     def walk(self) -> Iterator[tuple[str, Item]]:
         """Every item with its full dotted name, in order of execution; a join's is its scope's."""
         return _walk(self.graph, "")

@@ -1,8 +1,8 @@
 """Warnings: what torch takes, and hardly anyone means.
 
-In: a checked program. Out: diagnostics of severity `warning`, each place once. Only what is certain:
-a lint says nothing of a design that somebody may want (a linear bottleneck, a bias that the text
-asks for by name).
+In: a checked program. Out: diagnostics of severity `warning`, each place once. Only what is
+certain: a lint says nothing of a design that somebody may want (a linear bottleneck, a bias that
+the text asks for by name).
 """
 
 from __future__ import annotations

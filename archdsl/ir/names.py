@@ -19,8 +19,8 @@ from archdsl.syntax import tree as t
 class Unit:
     """A file: its definitions, and the files that it uses. `prelude` is asked when both fail.
 
-    `targets` and `bound` are what `resolve` learns: for every call in the file, what it calls and
-    which argument goes where.
+    `targets`, `bound` and `flawed` are what `resolve` learns: for every call in the file, what it
+    calls and which argument goes where; and the calls whose arguments are in error.
     """
 
     source: Source
@@ -30,6 +30,7 @@ class Unit:
     definitions: dict[str, Block] = field(default_factory=dict)
     targets: dict[t.Call, Target] = field(default_factory=dict)
     bound: dict[t.Call, dict[str, t.Argument]] = field(default_factory=dict)
+    flawed: set[t.Call] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for tree in self.file.definitions:

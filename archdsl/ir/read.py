@@ -239,7 +239,7 @@ def _shape(value: Any, place: str) -> Shape:
     if value == "scalar":
         return ()
     sides = _string(value, place).split("x")
-    if not all(side.isascii() and side.isdigit() and 0 < int(side) for side in sides):
+    if not all(side.isascii() and side.isdigit() and int(side) > 0 for side in sides):
         _fail(place, f"{value!r} is no shape")
     return tuple(map(int, sides))
 

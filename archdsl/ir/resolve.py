@@ -7,6 +7,7 @@ argument goes where. What depends on a value (a block passed as a parameter) is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 
 from archdsl.diagnostics.catalogue import (
     DuplicateName,
@@ -28,7 +29,7 @@ from archdsl.diagnostics.suggest import closest
 from archdsl.ir.names import Block, Slot, Target, Unit, show_signature, signature
 from archdsl.ir.report import MAX_FOUND
 from archdsl.ir.values import FUNCTIONS, names_in
-from archdsl.ops import Op
+from archdsl.ops import TABLE, Op
 from archdsl.ops.init import RULES, Attribute
 from archdsl.syntax import tree as t
 
@@ -52,7 +53,7 @@ ALIASES = {
     "drop": "dropout", "dropout2d": "channel_dropout", "spatial_dropout": "channel_dropout",
     "swish": "silu", "cat": "concat", "concatenate": "concat", "multiply": "mul", "sum": "add",
     "upsampling": "upsample", "upsampling2d": "upsample", "interpolate": "upsample",
-    "reflect_pad": "pad", "zeropad2d": "pad", "view": "reshape", "squeeze": "flatten",
+    "reflect_pad": "pad", "zeropad2d": "pad", "squeeze": "flatten",
     "transpose": "permute", "skip": "residual", "droppath": "stochastic_depth",
     "padding": "pad", "kernel_size": "kernel", "ceil_mode": "ceil", "out_channels": "out",
     "out_features": "out", "channels": "out", "filters": "out", "units": "out", "strides": "stride",
@@ -69,6 +70,7 @@ ADVICE = {
     "inplace": "leave it out: the compiler sees to it", "activation": _STEP, "act": _STEP,
     "name": "a name is a label: `name: conv 64 3x3`", "range": "`repeat 3 as i { ... }` counts",
     "sequential": "steps follow each other: `a -> b`, or a line each; `{ ... }` groups them",
+    "view": "`flatten` makes each sample a vector, `reshape [48, -1]` any other shape",
     "device": "where a model runs is said when it is loaded", "dtype": "every tensor is float32",
     "print": "`archdsl check --shapes` shows every shape", "return": "the last step is the output",
 }  # fmt: skip
@@ -129,8 +131,8 @@ def bind(
             free = [n for n in free if n not in bound]
             if not free:
                 if not extra:
-                    problem = f"`{name}` takes fewer arguments"
-                    label, hint = f"the signature is `{shown}`", _extra_hint(slots)
+                    problem = _takes(name, slots)
+                    label, hint = f"the signature is `{shown}`", _extra_hint(name, slots, args)
                     found.append(ExtraArgument(argument.span, problem, label, hint))
                 extra = True
                 continue
@@ -163,15 +165,24 @@ def bind(
     return bound
 
 
-def _extra_hint(slots: tuple[Slot, ...]) -> str:
+def _takes(name: str, slots: tuple[Slot, ...]) -> str:
+    count = sum(not s.keyword for s in slots)
+    noun = f"{count or 'no'} argument{'' if count == 1 else 's'}"
+    return f"`{name}` takes {noun} without a name"
+
+
+def _extra_hint(name: str, slots: tuple[Slot, ...], args: tuple[t.Argument, ...]) -> str:
     """What people write in the place of an argument too many."""
     names = {s.name for s in slots}
+    plain = [a.span.text for a in args if a.name is None]
     if all(s.keyword for s in slots):
-        return "leave it out: what comes in is never written, other arguments go by name"
-    hints = ["what comes in is never written"] if "out" in names else []
+        return "leave it out: what comes in is never written; other arguments are `name=value`"
+    hints = []
+    if "out" in names:
+        hints = [f"what comes in is never written: `{' '.join([name, *plain[1:]])}`"]
     hints += ["a stride is `/2`"] if "stride" in names else []
     hints += ["padding is `pad=1`"] if "pad" in names else []
-    return ", ".join(hints) or "give it by name"
+    return "; ".join(hints) or "leave it out, or give it by name: `name=value`"
 
 
 class _Definition:
@@ -192,7 +203,7 @@ class _Definition:
         scope: dict[str, Span] = {}
         for param in tree.params:
             if param.default is not None:
-                self._expr(param.default, scope, word=True)
+                self._expr(param.default, scope)
             if param.name in scope:
                 self.found.append(DuplicateName(param.name_span, param.name, "parameter"))
             scope[param.name] = param.name_span
@@ -210,7 +221,7 @@ class _Definition:
         slots = tuple(s._replace(required=False) for s in model_slots(base))
         bind(base.name, slots, tree.args, tree.base_span, self.found)
         for argument in tree.args:
-            self._expr(argument.value, {}, word=True)
+            self._expr(argument.value, {})
 
     def _visible(self) -> Iterator[tuple[str, Block]]:
         for unit in (self.unit, *self.unit.uses):
@@ -228,7 +239,7 @@ class _Definition:
                     for flow in statement.flows:
                         self._flow(flow, scope)
                 case t.Let():
-                    self._expr(statement.value, scope, word=True)
+                    self._expr(statement.value, scope)
                     scope[statement.name] = statement.name_span
                 case t.Input():
                     self._expr(statement.shape, scope)
@@ -314,26 +325,33 @@ class _Definition:
                 self._step(step.step, scope)
 
     def _call(self, call: t.Call, scope: dict[str, Span]) -> None:
-        for argument in call.args:
-            self._expr(argument.value, scope, word=True)
         for tap in call.taps:
             self._tap_use(tap)
         if call.times is not None:
             self._expr(call.times, scope)
         if call.body is not None:
             self._body(call.body, scope)
+        target = None if call.name in scope else self.unit.target(call.name)
+        alone = call.body is None and not call.taps
+        # of what is passed as a parameter nothing is known without its value
+        word = target is None or (_is_join(target) and alone)
+        for argument in call.args:
+            self._expr(argument.value, scope, word=word, also=_words(target))
         if call.name in scope:
-            return  # a block or operator passed as a parameter: known only with its value
-        target = self.unit.target(call.name)
+            return
         if target is None:
             names = similar(call.name, [*self.unit.names(), *scope, "residual", "repeat"])
-            hint = ADVICE.get(call.name.lower(), "")
+            other = "" if names else "`archdsl ops` lists the operators"
+            hint = ADVICE.get(call.name.lower(), other)
             self.found.append(UnknownOperation(call.name_span, call.name, names, hint))
             return
         if isinstance(target, Block) and target.unit is self.unit:
             self.calls[call.name] = None
         self.unit.targets[call] = target
+        before = len(self.found)
         self.unit.bound[call] = bind_call(call, target, self.found)
+        if len(self.found) > before:
+            self.unit.flawed.add(call)
 
     # -- names
 
@@ -358,7 +376,8 @@ class _Definition:
         slots = tuple(Slot(a.name, a.required, a.keyword) for a in RULES[name])
         bind(name, slots, args, span, self.found)
         for argument in args:
-            self._expr(argument.value, scope, word=True, also=Attribute.NAMES)
+            words = {w for a in RULES[name] for w in a.type.words()}
+            self._expr(argument.value, scope, also=Attribute.NAMES | words)
 
     def _optional(self, expr: t.Expr | None, scope: dict[str, Span]) -> None:
         if expr is not None:
@@ -372,21 +391,36 @@ class _Definition:
         word: bool = False,
         also: frozenset[str] = frozenset(),
     ) -> None:
-        """`word`: the whole of it may be a bare word or the name of a block, which only the value's
-        taker can judge. `also`: further names that are known."""
+        """`word`: the whole of it may be a bare word, which only the value's taker can judge.
+        `also`: further names that are known."""
         if word and isinstance(expr, t.Name):
             return
         for part in names_in(expr):
             if isinstance(part, t.Function):
+                target = None if part.name in scope else self.unit.target(part.name)
+                also |= _words(target)
                 if part.name not in FUNCTIONS and not self._known(part.name, scope, also):
                     names, hint = similar(part.name, FUNCTIONS), ADVICE.get(part.name, "")
                     self.found.append(UnknownFunction(part.name_span, part.name, names, hint))
             elif isinstance(part, t.Name) and not self._known(part.name, scope, also):
-                names = similar(part.name, [*scope, *CONSTANTS])
+                names = similar(part.name, [*scope, *CONSTANTS, *also])
                 self.found.append(UnknownName(part.span, part.name, names))
 
     def _known(self, name: str, scope: dict[str, Span], also: frozenset[str]) -> bool:
         return name in scope or name in also or name == "in" or bool(self.unit.target(name))
+
+
+@cache
+def _words(target: Target | None) -> frozenset[str]:
+    """The bare words that the arguments of an operator take; of any, where none is known."""
+    if isinstance(target, Block):
+        return frozenset()
+    kinds = TABLE.values() if target is None else (target,)
+    return frozenset(w for kind in kinds for a in kind.args.values() for w in a.type.words())
+
+
+def _is_join(target: Target) -> bool:
+    return not isinstance(target, Block) and target.arity is None
 
 
 def bind_call(
@@ -397,7 +431,7 @@ def bind_call(
 ) -> dict[str, t.Argument]:
     """The arguments of a call (or `args`, where more are fixed) to what it calls, and whether it
     may have branches."""
-    join = not isinstance(target, Block) and target.arity is None
+    join = _is_join(target)
     if not join and call.body is not None:
         hint = "for a part of its own, write `label: { ... }`"
         found.append(Misplaced(call.body.span, f"`{call.name}` takes no `{{ ... }}`", hint))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from archdsl.ir.graph import Graph, Init, Item, Node, Param, Program, Scope
+from archdsl.ir.graph import Graph, Init, Item, Node, Param, Program
 from archdsl.ops.init import Attribute, Rule
 from archdsl.ops.table import Op
 

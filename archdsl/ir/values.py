@@ -258,10 +258,11 @@ class Evaluator:
             raise Problem(None)  # it is reported where names are looked up
         if not hasattr(target, "name"):
             raise _bad(expr.name_span, f"`{expr.name}` is no function, block or operator")
+        specs = getattr(target, "args", {})  # an operator's arguments may take words
+        free = [name for name, spec in specs.items() if not spec.keyword]
         for argument in expr.args:
-            spec = getattr(target, "args", {}).get(
-                argument.name
-            )  # an operator's: it may take words
+            place = argument.name or (free.pop(0) if free else "")
+            spec = specs.get(place)
             word = isinstance(argument.value, t.Name) and argument.value.name
             value = word if spec and word in spec.type.words() else self(argument.value)
             literal = t.Literal(argument.value.span, value)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from archdsl.ops.spatial import check_groups, image, show
 from archdsl.ops.table import Blame, Call, Op, Shape, Weight, X, arg, call
-from archdsl.ops.types import Bool, Float, Int
+from archdsl.ops.types import Bool, Float, Floats, Int
 
 EPS = "added to the variance, against division by zero"
 AFFINE = "learn a scale and a shift"
@@ -213,3 +213,44 @@ class LocalResponseNorm(Op, name="lrn", family="normalisation"):
 
     def function(self, *inputs: Shape) -> Call:
         return call("F.local_response_norm", X, self.size, **self.keywords("alpha", "beta", "k"))
+
+
+class Affine(Op, name="affine", family="normalisation"):
+    """Scales and shifts each channel of a C×H×W input by fixed numbers, one for all or one for
+    each: for an input that comes with another mean and range than the weights know.
+
+    Source: torchvision.models.googlenet, transform_input.
+    """
+
+    example = "affine 0.5 0.1"
+    fresh = True
+    support = '''\
+class Affine(nn.Module):
+    """Scales and shifts each channel by fixed numbers."""
+
+    def __init__(self, scale, shift):
+        super().__init__()
+        self.scale, self.shift = scale, shift
+
+    def forward(self, x):
+        pair = self.scale, self.shift
+        scale, shift = (v * x.shape[1] if len(v) == 1 else v for v in pair)
+        parts = zip(x.split(1, 1), scale, shift, strict=True)
+        return torch.cat([part * a + b for part, a, b in parts], 1)
+
+    def extra_repr(self):
+        return f"{self.scale}, {self.shift}"
+'''
+
+    scale: tuple[float, ...] = arg(Floats(), doc="the factors")
+    shift: tuple[float, ...] = arg(Floats(), doc="what is added then")
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels, _ = image(self, inputs[0], (0, 1, 2, 3))
+        for field in ("scale", "shift"):
+            if (count := len(getattr(self, field))) not in (1, channels):
+                raise Blame(field, f"{count} numbers for {channels} channels")
+        return inputs[0]
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("Affine", self.scale, self.shift)

@@ -152,3 +152,19 @@ class Ints(Type):
     def convert(self, value: Any) -> tuple[int, ...]:
         super().convert(value)
         return value if isinstance(value, tuple) else (value,)
+
+
+@dataclass(frozen=True)
+class Floats(Type):
+    """A list of numbers, `[0.5, 1.0]`; a single number counts as one."""
+
+    def describe(self) -> str:
+        return "a number or a list of numbers, such as `[0.5, 1.0]`"
+
+    def accepts(self, value: Any) -> bool:
+        items = value if isinstance(value, tuple) else (value,)
+        return len(items) > 0 and all(map(Float().accepts, items))
+
+    def convert(self, value: Any) -> tuple[float, ...]:
+        super().convert(value)
+        return tuple(map(float, value if isinstance(value, tuple) else (value,)))

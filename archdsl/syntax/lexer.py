@@ -38,6 +38,9 @@ class Refine:
                 token.type = "INDEX"
             elif token[:1].isalpha() or token[:1] == "_":
                 _refine_word(token, following, in_brackets)
+            if token.type in ("LBRACE", "RBRACE"):  # they end what is not closed
+                while brackets and brackets[-1] != "LBRACE":
+                    brackets.pop()
             if token.type in OPENING:
                 brackets.append(token.type)
             elif token.type in CLOSING and brackets:

@@ -225,6 +225,8 @@ def _hint(place: _Place) -> str:
     first = line[0]
     if str(token) in _PYTHON:
         return "this looks like Python; a spec is in archdsl's own language: `archdsl ops` and specs/README.md"
+    if kind == "INTDIV" and len(line) == 1:
+        return "a comment begins with `#`"
     if place.is_outside() and len(line) == 1:
         return _DEFINITIONS
     if first == "USE":
@@ -253,8 +255,6 @@ def _step_hint(place: _Place, kind: str, line: list[str]) -> str:
     previous = place.kind(-1)
     if kind == "FUNC" and (len(line) == 1 or previous in ("LABEL", "COLON", "ARROW")):
         return f"arguments stand behind the name, without parentheses: `{token} ...`"
-    if kind == "INTDIV" and len(line) == 1:
-        return "a comment begins with `#`"
     if kind == "DOT" and place.kind(1) == "NUMBER":
         return f"write `0.{place.tokens[place.at + 1]}`"
     if kind in _ARITHMETIC:

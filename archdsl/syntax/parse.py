@@ -34,6 +34,7 @@ MAX_REPARSED = 2 * MAX_TOKENS  # tokens, after errors
 _OPERATORS = frozenset(
     "PLUS MINUS STAR SLASH INTDIV PERCENT POWER COMPARE OR AND NOT IF ELSE AUX INDEX".split()
 )
+_DEFINITIONS = ("MODEL", "BLOCK", "USE")
 
 
 def parse(
@@ -49,6 +50,7 @@ def parse(
     if problem or len(errors) >= MAX_ERRORS:
         return None, [*errors, problem] if problem else errors
     tokens, found = unbalanced(source, tokens)
+    unreadable = {source.position(error.span.start)[0] for error in errors}
     errors += found
     work = MAX_REPARSED
     while True:
@@ -56,7 +58,9 @@ def parse(
             parsed = grammar().parser.parser.parse(_Stream(tokens), start)
         except UnexpectedToken as problem:
             at = _index_of(tokens, problem.token)
-            errors.append(bad_token(source, tokens, at, problem.accepts or problem.expected))
+            error = bad_token(source, tokens, at, problem.accepts or problem.expected)
+            if source.position(error.span.start)[0] not in unreadable:
+                errors.append(error)
             first, last = _part_at_fault(tokens, at)
             work -= at
             if last <= first or len(errors) >= MAX_ERRORS or work < 0 or is_python(tokens, at):
@@ -116,7 +120,7 @@ def _raw_tokens(
 ) -> Iterator[Token]:
     """The tokens of a text that stands at an offset; characters that begin none are reported and
     left out."""
-    lexer = grammar().parser.lexer.lexer
+    lexer, reported = grammar().parser.lexer.lexer, 0
     state = LexerThread.from_text(lexer, text).state
     while len(errors) < MAX_ERRORS:
         try:
@@ -129,7 +133,9 @@ def _raw_tokens(
             if text[at].isalnum():
                 while end < len(text) and (text[end].isalnum() or text[end] == "_"):
                     end += 1
-            errors.append(bad_character(Span(source, offset + at, offset + end)))
+            if state.line_ctr.line > reported:  # one a line: the others mostly follow from it
+                errors.append(bad_character(Span(source, offset + at, offset + end)))
+                reported = state.line_ctr.line
             state.line_ctr.feed(text[at:end], False)
         else:
             token.start_pos += offset
@@ -187,6 +193,7 @@ def _part_at_fault(tokens: list[Token], at: int) -> tuple[int, int]:
         depth += (kind in CLOSING) - (kind in OPENING)
         first -= 1
     outside = sum((x.type in OPENING) - (x.type in CLOSING) for x in tokens[:first]) == 0
+    outside = outside and tokens[first].type not in _DEFINITIONS
     depth, last = 0, at
     while last < len(tokens):
         kind = tokens[last].type
@@ -196,7 +203,7 @@ def _part_at_fault(tokens: list[Token], at: int) -> tuple[int, int]:
                 first -= 1
             break
         if depth <= 0 and kind == "_SEPARATOR":
-            if not outside or follows in ("MODEL", "BLOCK", "USE"):
+            if not outside or follows in _DEFINITIONS:
                 last += 1
                 break
         depth += (kind in OPENING) - (kind in CLOSING)

@@ -268,12 +268,16 @@ class Batches:
             yield self.batch.train(x, epoch, indices, len(split)), y, end - start
 
     def test(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """This rank's part of the test split: each sample on exactly one rank."""
-        indices = share(torch.arange(len(self.data.test)), self.rank, self.world)
-        for x, y in self._take(
-            "test", self.data.test, -1, list(torch.split(indices, self.eval_size))
-        ):
-            yield self.batch.plain(x), y
+        """This rank's part of the test split: each sample on exactly one rank. A model cut up among
+        the ranks needs all of them in each pass, so a rank whose part is done sooner gives one more
+        input, without a target."""
+        count = len(self.data.test)
+        indices = share(torch.arange(count), self.rank, self.world)
+        own = list(torch.split(indices, self.eval_size)) if len(indices) else []
+        passes = -(-len(share(torch.arange(count), 0, self.world)) // self.eval_size)
+        idle = [torch.tensor([0])] * (passes - len(own))
+        for number, (x, y) in enumerate(self._take("test", self.data.test, -1, own + idle)):
+            yield self.batch.plain(x), y if number < len(own) else y[:0]
 
     def _take(
         self, name: str, split: Split, epoch: int, batches: list[Tensor]

@@ -2,7 +2,7 @@
 
 In: an expression of the language (`x[0] + 2*x[1] + 5`), and the shape that the spec takes. Out:
 inputs drawn from the normal distribution, the same ones each time, and the expression's value for
-each. `x` is the list of a sample's inputs; where the spec takes a single number, `x` is that number.
+each. `x` is the list of a sample's inputs; where the spec takes one number, `x` is that number.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import torch
 import yaml
 from torch import nn
 
-from archdsl.train.checkpoint import find_checkpoint, read_checkpoint
+from archdsl.train.checkpoint import LAST, find_checkpoint, read_checkpoint
 from archdsl.train.data import LoadedData, load_data
 from archdsl.train.distributed import Ranks, joined, launch, launched
 from archdsl.train.errors import TrainError
@@ -279,6 +279,8 @@ def _train_in_many(job: Job) -> Result:
     try:
         result: Result = launch(_train_part, job.recipe.devices, job)
     except SignalException as error:
+        if not (Path(job.out) / LAST).is_file():  # before the first step
+            return Result(Path(job.out), None, [], None, 0, int(error.sigval))
         saved = read_checkpoint(find_checkpoint(job.out))
         best = best_row(saved["history"], bool(saved["classes"]))
         return Result(Path(job.out), None, saved["history"], best, saved["step"], int(error.sigval))

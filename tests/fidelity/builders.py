@@ -66,8 +66,6 @@ def small(name: str) -> Case:
     if name.startswith("vit"):
         size = 56 if name == "vit_h_14" else 64
         return Case(name, size, {"image_size": size}, {"image": size})
-    if name == "maxvit_t":
-        return full(name)  # windows of 7 must divide every map
-    if name == "inception_v3":
-        return Case(name, 96)
+    if name in ("maxvit_t", "inception_v3"):
+        return full(name)  # windows of 7 must divide every map; an aux head needs a map of 17
     return Case(name, 96 if name == "alexnet" else 64)

@@ -6,6 +6,8 @@ into the compiled specs key for key.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -34,8 +36,7 @@ class VGG16(Flat):
 
     def __init__(self, classes: int) -> None:
         def block(in_: int, out: int, convs: int) -> nn.Sequential:
-            sizes = [in_] + [out] * convs
-            pairs = zip(sizes, sizes[1:], strict=False)
+            pairs = pairwise([in_] + [out] * convs)
             layers = [layer for a, b in pairs for layer in (conv(a, b, 3, pad=1), nn.ReLU())]
             return nn.Sequential(*layers, nn.MaxPool2d(2, 2))
 
@@ -61,7 +62,9 @@ class VGG16(Flat):
 
 
 class Inception(nn.Module):
-    def __init__(self, in_: int, out_1: int, mid_3: int, out_3: int, mid_5: int, out_5: int, pool: int):
+    def __init__(
+        self, in_: int, out_1: int, mid_3: int, out_3: int, mid_5: int, out_5: int, pool: int
+    ):
         super().__init__()
         self.conv_1 = nn.Sequential(conv(in_, out_1, 1), nn.ReLU())
         self.conv_1_3 = nn.Sequential(

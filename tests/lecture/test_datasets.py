@@ -71,7 +71,7 @@ def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
-    names = "airplane automobile bird cat deer dog frog horse ship truck".split()
+    names = ["plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": names}))
     rows = RANDOM.integers(0, 256, (10, 3072), dtype=np.uint8)
     for part in [*[f"data_batch_{n}" for n in range(1, 6)], "test_batch"]:

@@ -24,7 +24,7 @@ from torchvision.models import shufflenetv2
 
 from archdsl.ops import TABLE, Op
 from archdsl.ops.table import TRAINING, Blame, Call, Input, Shape
-from archdsl.ops.types import Bool, Choice, Float, Int, Ints, Size, Type
+from archdsl.ops.types import Bool, Choice, Float, Floats, Int, Ints, Size, Type
 
 #: What `shape` refuses although torch computes something: (operator, words of the message) -> why.
 DELIBERATE = {
@@ -79,6 +79,8 @@ def values(kind: Type) -> st.SearchStrategy[Any]:
         case Float():
             some = st.sampled_from([-0.5, 0.0, 1e-5, 0.1, 0.5, 1.0, 2.0])
             raw = (some | st.floats(-1, 3, width=32, allow_subnormal=False)).filter(kind.accepts)
+        case Floats():
+            raw = st.lists(values(Float()), min_size=1, max_size=4).map(tuple)
         case Size(low, words):
             side = st.integers(low, low + 2) | st.integers(low, low + 5)
             raw = side | st.lists(side, min_size=1, max_size=3).map(tuple)

@@ -15,7 +15,7 @@ from archdsl.ops.table import Blame
 
 every_operator = pytest.mark.parametrize("kind", TABLE.values(), ids=list(TABLE))
 
-MINIMAL = {"Int": 2, "Float": 0.5, "Size": (3,), "Ints": (2, 0, 1)}
+MINIMAL = {"Int": 2, "Float": 0.5, "Size": (3,), "Ints": (2, 0, 1), "Floats": (0.5,)}
 HUGE = 2**40
 
 

@@ -220,3 +220,23 @@ def test_fake_is_any_size() -> None:
     assert isinstance(source, Source) and len(source.train.y) == 100_000
     assert len(source.train.x) == 2**28 // (3 * 64 * 64)  # type: ignore[attr-defined]
     assert source.train.read(99_999).shape == (3, 64, 64)
+
+
+@pytest.mark.parametrize(("count", "size"), [(5, 2), (4, 2), (1, 2), (7, 3)])
+def test_every_rank_makes_as_many_test_passes(count: int, size: int) -> None:
+    """With FSDP a rank that made one pass fewer would leave the others waiting for ever."""
+    data, _ = opened("digits", (1, 8, 8), limit=count)
+    recipe = read_recipe({"data": {"limit": count}, "eval_batch_size": size, "batch_size": "full"})
+    two = [torch.device("cpu")] * 2
+    passes, labels = [], []
+    for rank, device in enumerate(two):
+        parts = Batches.__new__(Batches)
+        parts.__dict__.update(
+            data=data, recipe=recipe, device=device, rank=rank, world=2, eval_size=size,
+            batch=Batches(data, recipe, device).batch,
+        )  # fmt: skip
+        found = list(parts.test())
+        passes.append(len(found))
+        labels += [int(one) for _, y in found for one in y]
+    assert passes[0] == passes[1]
+    assert sorted(labels) == sorted(data.test.samples.y.tolist())

@@ -111,8 +111,8 @@ def test_killed_runs_go_on_bit_for_bit(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_twenty_kills(tmp_path: Path) -> None:
-    recipe = {**LONG, "epochs": 60, "checkpoint": {"steps": 2}}
-    assert kill_and_go_on(tmp_path, 20, recipe, gap=0.2) >= 15
+    recipe = {**LONG, "epochs": 25, "checkpoint": {"steps": 3}}
+    assert kill_and_go_on(tmp_path, 20, recipe, gap=0.1) >= 15
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -1,32 +1,60 @@
 """Pictures of a program: SVG, PNG, Mermaid and DOT, without torch and without system packages.
 
 scene (what one sees) -> structure (chains, branches, skips) -> layout (where) -> paint (marks)
--> svg, png. Mermaid and DOT lay out for themselves: they take the scene.
+-> svg, png. Mermaid and DOT lay out for themselves: they take the structure, as an outline.
+
+`depth` is how deep to open blocks, 0 not at all; None: as deep as the picture stays readable, and
+beside it the inside of the blocks that are closed.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from archdsl.ir.graph import Program
 
-__all__ = ["dot", "mermaid", "png", "svg"]
+if TYPE_CHECKING:
+    from archdsl.backends.diagram.outline import Outline
+    from archdsl.backends.diagram.paint import Picture
+
+__all__ = ["draw_dot", "draw_mermaid", "draw_png", "draw_svg"]
 
 
-def svg(program: Program, *, depth: int | None = None) -> str:
-    """`depth`: how deep to open blocks, 0 not at all; None: as deep as it stays readable."""
+def draw_svg(program: Program, *, depth: int | None = None) -> str:
     from archdsl.backends.diagram.svg import to_svg
 
     return to_svg(_picture(program, depth))
 
 
-def png(program: Program, *, depth: int | None = None) -> bytes:
+def draw_png(program: Program, *, depth: int | None = None) -> bytes:
     from archdsl.backends.diagram.png import to_png
 
     return to_png(_picture(program, depth))
 
 
-def _picture(program: Program, depth: int | None):  # type: ignore[no-untyped-def]
+def draw_mermaid(program: Program, *, depth: int | None = None) -> str:
+    from archdsl.backends.diagram.mermaid import to_mermaid
+
+    return to_mermaid(_outline(program, depth))
+
+
+def draw_dot(program: Program, *, depth: int | None = None) -> str:
+    from archdsl.backends.diagram.dot import to_dot
+
+    return to_dot(_outline(program, depth), program.name)
+
+
+def _picture(program: Program, depth: int | None) -> Picture:
     from archdsl.backends.diagram.compose import compose
     from archdsl.backends.diagram.paint import paint
     from archdsl.backends.diagram.scene import scene
 
     return paint(program, compose(scene(program, depth), insides=depth is None))
+
+
+def _outline(program: Program, depth: int | None) -> Outline:
+    from archdsl.backends.diagram.outline import outline
+    from archdsl.backends.diagram.scene import scene
+    from archdsl.backends.diagram.structure import structure
+
+    return outline(structure(scene(program, depth)))

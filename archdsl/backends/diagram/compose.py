@@ -35,7 +35,7 @@ def _explained(whole: Series) -> list[Element]:
     """One closed block of each kind, the most common: of the kinds that occur most."""
     kinds: dict[str, dict[object, list[Element]]] = {}
     for element in _closed(whole):
-        if element.inner is not None and element.hue != "group":
+        if element.inner is not None and element.hue != "group" and not element.training_only:
             alike = kinds.setdefault(element.hue, {})
             alike.setdefault(element.alike, []).append(element)
     chosen = []
@@ -74,5 +74,7 @@ def _panel(element: Element) -> Sheet:
     inner = element.inner
     if inner is None:
         raise ValueError("nothing inside")
-    title = Element("block", f"inside {element.hue}", element.label or element.title, hue=element.hue)
+    title = Element(
+        "block", f"inside {element.hue}", element.label or element.title, hue=element.hue
+    )
     return frame(title, series(structure(inner), element.shape))

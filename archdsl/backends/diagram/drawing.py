@@ -62,8 +62,8 @@ Drawn = Box | Frame | Wire | Note
 class Sheet:
     """What is drawn, with its extent.
 
-    `axis`: where the flow enters at the top and leaves at the bottom. `port`: where a wire from
-    the side enters, or leaves. `open`: wires that end inside, and go on to the port of what follows.
+    `axis`: where the flow enters at the top and leaves at the bottom. `port`: where a wire enters
+    from the side, or leaves. `open`: wires that end inside, and go on to the port of what follows.
     """
 
     w: float

@@ -126,7 +126,12 @@ class _U:
         return low_left, low_right
 
     def _stack(
-        self, leaves: tuple[Leaf, ...] | list[Leaf], x: float, y: float, *, down: bool,
+        self,
+        leaves: tuple[Leaf, ...] | list[Leaf],
+        x: float,
+        y: float,
+        *,
+        down: bool,
         joined: bool = True,
     ) -> float:
         """Leaves from top to bottom, with wires down or up; `joined`: to what is above them."""

@@ -12,8 +12,8 @@ from archdsl.backends.diagram.drawing import Box, Drawn, Frame, Note, Point, She
 from archdsl.backends.diagram.metrics import text_width
 from archdsl.backends.diagram.scene import Element
 from archdsl.backends.diagram.structure import Leaf, Parallel, Part, Repeated, Series, Tangle
-from archdsl.backends.diagram.wrap import wrapped
 from archdsl.backends.diagram.wording import count_text, shape_text
+from archdsl.backends.diagram.wrap import wrapped
 from archdsl.ops.table import Shape
 
 TITLE, SMALL, TINY = 12.0, 10.5, 9.5
@@ -254,8 +254,10 @@ def parallel(part: Parallel, told: Shape | None) -> Sheet:
     if len(branches) == 1:
         return _beside(part, branches[0], None, note)
     by_length = sorted(range(len(branches)), key=lambda i: branches[i].h)
-    if len(branches) == 2 and not part.skips and branches[by_length[0]].h < 0.6 * (
-        branches[by_length[1]].h
+    if (
+        len(branches) == 2
+        and not part.skips
+        and branches[by_length[0]].h < 0.6 * (branches[by_length[1]].h)
     ):
         return _beside(part, branches[by_length[1]], branches[by_length[0]], note)
     return _fan(part, branches, note)
@@ -347,7 +349,9 @@ def tangle(part: Tangle) -> Sheet:
                 note = Note(axis + 6, (low + high) / 2, shape_text(edge.shape))
                 sheet.drawn.append(note)
             continue
-        start = (axis, 4.0) if edge.source < 0 else _port(leaves[edge.source], axis, tops[edge.source])
+        start = (
+            (axis, 4.0) if edge.source < 0 else _port(leaves[edge.source], axis, tops[edge.source])
+        )
         lane = next((i for i, end in enumerate(free) if end <= start[1]), len(free))
         free[lane : lane + 1] = [high]
         x = sheet_right(leaves, axis) + LANE * (lane + 1)

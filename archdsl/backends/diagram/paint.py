@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from archdsl.backends.diagram.drawing import Box, Frame, Note, Point, Sheet, Wire, moved
+from archdsl.backends.diagram.drawing import Box, Frame, Point, Sheet, Wire, moved
 from archdsl.backends.diagram.layout import (
     PAD,
     SMALL,
@@ -129,12 +129,10 @@ class Picture:
 def paint(program: Program, sheet: Sheet) -> Picture:
     """A sheet with its heading and its legend."""
     elements = [shape.element for shape in sheet.drawn if isinstance(shape, (Box, Frame))]
-    colours = _colours(elements)
+    colours = family_colours(elements)
     most = max([e.params for e in elements if e.kind != "entry"], default=0)
     summary = _summary(program)
-    heading = max(
-        text_width(program.name, HEADLINE, bold=True), text_width(summary, SMALL)
-    )
+    heading = max(text_width(program.name, HEADLINE, bold=True), text_width(summary, SMALL))
     legend, low = _legend(elements, colours, sheet, max(sheet.w, heading, 300))
     width = max(sheet.w, heading, 300) + 2 * MARGIN
     dx = (width - sheet.w) / 2
@@ -156,7 +154,11 @@ def paint(program: Program, sheet: Sheet) -> Picture:
         else:
             last.append(
                 Text(
-                    placed.x, placed.y + 3.3, placed.text, TINY, "muted",
+                    placed.x,
+                    placed.y + 3.3,
+                    placed.text,
+                    TINY,
+                    "muted",
                     anchor=placed.anchor,
                 )
             )
@@ -172,7 +174,7 @@ def _summary(program: Program) -> str:
     return f"{shape_text(program.input_shape)} → {outputs} · {sizes}"
 
 
-def _colours(elements: list[Element]) -> dict[str, str]:
+def family_colours(elements: list[Element]) -> dict[str, str]:
     hues = dict.fromkeys(e.hue for e in elements if e.hue and e.hue not in FAMILIES)
     named = [hue for hue in hues if hue != "group"]
     colours = {hue: BLOCKS[i % len(BLOCKS)] for i, hue in enumerate(named)}
@@ -206,9 +208,9 @@ def _box(box: Box, colours: dict[str, str], most: int) -> Iterator[Mark]:
         if symbol:
             yield from _symbol(x + w / 2, y + h / 2, element.title)
         else:
-            text = lines(element)[0]
+            word = lines(element)[0]
             role: Role = "ink" if element.kind in ("input", "output") else "muted"
-            yield Text(x + w / 2, y + h / 2 + 3.7, text, SMALL, role, anchor="middle")
+            yield Text(x + w / 2, y + h / 2 + 3.7, word, SMALL, role, anchor="middle")
         return
     yield Rect(x, y, w, h, radius, colour=colour, tint=strength, edge=0.85, dashed=dashed)
     text = lines(element)
@@ -238,9 +240,7 @@ def _frame(frame: Frame, colours: dict[str, str]) -> Iterator[Mark]:
             yield Rect(x + d, y + d, w, h, 8, fill="frame")
             yield Rect(x + d, y + d, w, h, 8, colour=colour, edge=0.5)
     yield Rect(x, y, w, h, 8, fill="frame")
-    yield Rect(
-        x, y, w, h, 8, colour=colour, tint=0.035, edge=0.6, dashed=element.training_only
-    )
+    yield Rect(x, y, w, h, 8, colour=colour, tint=0.035, edge=0.6, dashed=element.training_only)
     at = x + PAD
     words = [(element.label, TITLE, True), (element.title, SMALL, False)]
     if element.times > 1:
@@ -300,8 +300,6 @@ def _legend(
 
 
 def _shift(mark: Mark, dx: float, dy: float) -> Mark:
-    from dataclasses import replace
-
     if isinstance(mark, (Line, Triangle)):
         return replace(mark, points=tuple((x + dx, y + dy) for x, y in mark.points))  # type: ignore[arg-type]
     return replace(mark, x=mark.x + dx, y=mark.y + dy)

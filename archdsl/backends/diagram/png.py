@@ -15,7 +15,6 @@ SCALE, LARGEST = 2.0, 12_000
 
 
 def to_png(picture: Picture, *, scale: float = SCALE) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     scale = min(scale, LARGEST / max(picture.w, picture.h))
@@ -31,7 +30,7 @@ def to_png(picture: Picture, *, scale: float = SCALE) -> bytes:
             artist.set_zorder(order)
             axes.add_patch(artist)
     out = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(out)
+    figure.savefig(out, format="png")
     return out.getvalue()
 
 
@@ -56,7 +55,7 @@ def _artists(mark: Mark, point: float) -> list[Any]:
             )
             return [patch]
         case Line():
-            patch = PathPatch(
+            line = PathPatch(
                 _path(mark.points, mark.radius),
                 facecolor="none",
                 edgecolor=LIGHT[mark.role],
@@ -65,7 +64,7 @@ def _artists(mark: Mark, point: float) -> list[Any]:
                 joinstyle="round",
                 linestyle=(0, (4, 3)) if mark.dashed else "solid",
             )
-            return [patch]
+            return [line]
         case Triangle():
             return [Polygon(mark.points, closed=True, facecolor=LIGHT[mark.role], linewidth=0)]
         case Text():
@@ -88,10 +87,11 @@ def _text(mark: Text, point: float) -> list[Any]:
     # its letters are wider than Helvetica's, and a little larger
     stretch = wanted / (extent.x1 or 1.0)
     shift = {"start": 0.0, "middle": -wanted / 2, "end": -wanted}[mark.anchor]
-    place = Affine2D().scale(stretch, -min(1.0, max(stretch, 0.9))).translate(mark.x + shift, mark.y)
+    place = (
+        Affine2D().scale(stretch, -min(1.0, max(stretch, 0.9))).translate(mark.x + shift, mark.y)
+    )
     shape = place.transform_path(path)
-    made = [PathPatch(shape, facecolor=LIGHT[mark.role], linewidth=0)]
-    return made
+    return [PathPatch(shape, facecolor=LIGHT[mark.role], linewidth=0)]
 
 
 def _path(points: tuple[Point, ...], radius: float) -> Any:

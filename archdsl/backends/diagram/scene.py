@@ -202,7 +202,9 @@ class _Flow:
         if node.op.family not in _POINTWISE or before.kind not in ("layer", "pill"):
             return False
         last = source == len(self.elements) - 1
-        return last and self.uses[node.inputs[0]] == 1 and before.training_only == node.training_only
+        return (
+            last and self.uses[node.inputs[0]] == 1 and before.training_only == node.training_only
+        )
 
     def _merge(self, node: Node, source: int) -> None:
         before = self.elements[source]

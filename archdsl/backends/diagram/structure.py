@@ -6,8 +6,9 @@ with its edges beside it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from archdsl.backends.diagram.scene import Edge, Element, Flow
 from archdsl.backends.diagram.wording import labels_text
@@ -146,7 +147,7 @@ class _Reader:
         # an element that no edge passes by is on every way
         cuts = [i for i in range(len(numbers)) if i == 0 or reach[i - 1] <= i]
         parts: list[Part] = []
-        for one, other in zip(cuts, cuts[1:], strict=False):
+        for one, other in pairwise(cuts):
             parts += self._fork(numbers[one], numbers[one + 1 : other], numbers[other])
             if numbers[other] != target:
                 parts.append(self._leaf(numbers[other]))
@@ -160,7 +161,7 @@ class _Reader:
         if len(groups) == 1 and not skips:
             return [self._tangle(source, inside, target)]
         order = {e.source: i for i, e in enumerate(self.before.get(target, ()))}
-        groups.sort(key=lambda group: min((order.get(n, 99) for n in group)))
+        groups.sort(key=lambda group: min(order.get(n, 99) for n in group))
         branches = tuple(
             Series(tuple(self._between(source, group, target, branch=True))) for group in groups
         )
@@ -252,8 +253,8 @@ def alike(part: Part) -> Hashable:
             inside = tuple(tuple(map(alike, b.parts)) for b in part.branches)
             return None if any(None in keys for keys in inside) else (inside, part.skips)
         case Repeated():
-            inside = tuple(map(alike, part.series.parts))
-            return None if None in inside else (inside, part.times)
+            within = tuple(map(alike, part.series.parts))
+            return None if None in within else (within, part.times)
     return None
 
 
@@ -267,7 +268,15 @@ def _several(leaves: list[Leaf]) -> Leaf:
         shape=last.shape,
         times=len(leaves),
     )
-    return replace(leaves[0], element=element)
+    insides = [leaf.inner for leaf in leaves if leaf.inner is not None]
+    return replace(leaves[0], element=element, inner=_together(insides))
+
+
+def _together(all_: Sequence[Series]) -> Series | None:
+    """Series that look the same as one, with the sum of what they cost."""
+    if not all_:
+        return None
+    return Series(tuple(_merged(list(c)) for c in zip(*(s.parts for s in all_), strict=True)))
 
 
 def _merged(column: list[Part]) -> Part:
@@ -277,14 +286,10 @@ def _merged(column: list[Part]) -> Part:
         leaf = _several([part for part in column if isinstance(part, Leaf)])
         return replace(leaf, element=replace(leaf.element, times=first.element.times))
     if isinstance(first, Parallel):
-        all_branches = zip(*(p.branches for p in column if isinstance(p, Parallel)), strict=True)
-        branches = tuple(
-            Series(tuple(_merged(list(parts)) for parts in zip(*(b.parts for b in bs), strict=True)))
-            for bs in all_branches
-        )
-        return replace(first, branches=branches)
+        each = zip(*(p.branches for p in column if isinstance(p, Parallel)), strict=True)
+        merged = (_together(branches) for branches in each)
+        return replace(first, branches=tuple(b for b in merged if b is not None))
     if isinstance(first, Repeated):
-        series = [p.series.parts for p in column if isinstance(p, Repeated)]
-        parts = tuple(_merged(list(parts)) for parts in zip(*series, strict=True))
-        return replace(first, series=Series(parts))
+        series = _together([p.series for p in column if isinstance(p, Repeated)])
+        return first if series is None else replace(first, series=series)
     return first

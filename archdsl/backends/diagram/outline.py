@@ -1,0 +1,139 @@
+"""A structure as nodes, nested groups and edges, for programs that lay out for themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from archdsl.backends.diagram.layout import lines
+from archdsl.backends.diagram.scene import Element
+from archdsl.backends.diagram.structure import Leaf, Parallel, Repeated, Series, Tangle
+from archdsl.backends.diagram.wording import count_text
+from archdsl.ops.table import Shape
+
+
+@dataclass
+class Item:
+    """A node, or a group where it has `items`."""
+
+    id: str
+    element: Element
+    items: list[Item] | None = None
+
+
+@dataclass(frozen=True)
+class Link:
+    source: str
+    target: str
+    shape: Shape
+    style: Literal["flow", "skip", "aside"]
+
+
+@dataclass
+class Outline:
+    items: list[Item] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+
+
+def outline(series: Series) -> Outline:
+    return _Writer().write(series)
+
+
+def elements(items: list[Item]) -> Iterator[Element]:
+    """Those of nodes and groups, from the outside in."""
+    for item in items:
+        yield item.element
+        yield from elements(item.items or [])
+
+
+def node_lines(element: Element) -> list[str]:
+    """What a node says: name, what it is, how often, and its parameters."""
+    text = lines(element)
+    if element.times > 1:
+        text[0] += f" ×{element.times}"
+    if element.params:
+        text.append(f"{count_text(element.params)} parameters")
+    return text
+
+
+def group_title(element: Element) -> str:
+    times = f"×{element.times}" if element.times > 1 else ""
+    return " ".join(filter(None, (element.label, element.title, times)))
+
+
+#: what waits for a target: the node it comes from, the shape, and whether it skipped something
+_Loose = tuple[str, Shape, Literal["flow", "skip", "aside"]]
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.made = Outline()
+        self.number = 0
+
+    def write(self, series: Series) -> Outline:
+        self._series(series, [], self.made.items)
+        return self.made
+
+    def _series(self, series: Series, loose: list[_Loose], into: list[Item]) -> list[_Loose]:
+        for part in series.parts:
+            match part:
+                case Leaf():
+                    loose = self._leaf(part, loose, into)
+                case Parallel():
+                    ends: list[_Loose] = []
+                    for branch in part.branches:
+                        ends += self._series(branch, loose, into)
+                    skipped = [(node, shape, "skip") for node, shape, _ in loose]
+                    loose = [*ends, *(skipped if part.skips else [])]  # type: ignore[list-item]
+                case Repeated():
+                    element = Element("block", "", "", times=part.times)
+                    loose = self._group(element, part.series, loose, into)
+                case Tangle():
+                    loose = self._tangle(part, loose, into)
+        return loose
+
+    def _leaf(self, leaf: Leaf, loose: list[_Loose], into: list[Item]) -> list[_Loose]:
+        element = leaf.element
+        if element.kind in ("entry", "exit"):
+            return loose
+        if leaf.inner is not None:
+            after = self._group(element, leaf.inner, loose, into)
+        else:
+            node = self._node(element, loose, into)
+            after = [(node, element.shape, "flow")]
+        for aside in leaf.asides:
+            self._series(aside, [(n, s, "aside") for n, s, _ in after], into)
+        return after
+
+    def _node(self, element: Element, loose: list[_Loose], into: list[Item]) -> str:
+        node = f"n{self.number}"
+        self.number += 1
+        into.append(Item(node, element))
+        self.made.links += [Link(source, node, shape, style) for source, shape, style in loose]
+        return node
+
+    def _group(
+        self, element: Element, series: Series, loose: list[_Loose], into: list[Item]
+    ) -> list[_Loose]:
+        group = Item(f"g{self.number}", element, [])
+        self.number += 1
+        into.append(group)
+        return self._series(series, loose, group.items if group.items is not None else into)
+
+    def _tangle(self, part: Tangle, loose: list[_Loose], into: list[Item]) -> list[_Loose]:
+        ends: dict[int, list[_Loose]] = {-1: loose}
+        for number, leaf in enumerate(part.parts):
+            given = [
+                (node, edge.shape, "flow" if edge.source == number - 1 else "skip")
+                for edge in part.edges
+                if edge.target == number
+                for node, _, _ in ends[edge.source]
+            ]
+            ends[number] = self._leaf(leaf, given, into)  # type: ignore[arg-type]
+        return [
+            (node, edge.shape, "flow")
+            for edge in part.edges
+            if edge.target == len(part.parts)
+            for node, _, _ in ends[edge.source]
+        ]

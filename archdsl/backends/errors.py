@@ -1,0 +1,7 @@
+"""What goes wrong in a backend and a person can mend. Imports nothing, torch least of all."""
+
+from __future__ import annotations
+
+
+class ArtefactError(Exception):
+    """An artefact cannot be made; the message's first line says why, the others what helps."""

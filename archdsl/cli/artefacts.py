@@ -1,0 +1,218 @@
+"""Commands that make something of specs: compile, draw, diff."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archdsl.backends.errors import ArtefactError
+from archdsl.cli.options import (
+    InputOption,
+    LimitOption,
+    ParamOption,
+    SpecArgument,
+    fail,
+    spec_errors,
+    spec_from,
+    usage,
+)
+
+if TYPE_CHECKING:
+    from archdsl.artefacts import Request
+    from archdsl.pipeline import Spec
+
+
+class Target(enum.StrEnum):
+    python = "python"
+    onnx = "onnx"
+    pt2 = "pt2"
+    safetensors = "safetensors"
+    costs = "costs"
+    ir = "ir"
+    tree = "tree"
+
+
+class DiffFormat(enum.StrEnum):
+    text = "text"
+    json = "json"
+
+
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="FILE", help="Where to; default: print it."),
+]
+DepthOption = Annotated[
+    int | None,
+    typer.Option(
+        "--depth",
+        min=0,
+        show_default=False,
+        help="How deep to open blocks, 0 not at all; default: as deep as it stays readable.",
+    ),
+]
+
+
+def compile(
+    spec: SpecArgument,
+    to: Annotated[
+        Target | None,
+        typer.Option(
+            show_default=False,
+            help="What to compile to; default: what FILE's ending says, or else python.",
+        ),
+    ] = None,
+    output: OutputOption = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="FILE", help="The weights of onnx, pt2 and safetensors."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Of the initial weights, without --weights.")
+    ] = 0,
+    optimize: Annotated[
+        bool,
+        typer.Option(
+            "--optimize",
+            help="For inference alone: fold batch normalisation, drop dropout and identities.",
+        ),
+    ] = False,
+    param: ParamOption = None,
+    input: InputOption = None,
+    limit: LimitOption = None,
+) -> None:
+    """Compile a spec: standalone Python, ONNX, torch.export, weights, costs, or a compiler stage.
+
+    onnx, pt2 and safetensors are files: give -o. `ir` is YAML, or JSON for FILE.json with --to ir;
+    `costs` CSV or JSON.
+
+    \b
+    Examples:
+      archdsl compile resnet50 -o resnet50.py
+      archdsl compile resnet50 -o resnet50.onnx --weights resnet50.pth --optimize
+      archdsl compile mynet.arch -o mynet.pt2 -p classes=10 --input 3x64x64
+      archdsl compile mynet.arch --to costs -o mynet.csv
+      archdsl compile mynet.arch --to ir
+    """
+    from archdsl.artefacts import PICTURES, Request, by_suffix
+
+    name = "python" if to is None else to.value
+    if to is None and output is not None:
+        name = by_suffix(output) or "python"
+        if name in PICTURES:
+            usage(f"{output} is a picture: `archdsl draw` makes it")
+    if weights is not None and name not in ("onnx", "pt2", "safetensors"):
+        usage(f"--weights is for onnx, pt2 and safetensors: {name} holds none")
+    request = Request(weights=weights, seed=seed, optimize=optimize)
+    with spec_errors(), _file_errors(output):
+        _make(name, spec_from(spec, param, input, limit), output, request)
+
+
+def draw(
+    spec: SpecArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="A .svg, .png, .mmd (Mermaid) or .dot file."
+        ),
+    ] = None,
+    depth: DepthOption = None,
+    param: ParamOption = None,
+    input: InputOption = None,
+    limit: LimitOption = None,
+) -> None:
+    """Draw a spec: SVG, PNG, Mermaid or Graphviz's DOT. Needs no torch and no system package.
+
+    Without -o, prints Mermaid, which GitHub and GitLab draw in Markdown. By default blocks are open
+    as deep as the picture stays readable, and what they hold stands beside it.
+
+    \b
+    Examples:
+      archdsl draw resnet50 -o resnet50.svg
+      archdsl draw googlenet -o googlenet.png --depth 2
+      archdsl draw mynet.arch -p classes=10 > mynet.mmd
+    """
+    from archdsl.artefacts import PICTURES, Request, by_suffix
+
+    name = "mermaid" if output is None else by_suffix(output)
+    if name is None or name not in PICTURES:
+        usage(f"{output} must end in .svg, .png, .mmd or .dot")
+    with spec_errors(), _file_errors(output):
+        _make(name, spec_from(spec, param, input, limit), output, Request(depth=depth))
+
+
+def diff(
+    old: Annotated[str, typer.Argument(metavar="SPEC", show_default=False, help="The one spec.")],
+    new: Annotated[
+        str, typer.Argument(metavar="OTHER", show_default=False, help="The other spec.")
+    ],
+    format: Annotated[DiffFormat, typer.Option(help="For people, or JSON.")] = DiffFormat.text,
+    param: ParamOption = None,
+    input: InputOption = None,
+    limit: LimitOption = None,
+) -> None:
+    """What changed from one spec to another: layers, shapes, parameters, multiply-accumulates.
+
+    Layers are the same where their names are; -p and --input hold for both. Exit code 0: no
+    difference; 1: differences, or errors in a spec; 2: wrong usage.
+
+    \b
+    Examples:
+      archdsl diff resnet18 resnet34
+      archdsl diff old.arch new.arch --format json
+      git show HEAD:net.arch | archdsl diff - net.arch
+    """
+    import json
+
+    from archdsl.backends.diff import compare, show_difference
+
+    if old == new == "-":
+        usage("standard input can be only one of the two")
+    with spec_errors():
+        before = spec_from(old, param, input, limit).checked()
+        after = spec_from(new, param, input, limit).checked()
+    difference = compare(before, after)
+    if format is DiffFormat.json:
+        typer.echo(json.dumps(difference.as_dict(), indent=2))
+    elif difference:
+        import sys
+
+        from archdsl.diagnostics.terminal import use_color
+
+        typer.echo(show_difference(difference, color=use_color(sys.stdout)))
+    raise typer.Exit(1 if difference else 0)
+
+
+def _make(name: str, spec: Spec, output: Path | None, request: Request) -> None:
+    from archdsl.artefacts import ARTEFACTS, make_text, write
+
+    artefact = ARTEFACTS[name]
+    if output is not None:
+        write(artefact, spec, output, request)
+        return
+    if artefact.binary:
+        usage(f"{name} is no text: say where to with -o FILE{artefact.suffixes[0]}")
+    typer.echo(make_text(artefact, spec, request), nl=False)
+
+
+@contextmanager
+def _file_errors(output: Path | None) -> Iterator[None]:
+    """What may go wrong with files and exporters, as one clear error."""
+    try:
+        yield
+    except OSError as error:
+        if output is None:
+            raise
+        fail(f"cannot write {output}: {error.strerror or error}")
+    except ArtefactError as error:
+        message, _, help = str(error).partition("\n")
+        fail(message, help=help)
+
+
+def register(app: typer.Typer) -> None:
+    for command in (compile, draw, diff):
+        app.command()(command)

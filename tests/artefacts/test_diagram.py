@@ -1,0 +1,208 @@
+"""Pictures: what is in them, that it has room, and that nothing in a spec becomes markup."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import archdsl
+from archdsl.backends import diagram
+from archdsl.backends.diagram.compose import compose
+from archdsl.backends.diagram.drawing import Box, Frame, Sheet, Wire
+from archdsl.backends.diagram.hairpin import hairpin
+from archdsl.backends.diagram.scene import Element, scene
+from archdsl.backends.diagram.structure import Leaf, Parallel, Repeated, structure
+from archdsl.ir.graph import Program
+from archdsl.pipeline import open_spec, shipped
+from tests.artefacts.specs import MIXED, UNET
+
+SVG = "{http://www.w3.org/2000/svg}"
+TANGLED = """
+model tangled() {
+  input 3x8x8
+  conv 4 1x1 -> tap a; conv 4 1x1 -> tap b; conv 4 1x1 -> add @a -> tap c
+  conv 4 1x1 -> add @b; conv 4 1x1 -> add @c
+}
+"""
+
+
+def _program(spec: str, **params: object) -> Program:
+    return open_spec(spec, params=params).checked()
+
+
+def _sheet(spec: str, depth: int | None = None) -> Sheet:
+    return compose(scene(_program(spec), depth), insides=depth is None)
+
+
+def _texts(svg: str) -> list[str]:
+    return [node.text or "" for node in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+SPECS = ["lenet5", "googlenet", "resnet50", "densenet121", "vgg16", "inception_v3"]
+
+
+@pytest.mark.parametrize("depth", [None, 0, 1, 3])
+@pytest.mark.parametrize("spec", [*SPECS, UNET, MIXED, TANGLED])
+def test_no_box_lies_on_another(spec: str, depth: int | None) -> None:
+    sheet = _sheet(spec, depth)
+    boxes = [shape for shape in sheet.drawn if isinstance(shape, Box)]
+    frames = [shape for shape in sheet.drawn if isinstance(shape, Frame)]
+    assert boxes
+    for place, one in enumerate(boxes):
+        assert 0 <= one.x <= one.x + one.w <= sheet.w + 0.01
+        assert 0 <= one.y <= one.y + one.h <= sheet.h + 0.01
+        for other in boxes[:place]:
+            apart = one.x >= other.x + other.w or other.x >= one.x + one.w
+            assert apart or one.y >= other.y + other.h or other.y >= one.y + one.h
+        for frame in frames:  # inside or outside, never on the border
+            across = min(one.x + one.w, frame.x + frame.w) - max(one.x, frame.x)
+            down = min(one.y + one.h, frame.y + frame.h) - max(one.y, frame.y)
+            assert across <= 0 or down <= 0 or (across >= one.w - 1e-6 and down >= one.h - 1e-6)
+
+
+@pytest.mark.parametrize("spec", [*SPECS, UNET, MIXED, TANGLED])
+def test_every_parameter_is_shown_once(spec: str) -> None:
+    program = _program(spec)
+    for depth in (0, 1, 4):
+        elements = [s.element for s in _sheet(spec, depth).drawn if isinstance(s, Box)]
+        assert sum(element.params for element in elements) == program.params
+
+
+def test_chains_branches_and_skips() -> None:
+    series = structure(scene(_program("resnet18"), 3))
+    layer1 = next(p for p in series.parts if isinstance(p, Leaf) and p.element.label == "layer1")
+    assert layer1.element.times == 2 and layer1.inner is not None
+    fork = layer1.inner.parts[1]
+    assert isinstance(fork, Parallel) and (len(fork.branches), fork.skips) == (1, 1)
+    dense = structure(scene(_program("densenet121"), 2))
+    found = [p for p in dense.parts if isinstance(p, Leaf) and p.element.label == "features"]
+    blocks = [p for p in found[0].inner.parts if isinstance(p, Leaf)]  # type: ignore[union-attr]
+    assert [b.element.times for b in blocks if "denseblock" in b.element.label] == [6, 12, 24, 16]
+    chain = "model net() { input 3x8x8; repeat 3 { conv 3 1x1; maxpool 3x3 /1 pad=1 } }"
+    repeated = [p for p in structure(scene(_program(chain))).parts if isinstance(p, Repeated)]
+    assert [part.times for part in repeated] == [3]
+
+
+def test_a_skip_is_drawn_as_one() -> None:
+    wires = [s for s in _sheet("resnet18", 3).drawn if isinstance(s, Wire)]
+    # one for each residual, two pieces where there is a shortcut; layer1's two are one
+    assert sum(wire.style == "skip" for wire in wires) == 1 + 3 * 3
+    assert sum(w.style == "aside" for w in _sheet("googlenet", 1).drawn if isinstance(w, Wire)) == 2
+
+
+def test_a_unet_is_a_u() -> None:
+    sheet = hairpin(structure(scene(_program(UNET))))
+    assert sheet is not None
+    at = {s.element.label: s for s in sheet.drawn if isinstance(s, Box) and s.element.label}
+    assert at["down1"].y < at["down2"].y < at["middle"].y
+    assert at["join1"].y < at["join2"].y < at["middle"].y
+    assert at["down1"].x == at["down2"].x < at["middle"].x < at["join1"].x == at["join2"].x
+    for spec in ("lenet5", "resnet18", "googlenet"):
+        assert hairpin(structure(scene(_program(spec), 3))) is None
+
+
+def test_what_the_picture_says() -> None:
+    texts = _texts(diagram.draw_svg(_program("resnet50")))
+    assert {"resnet50", "layer1", "64×112×112", "2048×7×7", "fc", "2.05M"} <= set(texts)
+    assert "bottleneck 64 ×2" in texts
+    assert "inside bottleneck" in texts
+    assert "3×224×224 → 1000 · 25.6M parameters · 4.09G MACs" in texts
+    assert "inside bottleneck" not in _texts(diagram.draw_svg(_program("resnet50"), depth=1))
+
+
+def test_svg_is_safe_to_embed() -> None:
+    first, second = (diagram.draw_svg(_program(name)) for name in ("lenet5", "resnet18"))
+    for svg in (first, second):
+        root = ElementTree.fromstring(svg)
+        tags = {node.tag.removeprefix(SVG) for node in root.iter()}
+        assert tags <= {"svg", "title", "style", "rect", "path", "polygon", "text"}
+        assert root.get("role") == "img"
+        rules = root.find(f"{SVG}style")
+        assert rules is not None and rules.text is not None
+        # rules of one picture leave those of another on the page alone
+        selectors = [line for line in rules.text.splitlines() if "{" in line and "@" not in line]
+        assert all(line.startswith(f"#{root.get('id')} ") for line in selectors)
+    assert ElementTree.fromstring(first).get("id") != ElementTree.fromstring(second).get("id")
+    assert diagram.draw_svg(_program("lenet5")) == first
+
+
+def test_words_cannot_become_markup() -> None:
+    from archdsl.backends.diagram.dot import to_dot
+    from archdsl.backends.diagram.mermaid import to_mermaid
+    from archdsl.backends.diagram.outline import Item, Outline
+    from archdsl.backends.diagram.paint import Picture, Text
+    from archdsl.backends.diagram.svg import to_svg
+
+    word = '"]; <script>&#x;\\ end 1. x`'
+    svg = to_svg(Picture(9, 9, (Text(0, 0, word, 9),), word, word))
+    assert _texts(svg) == [word]
+    outline = Outline([Item("n0", Element("layer", word, "", hue="convolution"))])
+    line = to_mermaid(outline).splitlines()[1]
+    inner = line[line.index('"') + 1 : line.rindex('"')]
+    assert not set(inner) & set('"<>[]`\\&')
+    dot = to_dot(outline, word)
+    assert '\\"]; <script>' in dot.splitlines()[0]
+
+
+def test_mermaid_and_dot() -> None:
+    text = diagram.draw_mermaid(_program("googlenet"), depth=1)
+    assert text.startswith("flowchart TD\n")
+    assert '-->|"64×112×112"|' in text
+    assert text.count("subgraph") == text.count("\n  end")
+    assert text.count("-.->") == 2
+    skips = diagram.draw_mermaid(_program(UNET))
+    assert skips.count("==>") == 2
+    dot = diagram.draw_dot(_program("resnet18"), depth=3)
+    assert dot.count("{") == dot.count("}")
+    assert dot.count("subgraph cluster_") == dot.count("label=") - dot.count("->") - dot.count(
+        ", fillcolor"
+    )
+
+
+def test_png(tmp_path: Path) -> None:
+    data = diagram.draw_png(_program("lenet5"))
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", data[16:24])
+    root = ElementTree.fromstring(diagram.draw_svg(_program("lenet5")))
+    assert abs(width - 2 * float(root.get("width") or 0)) <= 2
+    assert abs(height - 2 * float(root.get("height") or 0)) <= 2
+
+
+def test_no_torch_is_needed() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from archdsl.backends import diagram\n"
+        "from archdsl.pipeline import open_spec\n"
+        "p = open_spec('resnet18').checked()\n"
+        "diagram.draw_svg(p), diagram.draw_mermaid(p), diagram.draw_dot(p), p._repr_mimebundle_()\n"
+        "assert 'matplotlib' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_notebooks_show_it() -> None:
+    import pickle
+
+    program = _program("lenet5")
+    bundle = program._repr_mimebundle_()
+    assert set(bundle) == {"image/svg+xml", "text/plain", "text/vnd.mermaid"}
+    assert bundle["image/svg+xml"] == diagram.draw_svg(program)
+    module = archdsl.load("lenet5")
+    shown = module._repr_mimebundle_()  # type: ignore[operator]
+    assert shown["image/svg+xml"] == bundle["image/svg+xml"]
+    assert shown["text/plain"] == repr(module)
+    assert "text/plain" in pickle.loads(pickle.dumps(module))._repr_mimebundle_()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped())
+def test_all_specs(name: str) -> None:
+    for depth in (None, 0, 2, 5):
+        test_no_box_lies_on_another(name, depth)
+        ElementTree.fromstring(diagram.draw_svg(_program(name), depth=depth))
+    test_every_parameter_is_shown_once(name)

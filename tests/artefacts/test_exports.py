@@ -1,0 +1,145 @@
+"""ONNX, torch.export and safetensors: what they hold is what the module computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import archdsl
+from archdsl.artefacts import ARTEFACTS
+from archdsl.backends import export
+from archdsl.backends.export import ExportError
+from archdsl.pipeline import open_spec
+from tests.artefacts.specs import MIXED
+from tests.artefacts.test_optimize import outputs, trained
+
+LENET_TO_RESNET = """
+lenet5 alexnet vgg11 vgg13 vgg16 vgg19 vgg11_bn vgg13_bn vgg16_bn vgg19_bn googlenet inception_v3
+resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d resnext101_32x8d resnext101_64x4d
+wide_resnet50_2 wide_resnet101_2
+"""
+
+
+def check_onnx(spec: str, tmp_path: Path, *, optimize: bool = False) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    module = trained(spec)
+    weights = tmp_path / "weights.pt"
+    torch.save(module.state_dict(), weights)
+    path = tmp_path / "model.onnx"
+    archdsl.export(spec, path, weights=weights, optimize=optimize)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.onnx", "weights.pt"]
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    program = module.program
+    (given,) = session.get_inputs()
+    assert given.name == "input" and given.shape == ["batch", *program.input_shape]
+    assert [o.name for o in session.get_outputs()] == [name for name, _ in program.outputs]
+    for batch in (1, 3):
+        x = torch.randn(batch, *program.input_shape)
+        found = session.run(None, {"input": x.numpy()})
+        for one, other in zip(found, outputs(module, x), strict=False):
+            atol = 1e-5 * other.abs().max().item()
+            torch.testing.assert_close(torch.from_numpy(one), other, rtol=1e-4, atol=atol)
+
+
+@pytest.mark.parametrize("spec", ["lenet5", MIXED])
+def test_onnx(spec: str, tmp_path: Path) -> None:
+    check_onnx(spec, tmp_path, optimize=spec is MIXED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LENET_TO_RESNET.split())
+def test_onnx_from_lenet_to_resnet(name: str, tmp_path: Path) -> None:
+    check_onnx(name, tmp_path)
+
+
+def test_large_models_keep_their_weights_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(export, "ONE_FILE", 1000)
+    archdsl.export("lenet5", tmp_path / "a.onnx")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.onnx", "a.onnx.data"]
+    session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
+    assert session.get_outputs()[0].shape == ["batch", 10]
+
+
+def test_onnx_is_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    with pytest.raises(ExportError, match=r'pip install "archdsl\[onnx\]"'):
+        archdsl.export("lenet5", tmp_path / "a.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_pt2(tmp_path: Path) -> None:
+    module = trained(MIXED)
+    torch.save(module.state_dict(), tmp_path / "w.pt")
+    archdsl.export(MIXED, tmp_path / "m.pt2", weights=tmp_path / "w.pt")
+    files = {"spec.arch": ""}
+    loaded = torch.export.load(tmp_path / "m.pt2", extra_files=files)
+    assert "model mixed" in files["spec.arch"]
+    for batch in (1, 4):
+        x = torch.randn(batch, 3, 16, 16)
+        for one, other in zip(outputs(loaded.module(), x), outputs(module, x), strict=False):
+            torch.testing.assert_close(one, other)
+
+
+def test_safetensors(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    before = torch.get_rng_state()
+    archdsl.export("resnet18", path, seed=3)
+    assert torch.equal(before, torch.get_rng_state())
+    first = path.read_bytes()
+    archdsl.export("resnet18", path, seed=3)
+    assert path.read_bytes() == first
+    torch.manual_seed(3)
+    wanted = archdsl.load("resnet18").state_dict()
+    found = archdsl.load("resnet18", weights=path).state_dict()
+    assert list(found) == list(wanted)
+    assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+
+
+def test_nothing_is_written_where_something_fails(tmp_path: Path) -> None:
+    (tmp_path / "w.pt").write_bytes(b"not weights")
+    for name in ("m.onnx", "m.pt2", "m.safetensors"):
+        with pytest.raises(archdsl.backends.weights.WeightsError):
+            archdsl.export("lenet5", tmp_path / name, weights=tmp_path / "w.pt")
+    with pytest.raises(archdsl.SpecError):
+        archdsl.export("model a() { input 3x3; conv }", tmp_path / "m.svg")
+    assert [p.name for p in tmp_path.iterdir()] == ["w.pt"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n, a in ARTEFACTS.items() if n != "onnx"])
+def test_every_artefact_of_every_spec(name: str, tmp_path: Path) -> None:
+    """Every artefact of every shipped spec; ONNX is the next test's, for it takes far longer."""
+    from archdsl.pipeline import shipped
+
+    for spec in shipped():
+        program = open_spec(spec).checked()
+        if name in ("pt2", "safetensors") and program.params > 200_000_000:
+            continue
+        path = tmp_path / f"artefact{(ARTEFACTS[name].suffixes or ('.txt',))[0]}"
+        archdsl.export(spec, path, name)
+        assert path.stat().st_size > 300, spec
+        path.unlink()
+
+
+@pytest.mark.slow
+def test_onnx_of_every_spec(tmp_path: Path) -> None:
+    from archdsl.pipeline import shipped
+
+    failed = []
+    for spec in shipped():
+        program = open_spec(spec).checked()
+        if spec in LENET_TO_RESNET.split() or program.params > 200_000_000:
+            continue
+        try:
+            check_onnx(spec, tmp_path)
+        except Exception as error:
+            failed.append(f"{spec}: {error}")
+        for path in tmp_path.iterdir():
+            path.unlink()
+    assert not failed, "\n".join(failed)

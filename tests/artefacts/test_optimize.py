@@ -1,0 +1,111 @@
+"""Optimised inference computes the same."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archdsl
+from archdsl.backends.export import inference
+from archdsl.backends.optimize import optimize
+from archdsl.backends.torch import build
+from archdsl.pipeline import open_spec, shipped
+from tests.artefacts.specs import MIXED, UNET
+
+
+def trained(spec: str) -> nn.Module:
+    """A module whose normalisations have something to fold, and no sign of their beginnings."""
+    torch.manual_seed(0)
+    module = archdsl.load(spec).eval()
+    with torch.no_grad():
+        for part in module.modules():
+            if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                if part.running_mean is not None:
+                    part.running_mean.normal_(0, 0.2)
+                    part.running_var.uniform_(0.5, 2)
+                if part.weight is not None:
+                    part.weight.uniform_(0.5, 1.5)
+                    part.bias.normal_(0, 0.2)
+    return module
+
+
+def outputs(module: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+    with torch.no_grad():
+        result = module(x)
+    return tuple(t for t in result if t is not None) if isinstance(result, tuple) else (result,)
+
+
+def assert_same(module: nn.Module, other: nn.Module, x: Tensor) -> None:
+    for one, two in zip(outputs(module, x), outputs(other, x), strict=False):
+        torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5 * one.abs().max().item())
+
+
+@pytest.mark.parametrize("spec", [UNET, MIXED, "lenet5", "resnet18"])
+def test_the_same_to_1e5(spec: str) -> None:
+    module = trained(spec)
+    better = inference(module.program, module)
+    assert not better.training
+    kinds = [type(part).__name__ for part in better.modules()]
+    # one normalisation of MIXED has no layer before it
+    assert sum("BatchNorm" in kind for kind in kinds) == (spec is MIXED)
+    assert not any(kind in ("Dropout", "Identity") for kind in kinds)
+    assert_same(module, better, torch.randn(2, *module.program.input_shape))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped())
+def test_the_same_to_1e5_for_all(name: str) -> None:
+    program = open_spec(name).checked()
+    if program.params > 100_000_000 or program.macs > 2**34:
+        pytest.skip("too large for two cores")
+    module = trained(name)
+    assert_same(module, inference(program, module), torch.randn(1, *program.input_shape))
+
+
+def test_transposed_convolutions_in_groups_fold_too() -> None:
+    for groups in (1, 2):
+        spec = f"model net() {{ input 4x6x6; deconv 6 3x3 /2 groups={groups} bias=false -> bn }}"
+        module = trained(spec)
+        better = inference(module.program, module)
+        assert_same(module, better, torch.randn(2, 4, 6, 6))
+        assert len(list(better.children())) == 1
+
+
+def test_what_must_not_be_folded() -> None:
+    # a second user, a norm of features that are not channels, statistics of the batch
+    for inside in (
+        "c: conv 4 1x1 -> tap t -> bn -> add @t",
+        "conv 4 1x1 -> bn track_running_stats=false",
+        "conv 4 1x1 -> relu -> bn",
+    ):
+        module = trained(f"model net() {{ input 3x8x8; {inside} }}")
+        better = inference(module.program, module)
+        assert any("BatchNorm" in type(part).__name__ for part in better.modules())
+        assert_same(module, better, torch.randn(4, 3, 8, 8))
+
+
+def test_load_and_its_layout(tmp_path: Path) -> None:
+    module = trained("resnet18")
+    path = tmp_path / "w.pt"
+    torch.save(module.state_dict(), path)
+    better = archdsl.load("resnet18", path, optimize=True, channels_last=True)
+    weight = better.get_parameter("conv1.weight")
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert not weight.requires_grad
+    x = torch.randn(2, 3, 224, 224)
+    assert_same(module, better, x)
+    assert_same(better, copy.deepcopy(better), x)
+
+
+def test_the_source_of_the_optimised_program() -> None:
+    source = archdsl.compile("resnet18", optimize=True)
+    assert "BatchNorm" not in source and "bias=False" not in source
+    assert len(source.splitlines()) < len(archdsl.compile("resnet18").splitlines())
+    program = optimize(open_spec("googlenet").checked()).program
+    assert not program.aux
+    assert "if self.training" not in archdsl.compile("googlenet", optimize=True)
+    assert list(build(program, device="meta").state_dict()) == [key for key, _ in program.state()]

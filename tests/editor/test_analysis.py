@@ -1,0 +1,242 @@
+"""What the language server knows of a text, half-written or not."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from archdsl.diagnostics.source import Source
+from archdsl.editor import docs
+from archdsl.editor.analysis import Analysis
+from archdsl.editor.complete import complete, page, signature_at
+from archdsl.editor.outline import colours, foldable, outline
+from archdsl.ops import TABLE
+from archdsl.pipeline import specs_folder
+
+NET = """\
+# Two convolutions.
+block unit(out, act=relu) {
+  conv1: conv out 3x3 pad=1 -> act
+}
+
+model net(classes=10) {
+  input 3x32x32
+  unit 16 -> tap early
+  unit 32 x2 -> maxpool 2x2
+  flatten
+  head: linear classes
+  init head zeros
+}
+"""
+
+
+def analyse(text: str, before: Analysis | None = None) -> Analysis:
+    return Analysis(Source("/nowhere/net.arch", text), Path("/nowhere"), before)
+
+
+def cursor(text: str, before: Analysis | None = None) -> tuple[Analysis, int]:
+    """The analysis of a text whose place is marked by `|`."""
+    at = text.index("|")
+    return analyse(text.replace("|", "", 1), before), at
+
+
+def names(text: str) -> list[str]:
+    """The candidates at `|`, in the order shown."""
+    analysis, at = cursor(text, analyse(NET))
+    _, found = complete(analysis, at)
+    return [c.name for c in sorted(found, key=lambda c: (c.rank, c.name))]
+
+
+# ---- shapes ----------------------------------------------------------------------------------
+
+
+def test_hints() -> None:
+    hints = analyse(NET).hints()
+    assert hints[8] == ((32, 16, 16),)
+    assert hints[9] == ((8192,),) and hints[10] == ((10,),)
+    assert hints[2] == ((16, 32, 32), (32, 32, 32))  # a block that is called with two widths
+    assert docs.hint(hints[2]) == "16x32x32 …"
+
+
+def test_hints_of_an_alias() -> None:
+    path = specs_folder() / "resnet152.arch"
+    analysis = Analysis(Source(str(path), path.read_text()), path.parent)
+    assert list(analysis.hints().values()) == [((1000,),)]
+
+
+def test_hints_stay_while_a_line_is_broken() -> None:
+    good = analyse(NET)
+    broken = analyse(NET.replace("  flatten\n", "  flatten\n  conv (\n"), good)
+    assert broken.diagnostics and not broken.programs
+    hints = broken.hints()
+    assert hints[8] == ((32, 16, 16),) and hints[11] == ((10,),) and 10 not in hints
+    still = analyse(broken.source.text.replace("conv (", "conv (1"), broken)
+    assert still.hints() == hints
+
+
+# ---- words -----------------------------------------------------------------------------------
+
+
+def test_references_and_definitions() -> None:
+    analysis = analyse(NET)
+    for word, count in [
+        ("unit(", 3), ("out,", 2), ("act=", 2), ("classes=", 2), ("head:", 2), ("conv1", 1),
+    ]:  # fmt: skip
+        occurrence = analysis.word(NET.index(word))
+        assert occurrence is not None
+        found = analysis.named(occurrence.symbol)
+        assert len(found) == count, word
+        assert sum(o.defines for o in found) == 1
+        assert all(o.span.text == occurrence.symbol.name for o in found)
+
+
+def test_every_name_of_the_shipped_specs_is_known() -> None:
+    """Each name in a text is an occurrence (Lark's own lexer finds the names)."""
+    from archdsl.syntax.grammar import grammar
+
+    for path in sorted(specs_folder().glob("*.arch"))[::3]:
+        text = path.read_text(encoding="utf-8")
+        analysis = Analysis(Source(str(path), text), path.parent)
+        known = {o.span.start for o in analysis.words}
+        for token in grammar().lex(text):
+            if token.type in ("NAME", "FUNC"):
+                line = text[: token.start_pos].rpartition("\n")[2]
+                dotted = text[token.start_pos - 1] == "."
+                assert token.start_pos in known or dotted, (path.name, line + token)
+
+
+def test_hover() -> None:
+    analysis = analyse(NET)
+    word = analysis.word(NET.index("linear"))
+    assert word is not None
+    shown = docs.flow_page(analysis.computed(word.span))
+    assert "| 8192 | 10 | 81,930 | 81,920 |" in shown and "`head`" in shown
+    assert "linear out" in docs.symbol_page(analysis, word.symbol)
+    word = analysis.word(NET.index("unit 16"))
+    assert word is not None
+    shown = docs.symbol_page(analysis, word.symbol)
+    assert "Two convolutions." in shown and "unit out [act=relu]" in shown
+    word = analysis.word(NET.index("out,"))
+    assert word is not None and "16, 32" in docs.symbol_page(analysis, word.symbol)
+
+
+# ---- completion ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["|", "mo|", NET + "\n|"])
+def test_complete_definitions(text: str) -> None:
+    assert names(text) == ["block", "model", "use"]
+
+
+def test_complete_steps() -> None:
+    found = names("block unit(out) { relu }\nmodel a(norm=bn) {\n  input 3\n  linear 4 -> |\n}")
+    assert found[0] == "norm"
+    assert {"conv", "unit", "bottleneck", "residual", "input"} <= set(found)
+    assert {*TABLE} <= set(found)
+
+
+def test_complete_arguments() -> None:
+    assert names("model a() {\n  conv 16 3x3 pad=1 |")[:3] == ["bias", "dilation", "groups"]
+    assert names("model a() {\n  conv 16 3x3 padding_mode=|")[0] == "circular"
+    assert names("model a() {\n  unit 16 |")[0] == "act"
+    assert names("model b = net |")[0] == "classes"
+    assert names("model b = |") == ["net"]
+
+
+def test_complete_names() -> None:
+    text = "model a(width=3) {\n  let half = 2\n  for k in [1] { conv (|"
+    assert {"width", "half", "k", "in", "max"} <= set(names(text))
+    assert names("model a() {\n  relu -> tap x1\n  relu -> concat @|") == ["@x1"]
+    assert "late" not in names("block b() { tap late }\nmodel a() {\n  relu -> concat @|")
+    assert names("model a() {\n  init |\n  head: linear 3\n}")[0] == "head"
+    assert "kaiming_normal" in names("model a() {\n  init conv |")
+    assert names("model a() {\n  init conv kaiming_normal mode=|")[:2] == ["fan_in", "fan_out"]
+    assert "resnet50.arch" in names('use "|"')
+    assert names("model a() {\n  residual { relu } |") == ["shortcut"]
+
+
+def test_complete_nothing_in_comments() -> None:
+    assert names("model a() {\n  relu # co|") == []
+
+
+def test_pages() -> None:
+    analysis = analyse(NET)
+    assert "Convolution" in page(analysis, "conv") and "Two convolutions" in page(analysis, "unit")
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "active"),
+    [
+        ("model a() {\n  conv 16 |", "conv", 1),
+        ("model a() {\n  conv 16 3x3 groups=|", "conv", 5),
+        ("model a() {\n  unit |", "unit", 0),
+        ("block b(norm=bn(eps=|", "bn", 0),
+        ("model a() {\n  init conv kaiming_normal mode=|", "kaiming_normal", 1),
+    ],
+)
+def test_signature(text: str, label: str, active: int) -> None:
+    found = signature_at(*cursor(text, analyse(NET)))
+    assert found is not None
+    assert found[0].label.split()[0] == label
+    assert found[1] in (active, active - 1) if label == "conv" else found[1] == active
+
+
+# ---- the whole text --------------------------------------------------------------------------
+
+
+def test_outline_and_folding() -> None:
+    entries = outline(analyse(NET))
+    assert [e.name for e in entries] == ["unit", "net"]
+    assert [e.name for e in entries[1].parts] == ["head"]
+    assert foldable(Source("", NET)) == [(1, 2, False), (5, 11, False)]
+    assert foldable(Source("", "# a\n# b\nuse\n")) == [(0, 1, True)]
+
+
+def test_colours_do_not_overlap() -> None:
+    for path in [*specs_folder().glob("*.arch")][::4]:
+        text = path.read_text(encoding="utf-8")
+        found = colours(Analysis(Source(str(path), text), path.parent))
+        assert all(a[1] <= b[0] for a, b in pairwise(found))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_no_text_breaks_it(data: st.DataObject) -> None:
+    """Cut, doubled and disordered texts: every question has an answer at every place."""
+    text = data.draw(st.sampled_from([NET, (specs_folder() / "resnet50.arch").read_text()]))
+    before = analyse(text)
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 30)))
+    middle = data.draw(
+        st.sampled_from(["", "(", "}", '"', "{", "->", "= ", "x3", "😀", "@", "\n\n"])
+    )
+    analysis = analyse(text[:start] + middle + text[end:], before)
+    at = data.draw(st.integers(0, len(analysis.source.text)))
+    complete(analysis, at)
+    signature_at(analysis, at)
+    word = analysis.word(at)
+    if word is not None:
+        docs.symbol_page(analysis, word.symbol)
+        docs.flow_page(analysis.computed(word.span))
+    analysis.hints()
+    colours(analysis)
+    outline(analysis)
+    foldable(analysis.source)
+
+
+def test_a_keystroke_in_resnet152_is_quick() -> None:
+    path = specs_folder() / "resnet152.arch"
+    text = path.read_text(encoding="utf-8")
+    analysis = Analysis(Source(str(path), text), path.parent)
+    took = []
+    for n in range(6):
+        began = time.process_time()
+        analysis = Analysis(Source(str(path), f"{text}# {n}\n"), path.parent, analysis)
+        assert analysis.hints()
+        took.append(time.process_time() - began)
+    assert min(took) < 0.05
