@@ -100,7 +100,8 @@ def write_safetensors(program: Program, module: nn.Module, path: Path) -> None:
     from safetensors.torch import save_file
 
     state = {key: tensor.contiguous() for key, tensor in module.state_dict().items()}
-    save_file(state, path, metadata={"format": "pt", "model": program.name, "spec": program.text})
+    # one entry only: the library writes several in any order, and equal weights in other bytes
+    save_file(state, path, metadata={"format": "pt"})
 
 
 def _exported(program: Program, module: nn.Module) -> Any:

@@ -33,7 +33,7 @@ CLASSES = "classes"
 
 @dataclass(frozen=True)
 class Pretrained:
-    """One set of weights that torchvision publishes. `model`: the spec's name, and the builder's."""
+    """A set of weights that torchvision publishes. `model`: the spec's name, and the builder's."""
 
     model: str
     weights: WeightsEnum
@@ -83,7 +83,7 @@ class Pretrained:
 
 
 def available(model: str) -> list[str]:
-    """The sets of weights that torchvision has for a spec, the best last; none where it has none."""
+    """The sets of weights that torchvision has for a spec; none where it has none."""
     from torchvision.models import get_model_weights
 
     try:
@@ -153,6 +153,8 @@ def load(
     fresh = tuple(
         key for key in _by_classes(spec, program) if key in state and state[key].shape != own[key]
     )
+    if not fresh:
+        return Loaded(build(program, weights=state, device=device), program, fresh, source)
     module = build(program)
     kept = module.state_dict()
     load_weights(module, {**state, **{key: kept[key] for key in fresh}})

@@ -12,14 +12,14 @@ import inspect
 import linecache
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from archdsl.backends.notebook import bundle
 from archdsl.backends.python import Emitted, emit_module
@@ -36,13 +36,13 @@ def build(
     program: Program,
     *,
     device: torch.device | str | None = None,
-    weights: str | Path | None = None,
+    weights: str | Path | Mapping[str, Tensor] | None = None,
 ) -> nn.Module:
     """A new module for a program, in training mode, with `module.program` to go back to it.
 
     Initial weights are drawn on the CPU whatever the device, so that a seed means the same
-    everywhere; `device="meta"` draws nothing. With `weights`, a file that `load_weights` takes,
-    nothing is drawn either: the file is mapped into memory. Raises `WeightsError`.
+    everywhere; `device="meta"` draws nothing. With `weights`, a file that `load_weights` takes, or
+    what is in one, nothing is drawn either: the file is mapped into memory. Raises `WeightsError`.
     """
     emitted = _emitted(program)
     cls = getattr(_execute(emitted.text, emitted.model), emitted.model)
@@ -63,8 +63,8 @@ def _emitted(program: Program) -> Emitted:
     return emit_module(program)
 
 
-def _loaded(cls: Callable[[], nn.Module], path: str | Path) -> nn.Module:
-    state = read_weights(path)
+def _loaded(cls: Callable[[], nn.Module], weights: str | Path | Mapping[str, Tensor]) -> nn.Module:
+    state = weights if isinstance(weights, Mapping) else read_weights(weights)
     with torch.device("meta"):
         module = cls()
     kept = module.state_dict(keep_vars=True)

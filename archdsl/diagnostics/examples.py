@@ -123,4 +123,7 @@ EXAMPLES: dict[str, Example] = {
         "block unit(out) { conv out 3x3 -> relu }\n",
         "block unit(out) { conv out 3x3 -> relu }\n\n" + _model("unit 16"),
     ),
+    # warnings
+    "W0001": _pair("flatten\nlinear 32 -> linear 10", "flatten\nlinear 32 -> relu -> linear 10"),
+    "W0002": _pair("conv 16 3x3 -> bn -> relu", "conv 16 3x3 bias=false -> bn -> relu"),
 }

@@ -65,6 +65,7 @@ class _Reader:
         self.graphs: dict[str, Graph] = {}
         self.callables: dict[str, Callable] = {}
         self.open: list[str] = []
+        self.owned: dict[str, set[int]] = {}
 
     def program(self) -> Program:
         graph = self.graph(_string(self.document.get("root"), "root"))
@@ -95,12 +96,15 @@ class _Reader:
         entry = _dict(_dict(self.document.get("graphs"), "graphs").get(name), place)
         values = [_shape(shape, f"{place}.inputs") for shape in _list(entry, "inputs", place)]
         inputs, items, names = tuple(values), [], set()
+        self.owned[name] = set()  # which values are the graph's own parameters
         for number, raw in enumerate(_list(entry, "items", place)):
             item = self.item(_dict(raw, place), values, f"{place}.items[{number}]")
             if item.name is not None and item.name in names:
                 _fail(f"{place}.items[{number}]", f"a second {item.name!r}")
             names.add(item.name)
             items.append(item)
+            if isinstance(item, Param):
+                self.owned[name].add(len(values))
             values.extend(item.shapes)
         declared = tuple(_number(n, f"{place}.declared") for n in _list(entry, "declared", place))
         if sorted(declared) != [*range(len(items))]:
@@ -142,7 +146,7 @@ class _Reader:
         inputs = tuple(
             _number(n, f"{place}.inputs", len(values)) for n in _list(entry, "inputs", place)
         )
-        given = tuple(values[number] for number in inputs)
+        given = self._seen(inputs, values)
         only = entry.get("training_only", False) is True
         if "graph" in entry:
             graph = self.graph(_string(entry["graph"], place))
@@ -163,6 +167,18 @@ class _Reader:
         if wanted != (found := " ".join(show(s) for s in made.shapes)):
             _fail(place, f"its shape is {found}, not {wanted}")
         return made
+
+    def _seen(self, inputs: tuple[int, ...], values: list[Shape]) -> tuple[Shape, ...]:
+        """The inputs' shapes; operators never see the batch dimension that a parameter's may hold,
+        a 1 in front."""
+        owned = self.owned[self.open[-1]]
+        rank = max((len(values[n]) for n in inputs if n not in owned), default=-1)
+        return tuple(
+            values[n][1:]
+            if n in owned and len(values[n]) == rank + 1 and values[n][0] == 1
+            else values[n]
+            for n in inputs
+        )
 
     def argument(self, value: Any, place: str) -> Any:
         if isinstance(value, list):

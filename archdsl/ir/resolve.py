@@ -60,19 +60,19 @@ ALIASES = {
     "output_size": "out", "rate": "p", "num_groups": "groups", "epsilon": "eps",
 }  # fmt: skip
 
-_FLOWS = "leave it out: the size of what comes in is never written, it flows"
+_FLOWS = "leave it out: what comes in is never written (`conv 64 3x3`, `linear 10`)"
 _STEP = "write it as a step of its own: `conv 64 3x3 -> relu`"
 #: names that have no counterpart here, and what to do instead
 ADVICE = {
     "in_channels": _FLOWS, "in_features": _FLOWS, "num_features": _FLOWS, "input_dim": _FLOWS,
     "in_planes": _FLOWS, "input_shape": "the model's first line states it: `input 3x224x224`",
     "normalized_shape": _FLOWS, "num_channels": _FLOWS, "input_size": _FLOWS, "in": _FLOWS,
-    "inplace": "leave it out: the compiler sees to it", "activation": _STEP, "act": _STEP,
+    "inplace": "`relu` alone: the compiler works in place where it can", "activation": _STEP, "act": _STEP,
     "name": "a name is a label: `name: conv 64 3x3`", "range": "`repeat 3 as i { ... }` counts",
     "sequential": "steps follow each other: `a -> b`, or a line each; `{ ... }` groups them",
     "view": "`flatten` makes each sample a vector, `reshape [48, -1]` any other shape",
     "device": "where a model runs is said when it is loaded", "dtype": "every tensor is float32",
-    "print": "`archdsl check --shapes` shows every shape", "return": "the last step is the output",
+    "print": "`archdsl check --shapes` shows every shape", "return": "the last step is the output; `output @a @b` names several",
 }  # fmt: skip
 
 
@@ -403,7 +403,7 @@ class _Definition:
                     names, hint = similar(part.name, FUNCTIONS), ADVICE.get(part.name, "")
                     self.found.append(UnknownFunction(part.name_span, part.name, names, hint))
             elif isinstance(part, t.Name) and not self._known(part.name, scope, also):
-                names = similar(part.name, [*scope, *CONSTANTS, *also])
+                names = similar(part.name, [*scope, *CONSTANTS, *(also if len(also) < 20 else ())])
                 self.found.append(UnknownName(part.span, part.name, names))
 
     def _known(self, name: str, scope: dict[str, Span], also: frozenset[str]) -> bool:

@@ -332,9 +332,7 @@ class RelativeAttention(nn.Module):
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         _, places, c = inputs[0]
         return (
-            Weight(
-                "relative_position_bias_table", ((2 * math.isqrt(places) - 1) ** 2, self.heads)
-            ),
+            Weight("relative_position_bias_table", ((2 * math.isqrt(places) - 1) ** 2, self.heads)),
             Weight("relative_position_index", (places, places), buffer=True, dtype="int64"),
             *_linear("to_qkv", c, 3 * c),
             *_linear("merge", c, c),

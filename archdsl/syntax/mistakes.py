@@ -79,7 +79,7 @@ def bad_token(source: Source, tokens: list[Token], at: int, expected: Iterable[s
     label = _expectation(sorted(expected))
     hint = _hint(_Place(tokens, at))
     if token.type == "_SEPARATOR":
-        start = token.start_pos or 0
+        start = tokens[at - 1].end_pos or 0 if at else 0
         return SyntaxProblem(Span(source, start, start), "the line ends too early", label, hint)
     what = f"unexpected `{token}`"
     if token.type == "RBRACE":

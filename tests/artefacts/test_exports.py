@@ -58,6 +58,7 @@ def test_onnx_from_lenet_to_resnet(name: str, tmp_path: Path) -> None:
 def test_large_models_keep_their_weights_beside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
     monkeypatch.setattr(export, "ONE_FILE", 1000)
     archdsl.export("lenet5", tmp_path / "a.onnx")

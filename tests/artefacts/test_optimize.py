@@ -92,11 +92,12 @@ def test_load_and_its_layout(tmp_path: Path) -> None:
     module = trained("resnet18")
     path = tmp_path / "w.pt"
     torch.save(module.state_dict(), path)
-    better = archdsl.load("resnet18", path, optimize=True, channels_last=True)
+    size = (3, 64, 64)
+    better = archdsl.load("resnet18", path, input=size, optimize=True, channels_last=True)
     weight = better.get_parameter("conv1.weight")
     assert weight.is_contiguous(memory_format=torch.channels_last)
     assert not weight.requires_grad
-    x = torch.randn(2, 3, 224, 224)
+    x = torch.randn(2, *size)
     assert_same(module, better, x)
     assert_same(better, copy.deepcopy(better), x)
 

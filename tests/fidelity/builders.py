@@ -47,9 +47,7 @@ class Case:
 
     def program(self) -> Program:
         """Our spec of the same name, checked."""
-        return open_spec(
-            self.name, params=self.ours, input=(3, self.size, self.size)
-        ).checked()
+        return open_spec(self.name, params=self.ours, input=(3, self.size, self.size)).checked()
 
     def input(self, batch: int = 2) -> torch.Tensor:
         generator = torch.Generator().manual_seed(7)

@@ -1,7 +1,7 @@
 """Every classification builder of torchvision against its spec, bit for bit.
 
-    python -m pytest tests/fidelity            keys, shapes and costs of all; the rest of a few
-    python -m pytest tests/fidelity -m slow    the rest of all 80, one model at a time
+python -m pytest tests/fidelity            keys, shapes and costs of all; the rest of a few
+python -m pytest tests/fidelity -m slow    the rest of all 80, one model at a time
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from archdsl.pipeline import shipped
+from archdsl.pipeline import ParamText, shipped
 from tests.fidelity import checks
 from tests.fidelity.builders import BUILDERS, Case, full, small
 
@@ -51,6 +53,22 @@ def test_state_and_cost(name: str) -> None:
 def test_some_in_full(name: str) -> None:
     checks.same_initial_weights(small(name))
     checks.same_behaviour(small(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("squeezenet1_1", {"p": 0.4}),
+        ("mnasnet0_5", {"norm": ParamText("bn(momentum=0.1)")}),
+        ("mobilenet_v3_small", {"norm": ParamText("bn(eps=0.002, momentum=0.01)")}),
+    ],
+)
+def test_a_small_difference_shows(name: str, change: dict[str, Any]) -> None:
+    """What neither shapes nor costs betray: a rate, a momentum, an epsilon."""
+    case = replace(small(name), ours=change)
+    checks.same_state(case)
+    with pytest.raises(AssertionError):
+        checks.same_behaviour(case)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import torchvision
 from torch import Tensor, nn
 
 from archdsl.backends.pretrained import available, load, of_spec, pretrained
-from archdsl.backends.weights import WeightsError
+from archdsl.backends.weights import WeightsError, renamed
 from archdsl.pipeline import open_spec
 from tests.fidelity.checks import scramble
 
@@ -59,9 +59,9 @@ def old(name: str, key: str) -> str:
     [
         ("resnet18", {}),
         ("squeezenet1_1", {}),
-        ("densenet121", {}),
-        ("googlenet", {"init_weights": False}),
-        ("inception_v3", {"init_weights": False}),
+        pytest.param("densenet121", {}, marks=pytest.mark.slow),
+        pytest.param("googlenet", {"init_weights": False}, marks=pytest.mark.slow),
+        pytest.param("inception_v3", {"init_weights": False}, marks=pytest.mark.slow),
     ],
 )
 def test_as_torchvision_loads_them(name: str, given: dict[str, Any]) -> None:
@@ -113,13 +113,21 @@ def test_an_alias_takes_the_weights_of_its_base() -> None:
     assert found.program.output_shapes == {"output": (37,)}
 
 
-def test_a_file_needs_no_network(cache: Path) -> None:
-    theirs = publish("densenet121", "IMAGENET1K_V1")
-    file = pretrained("densenet121", "IMAGENET1K_V1").file
-    found = load(open_spec("densenet121"), file)
+def test_a_file_needs_no_network() -> None:
+    theirs = publish("squeezenet1_1", "IMAGENET1K_V1")
+    file = pretrained("squeezenet1_1", "IMAGENET1K_V1").file
+    found = load(open_spec("squeezenet1_1"), file)
     assert found.source is None
     state, expected = found.module.state_dict(), theirs.state_dict()
     assert [key for key, value in expected.items() if not torch.equal(state[key], value)] == []
+
+
+@pytest.mark.parametrize("name", ["densenet121", "vit_b_16"])
+def test_old_names(name: str) -> None:
+    own = {key: torch.empty(0) for key, _ in open_spec(name).checked().state()}
+    before = {old(name, key): value for key, value in own.items()}
+    assert before.keys() != own.keys()
+    assert [*renamed(before, own)] == [*own]
 
 
 def test_without_network_it_says_what_to_do(cache: Path) -> None:

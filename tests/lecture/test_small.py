@@ -171,7 +171,7 @@ def test_mycnns_mistakes_are_found() -> None:
 def test_a_forgotten_flatten_is_found_before_training() -> None:
     spec = MISTAKEN.replace("    assert 100\n", "")
     assert archdsl.check(spec).ok  # torch takes it, too
-    with pytest.raises(archdsl.train.TrainError, match="gives 64x3x10 for each sample"):
+    with pytest.raises(archdsl.train.TrainError, match="gives 64x3x10 for a sample"):
         fit(spec, {"data": "digits"}, quiet=True)
 
 

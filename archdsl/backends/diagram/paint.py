@@ -67,7 +67,7 @@ FAMILIES = {
     "data": "#8a94a3",
 }
 #: blocks, in the order of their appearance
-BLOCKS = ("#e08a2c", "#c8457b", "#5a9e3d", "#3aa0c9", "#8a6d3b", "#7a6fd0")
+BLOCKS = ("#e08a2c", "#5a9e3d", "#3aa0c9", "#b0574f", "#7a6fd0", "#8a6d3b")
 
 
 @dataclass(frozen=True)

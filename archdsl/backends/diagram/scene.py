@@ -7,6 +7,7 @@ normalisation and activation that follow it, or a block that holds nothing else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -167,6 +168,8 @@ class _Flow:
     makers: list[int | None] = field(default_factory=list)
     shapes: list[Shape] = field(default_factory=list)
     uses: dict[int, int] = field(default_factory=dict)
+    #: values that are the scope's own parameters, until something shows them
+    constants: dict[int, Param] = field(default_factory=dict)
 
     def start(self, entry: Element) -> None:
         self.elements.append(entry)
@@ -181,7 +184,8 @@ class _Flow:
 
     def _item(self, item: Any) -> None:
         if isinstance(item, Param):
-            self.makers.append(None)  # a constant: part of the join that uses it
+            self.constants[len(self.makers)] = item
+            self.makers.append(None)  # part of the join that uses it
             return
         if isinstance(item, Scope):
             place = self._add(self.scene.block(item, self.depth), item.inputs)
@@ -194,7 +198,24 @@ class _Flow:
             self._merge(item, source)
             self.makers.append(source)
         else:
-            self.makers.append(self._add(_element(item), item.inputs))
+            element = self._with_constants(_element(item), item)
+            self.makers.append(self._add(element, item.inputs))
+
+    def _with_constants(self, element: Element, node: Node) -> Element:
+        """A join with what the scope itself owns: `× layer_scale`."""
+        own = [self.constants.pop(v) for v in node.inputs if v in self.constants]
+        if not own:
+            return element
+        params = sum(math.prod(param.shape) for param in own if not param.buffer)
+        named = " ".join([element.title, *(param.name for param in own)])
+        alone = sum(self.makers[v] is not None for v in node.inputs) == 1
+        return replace(
+            element,
+            kind="pill" if alone else element.kind,
+            title=named if alone else element.title,
+            params=element.params + params,
+            alike=(element.alike, named),
+        )
 
     def _merges(self, node: Node, source: int) -> bool:
         """Whether the node is a note on the element before it."""
@@ -271,6 +292,8 @@ def _element(node: Node) -> Element:
 
 def _nothing(node: Node) -> bool:
     """Whether the node only passes its input on."""
+    if node.op.family == "regularisation" and getattr(node.op, "p", None) == 0:
+        return True
     call = node.op.function(*node.input_shapes)
     return call is not None and not call.target[0].isalpha() and len(node.inputs) == 1
 

@@ -121,6 +121,8 @@ class _Reader:
         asides = tuple(self.asides.get(number, ()))
         if inner is not None and len(inner.parts) == 3 and isinstance(only := inner.parts[1], Leaf):
             # a block that holds one thing only, n times: that thing, by the block's name
+            if only.inner is None and only.element.hue == "group":
+                return Leaf(element, None, asides)  # which says more than a group's name
             own = replace(only.element, label=element.label or only.element.label)
             alike = element.alike if only.element.times == 1 else None
             return Leaf(replace(own, alike=alike), only.inner, (*asides, *only.asides))

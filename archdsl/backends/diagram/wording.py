@@ -51,7 +51,7 @@ def block_text(graph: Graph, differs: dict[str, set[str]]) -> str:
             continue
         if name in ("stride", "s"):
             words += [f"/{_value(value)}"] if value not in (1, (1,)) else []
-        elif value is not None and not isinstance(value, bool):
+        elif value is not None and not isinstance(value, (bool, float)):
             words.append(_value(value))
     return _short(words)
 
@@ -106,5 +106,5 @@ def _value(value: Any) -> str:
             return "×".join(map(str, value))
         return str(value[0]) if len(value) == 1 else "[…]"
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:.3g}"
     return str(getattr(value, "name", value))
