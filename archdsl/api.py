@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +69,10 @@ def load(
 ) -> nn.Module:
     """The spec as a torch module, on `device` (PyTorch's default: the CPU).
 
-    `weights`: a .pth, .pt or .safetensors file with a state_dict, which must match key for key;
-    without it, the layers' and the spec's own initialisation from torch's current seed. The module
+    `weights`: a .pth, .pt or .safetensors file with a state_dict, which must match key for key, or
+    the name of torchvision's pretrained weights for the spec ("IMAGENET1K_V2", "DEFAULT"). With
+    another number of `classes` the head keeps its initial values, with a warning. Without
+    `weights`, the layers' and the spec's own initialisation from torch's current seed. The module
     is ordinary: it pickles, copies, exports and compiles, and `inspect.getsource` shows it.
 
     `optimize`: for inference alone, in evaluation mode, to the rounding the same results: batch
@@ -83,8 +86,17 @@ def load(
 
     from archdsl.backends.torch import build
 
-    program = _open(spec, input, params).checked()
-    module = build(program, weights=weights, device=None if optimize else device)
+    opened, place = _open(spec, input, params), None if optimize else device
+    if weights is None:
+        program = opened.checked()
+        module = build(program, device=place)
+    else:
+        from archdsl.backends import pretrained
+
+        loaded = pretrained.load(opened, weights, device=place, new_head="classes" in params)
+        program, module = loaded.program, loaded.module
+        if loaded.note is not None:
+            warnings.warn(loaded.note, stacklevel=2)
     if optimize:
         from archdsl.backends.export import inference
 

@@ -98,7 +98,8 @@ def pretrained(model: str, weights: str) -> Pretrained:
 
     names = available(model)
     if not names:
-        raise WeightsError(f"torchvision has no pretrained weights for `{model}`")
+        what = f"no file {weights}, and torchvision has no pretrained weights for `{model}`"
+        raise WeightsError(f"there is {what}")
     members = get_model_weights(model).__members__
     if weights not in members:
         near = closest(weights, names) or names
@@ -132,13 +133,14 @@ def load(
     weights: str | Path,
     *,
     device: torch.device | str | None = None,
+    new_head: bool = True,
     progress: bool = True,
 ) -> Loaded:
     """The spec's module with `weights`: a file, or the name of one of torchvision's sets.
 
-    Everything must fit, key for key, but for the layers whose shape depends on the parameter
-    `classes`: where the file has another number of them, they keep their initial values. Raises
-    SpecError, WeightsError.
+    Everything must fit, key for key. With `new_head`, the layers whose shape depends on the
+    parameter `classes` keep their initial values where the file has another number of classes:
+    for training, which should say so (`note`). Raises SpecError, WeightsError.
     """
     source, program = None, spec.checked()
     if is_file(weights):
@@ -150,9 +152,8 @@ def load(
         state = source.state_dict(progress)
     own = {key: weight.shape for key, weight in program.state()}
     state = renamed(state, own)
-    fresh = tuple(
-        key for key in _by_classes(spec, program) if key in state and state[key].shape != own[key]
-    )
+    head = _by_classes(spec, program) if new_head else ()
+    fresh = tuple(key for key in head if key in state and state[key].shape != own[key])
     if not fresh:
         return Loaded(build(program, weights=state, device=device), program, fresh, source)
     module = build(program)

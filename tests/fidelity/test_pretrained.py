@@ -12,6 +12,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+import archdsl
 from archdsl.backends.pretrained import available, load, of_spec, pretrained
 from archdsl.backends.weights import WeightsError, renamed
 from archdsl.pipeline import open_spec
@@ -103,6 +104,19 @@ def load_fresh(params: dict[str, Any]) -> dict[str, Tensor]:
     from archdsl.backends.torch import build
 
     return build(open_spec("resnet18", params=params).checked()).state_dict()
+
+
+def test_the_public_function() -> None:
+    theirs = publish("squeezenet1_1", "IMAGENET1K_V1")
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(archdsl.load("squeezenet1_1", "DEFAULT").eval()(x), theirs(x))
+    with pytest.warns(UserWarning, match=r"not pretrained, .*: classifier\.1"):
+        archdsl.load("squeezenet1_1", "DEFAULT", classes=5)
+    file = pretrained("squeezenet1_1", "DEFAULT").file
+    mine = 'use "squeezenet1_1.arch"\nmodel mine = squeezenet1_1 classes=5\n'
+    with pytest.raises(WeightsError, match="2 entries of another shape"):
+        archdsl.load(mine, file)  # nobody asked for a new head here
 
 
 def test_an_alias_takes_the_weights_of_its_base() -> None:
