@@ -101,7 +101,7 @@ class Spec:
 
     @property
     def files(self) -> tuple[list[Unit], list[Diagnostic]]:
-        """The files (those that are used first, its own last) and what is wrong with their texts."""
+        """The files, those that are used first, and what is wrong with their texts."""
         return self._loaded.units, self._loaded.found
 
     @cached_property
@@ -144,9 +144,7 @@ class Spec:
             problems = [*problems, *lint(program)]
         order = {id(u.source): i for i, u in enumerate(reversed(self._loaded.units))}
         once = {(p.code, p.span): p for p in reversed(problems)}.values()  # the first of each
-        found = sorted(
-            reversed(once), key=lambda p: (order.get(id(p.span.source), -1), p.span.start)
-        )
+        found = sorted(once, key=lambda p: (order.get(id(p.span.source), -1), p.span.start))
         if len(found) > MAX_FOUND:
             found[MAX_FOUND:] = [TooMany(found[MAX_FOUND].span, MAX_FOUND)]
         return found

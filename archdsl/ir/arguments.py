@@ -130,7 +130,9 @@ def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str) -> Any:
         problem = f"`{spec.name}` of `{owner}` must be {wanted}"
         percent = spec.type.accepts(0.5) and is_int(value) and 1 < value <= 100
         hint = f"{value} % is `{value / 100:g}`" if percent else ""
-        raise Problem(c.BadValue(expr.span, problem, f"this is {written(expr, value)}", hint)) from None
+        raise Problem(
+            c.BadValue(expr.span, problem, f"this is {written(expr, value)}", hint)
+        ) from None
 
 
 def blamed(

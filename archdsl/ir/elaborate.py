@@ -274,7 +274,11 @@ class _Elaborator(Calls):
             # resolve has seen the tap in the text; here it has not run
             if not self.report.found:
                 self.report(
-                    c.UnknownTap(use.span, use.name, hint="its `tap` runs later, inside an aux output, or not at all")
+                    c.UnknownTap(
+                        use.span,
+                        use.name,
+                        hint="its `tap` runs later, inside an aux output, or not at all",
+                    )
                 )
             return Value(None, use.span)
         self.budget.spend(CROSSING * self.budget.depth, use.span)

@@ -7,7 +7,6 @@ argument goes where. What depends on a value (a block passed as a parameter) is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 
 from archdsl.diagnostics.catalogue import (
     DuplicateName,
@@ -67,12 +66,14 @@ ADVICE = {
     "in_channels": _FLOWS, "in_features": _FLOWS, "num_features": _FLOWS, "input_dim": _FLOWS,
     "in_planes": _FLOWS, "input_shape": "the model's first line states it: `input 3x224x224`",
     "normalized_shape": _FLOWS, "num_channels": _FLOWS, "input_size": _FLOWS, "in": _FLOWS,
-    "inplace": "`relu` alone: the compiler works in place where it can", "activation": _STEP, "act": _STEP,
+    "inplace": "`relu` alone: the compiler works in place where it can",
+    "activation": _STEP, "act": _STEP,
     "name": "a name is a label: `name: conv 64 3x3`", "range": "`repeat 3 as i { ... }` counts",
     "sequential": "steps follow each other: `a -> b`, or a line each; `{ ... }` groups them",
     "view": "`flatten` makes each sample a vector, `reshape [48, -1]` any other shape",
     "device": "where a model runs is said when it is loaded", "dtype": "every tensor is float32",
-    "print": "`archdsl check --shapes` shows every shape", "return": "the last step is the output; `output @a @b` names several",
+    "print": "`archdsl check --shapes` shows every shape",
+    "return": "the last step is the output; `output @a @b` names several",
 }  # fmt: skip
 
 
@@ -410,7 +411,6 @@ class _Definition:
         return name in scope or name in also or name == "in" or bool(self.unit.target(name))
 
 
-@cache
 def _words(target: Target | None) -> frozenset[str]:
     """The bare words that the arguments of an operator take; of any, where none is known."""
     if isinstance(target, Block):

@@ -177,8 +177,9 @@ class Builder:
 
     def for_(self, span: Span, *rest: Any) -> t.For:
         *before, items, counter, body = rest
-        index = (None, None) if counter is None else (str(counter), self.at(counter))
-        return t.For(span, *self._variables(before), items, *index, body)
+        name, where = (None, None) if counter is None else (str(counter), self.at(counter))
+        names, spans = self._variables(before)
+        return t.For(span, names, spans, items, name, where, body)
 
     def as_name(self, span: Span, name: Token) -> Token:
         return name

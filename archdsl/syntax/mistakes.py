@@ -31,7 +31,7 @@ _NAMES = {
     "TIMES": "a repeat count",
 }
 _CHARACTERS = {
-    '"': "close the string with `\"` on its line",
+    '"': 'close the string with `"` on its line',
     "'": 'strings stand in double quotes: `"..."`',
     "“": 'strings stand in plain double quotes: `"..."`',
     "”": 'strings stand in plain double quotes: `"..."`',
@@ -122,11 +122,11 @@ def unbalanced(source: Source, tokens: list[Token]) -> tuple[list[Token], list[D
             stack.append(len(kept))
         elif token.type in CLOSING:
             opener = kept[stack[-1]].type if stack else ""
-            if (token.type == "RPAR") != (opener == "LPAR") or opener in ("", "LBRACE"):
-                if token.type != "RBRACE":
-                    what = f"this `{token}` closes nothing"
-                    found.append(SyntaxProblem(_span(source, token), what, "", "leave it out"))
-                    continue
+            other = (token.type == "RPAR") != (opener == "LPAR") or opener in ("", "LBRACE")
+            if other and token.type != "RBRACE":
+                what = f"this `{token}` closes nothing"
+                found.append(SyntaxProblem(_span(source, token), what, "", "leave it out"))
+                continue
             pairs.append((kept[stack.pop()], token))
         kept.append(token)
     while stack and kept[stack[-1]].type != "LBRACE":
@@ -177,7 +177,9 @@ def _unclosed_brace(
     """Which brace was forgotten shows in the layout: its partner stands further left than it."""
     end = len(source.text.rstrip())
     error = SyntaxProblem(Span(source, end, end), "a `}` is missing", "", "close it with `}`")
-    suspects = [a for a, b in pairs if a.type == "LBRACE" and _indent(source, b) < _indent(source, a)]
+    suspects = [
+        a for a, b in pairs if a.type == "LBRACE" and _indent(source, b) < _indent(source, a)
+    ]
     token = suspects[0] if suspects else opened[-1]
     said = "this seems not to be closed" if suspects else "this is not closed"
     return error.with_related(Label(_span(source, token), said))
@@ -224,7 +226,7 @@ def _hint(place: _Place) -> str:
     line = place.statement()
     first = line[0]
     if str(token) in _PYTHON:
-        return "this looks like Python; a spec is in archdsl's own language: `archdsl ops` and specs/README.md"
+        return "this looks like Python; a spec has its own language: see specs/README.md"
     if kind == "INTDIV" and len(line) == 1:
         return "a comment begins with `#`"
     if place.is_outside() and len(line) == 1:
@@ -238,7 +240,7 @@ def _hint(place: _Place) -> str:
     if kind == "EQUAL":
         if "IF" in line:
             return "`==` compares"
-        return "`name: step` names a layer, `let name = value` a value, `step name=value` is an argument"
+        return "`name: step` names a layer, `let name = value` a value, `name=value` an argument"
     return _step_hint(place, kind, line)
 
 
@@ -260,7 +262,7 @@ def _step_hint(place: _Place, kind: str, line: list[str]) -> str:
     if kind in _ARITHMETIC:
         return "put arithmetic in parentheses: `(2*mid)`; `x3` behind a step repeats it"
     if kind == "COMMA":
-        return "arguments are separated by spaces"
+        return "arguments are separated by spaces: `conv 64 3x3`"
     if kind == "COMPARE":
         return "put a comparison in parentheses, or after `if`"
     if kind == "ARROW":

@@ -32,7 +32,23 @@ MAX_TOKENS = 20_000  # the parser takes a second for them; ResNet-50 has 300
 MAX_REPARSED = 2 * MAX_TOKENS  # tokens, after errors
 
 _OPERATORS = frozenset(
-    "PLUS MINUS STAR SLASH INTDIV PERCENT POWER COMPARE OR AND NOT IF ELSE AUX INDEX".split()
+    [
+        "PLUS",
+        "MINUS",
+        "STAR",
+        "SLASH",
+        "INTDIV",
+        "PERCENT",
+        "POWER",
+        "COMPARE",
+        "OR",
+        "AND",
+        "NOT",
+        "IF",
+        "ELSE",
+        "AUX",
+        "INDEX",
+    ]
 )
 _DEFINITIONS = ("MODEL", "BLOCK", "USE")
 
@@ -56,9 +72,9 @@ def parse(
     while True:
         try:
             parsed = grammar().parser.parser.parse(_Stream(tokens), start)
-        except UnexpectedToken as problem:
-            at = _index_of(tokens, problem.token)
-            error = bad_token(source, tokens, at, problem.accepts or problem.expected)
+        except UnexpectedToken as unexpected:
+            at = _index_of(tokens, unexpected.token)
+            error = bad_token(source, tokens, at, unexpected.accepts or unexpected.expected)
             if source.position(error.span.start)[0] not in unreadable:
                 errors.append(error)
             first, last = _part_at_fault(tokens, at)
@@ -122,6 +138,7 @@ def _raw_tokens(
     left out."""
     lexer, reported = grammar().parser.lexer.lexer, 0
     state = LexerThread.from_text(lexer, text).state
+    assert state is not None
     while len(errors) < MAX_ERRORS:
         try:
             token = lexer.next_token(state, None)
@@ -202,10 +219,9 @@ def _part_at_fault(tokens: list[Token], at: int) -> tuple[int, int]:
             if first > 0 and tokens[first - 1].type == "_SEPARATOR":
                 first -= 1
             break
-        if depth <= 0 and kind == "_SEPARATOR":
-            if not outside or follows in _DEFINITIONS:
-                last += 1
-                break
+        if depth <= 0 and kind == "_SEPARATOR" and (not outside or follows in _DEFINITIONS):
+            last += 1
+            break
         depth += (kind in OPENING) - (kind in CLOSING)
         last += 1
     if last == len(tokens) and first > 0 and tokens[first - 1].type == "_SEPARATOR":

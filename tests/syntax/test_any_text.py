@@ -28,12 +28,92 @@ PROFILE = settings(
 SHIPPED = [p.read_text(encoding="utf-8") for p in sorted(specs_folder().glob("*.arch"))]
 SMALL = [text for text in SHIPPED if len(text) < 2500]
 TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
-WORDS = (
-    "model block use input let init param buffer output assert residual shortcut repeat for in if "
-    "else tap aux as declare concat add mul conv bn relu linear gap flatten maxpool x3 3x3 3 0 -1 "
-    "1e9 99999999999 true none not and or -> { } ( ) [ ] : ; , = == < + - * / // % ** @ @a a b m "
-    '"a" "resnet50.arch" in.h in[0] f( a[ x( a{i}: a: # \n $ \x00 é 中 \u202e'
-).split(" ")
+WORDS = [
+    "model",
+    "block",
+    "use",
+    "input",
+    "let",
+    "init",
+    "param",
+    "buffer",
+    "output",
+    "assert",
+    "residual",
+    "shortcut",
+    "repeat",
+    "for",
+    "in",
+    "if",
+    "else",
+    "tap",
+    "aux",
+    "as",
+    "declare",
+    "concat",
+    "add",
+    "mul",
+    "conv",
+    "bn",
+    "relu",
+    "linear",
+    "gap",
+    "flatten",
+    "maxpool",
+    "x3",
+    "3x3",
+    "3",
+    "0",
+    "-1",
+    "1e9",
+    "99999999999",
+    "true",
+    "none",
+    "not",
+    "and",
+    "or",
+    "->",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    ":",
+    ";",
+    ",",
+    "=",
+    "==",
+    "<",
+    "+",
+    "-",
+    "*",
+    "/",
+    "//",
+    "%",
+    "**",
+    "@",
+    "@a",
+    "a",
+    "b",
+    "m",
+    '"a"',
+    '"resnet50.arch"',
+    "in.h",
+    "in[0]",
+    "f(",
+    "a[",
+    "x(",
+    "a{i}:",
+    "a:",
+    "#",
+    "\n",
+    "$",
+    "\x00",
+    "é",
+    "中",
+    "\u202e",
+]
 
 
 def looked_at(text: str) -> list[Diagnostic]:
@@ -59,7 +139,7 @@ def looked_at(text: str) -> list[Diagnostic]:
 @example('use "\0.arch"')
 @example('use "' + "a" * 5000 + '.arch"')
 @example('use "\ud800.arch"')
-@example("model m { input 1; \"\ud800\": relu }")
+@example('model m { input 1; "\ud800": relu }')
 def test_any_text(text: str) -> None:
     looked_at(text)
 

@@ -92,7 +92,9 @@ def test_places_of_an_expression_are_of_the_whole_text() -> None:
     assert found.right.span.text == "bc"
 
 
-@pytest.mark.parametrize("text", ["", "1 +", "a b", "(1", "1)", "a = 1", "@a", "$", "(" * 99, "-" * 99])
+@pytest.mark.parametrize(
+    "text", ["", "1 +", "a b", "(1", "1)", "a = 1", "@a", "$", "(" * 99, "-" * 99]
+)
 def test_what_is_no_expression(text: str) -> None:
     found, errors = parse_expression(Source("x", f"  {text}  "), 2, 2 + len(text))
     assert found is None and errors
@@ -117,7 +119,11 @@ def test_repeat_counts() -> None:
 def test_labels() -> None:
     chain = body('a: relu -> "b-{i}c": relu -> d{1}{j}: relu')[0]
     assert isinstance(chain, t.Chain)
-    parts = [[p if isinstance(p, str) else shown(p) for p in f.label.parts] for f in chain.flows if f.label]
+    parts = [
+        [p if isinstance(p, str) else shown(p) for p in f.label.parts]
+        for f in chain.flows
+        if f.label
+    ]
     assert parts == [["a"], ["b-", "i", "c"], ["d", "1", "j"]]
     label = chain.flows[1].label
     assert label is not None and isinstance(label.parts[1], t.Name)
@@ -156,7 +162,8 @@ def test_statements() -> None:
         "param p 3 zeros; buffer q [1, 2] ones; declare a b; output @a @b; assert 3"
     )
     assert [type(s) for s in found] == [
-        t.Input, t.Let, t.InitRule, t.InitRule, t.ParamDecl, t.ParamDecl, t.Declare, t.Output, t.Assert
+        t.Input, t.Let, t.InitRule, t.InitRule, t.ParamDecl, t.ParamDecl, t.Declare, t.Output,
+        t.Assert,
     ]  # fmt: skip
     first, second = found[2], found[3]
     assert isinstance(first, t.InitRule) and isinstance(second, t.InitRule)
