@@ -226,7 +226,9 @@ def _hint(place: _Place) -> str:
     line = place.statement()
     first = line[0]
     if str(token) in _PYTHON:
-        return "this looks like Python; a spec has its own language: see specs/README.md"
+        return (
+            "this looks like Python; a spec has its own form: `model net() { input 3x32x32 ... }`"
+        )
     if kind == "INTDIV" and len(line) == 1:
         return "a comment begins with `#`"
     if place.is_outside() and len(line) == 1:
