@@ -71,8 +71,8 @@ def no_fit(kernel: tuple[int, ...], space: Shape, pad: int = 0) -> Blame:
         "kernel",
         f"the {show(kernel)} window does not fit the {show(space)} input{padded}",
         kind="fit",
-        help=f"at most `{show(tuple(side + 2 * pad for side in space))}` fits here; leave this step "
-        "out, or keep more before it: `pad=` on convolutions, fewer strides and poolings",
+        help=f"at most `{show(tuple(side + 2 * pad for side in space))}` fits here; leave this "
+        "step out, or keep more before it: `pad=` on convolutions, fewer strides and poolings",
     )
 
 
