@@ -90,7 +90,9 @@ def train(
     weights: Annotated[
         str | None,
         typer.Option(
-            "--weights", metavar="FILE", help="Begin with these weights (.safetensors, .pt)."
+            "--weights",
+            metavar="NAME|FILE",
+            help="Begin with a file (.safetensors, .pt), or torchvision's weights: IMAGENET1K_V2.",
         ),
     ] = None,
     param: ParamOption = None,
@@ -202,6 +204,14 @@ def predict(
             metavar="INPUT...", help="Images, folders of images, or CSV files of features."
         ),
     ],
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="NAME|FILE",
+            help="RUN is a spec: use torchvision's weights of this name for it, or a file.",
+        ),
+    ] = None,
     top: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 5,
     device: DeviceOption = None,
     output_format: Annotated[
@@ -214,13 +224,18 @@ def predict(
     Examples:
       archdsl predict runs/lenet5-1 seven.png
       archdsl predict runs/resnet18-1 photos/ --top 3 --format json
+      archdsl predict resnet50 --weights IMAGENET1K_V2 cat.jpg
     """
     import json
 
     with _problems():
         from archdsl.train.evaluation import predict as answer
+        from archdsl.train.evaluation import predict_pretrained
 
-        found = answer(run, inputs, top=top, device=device or "auto")
+        if weights is None:
+            found = answer(run, inputs, top=top, device=device or "auto")
+        else:
+            found = predict_pretrained(run, weights, inputs, top=top, device=device or "auto")
         if output_format is OutputFormat.json:
             rows = [
                 {"source": one.source, "top": [list(pair) for pair in one.top]} for one in found

@@ -7,6 +7,7 @@ from archdsl.ops import (
     join,
     linear,
     norm,
+    patches,
     pool,
     regular,
     resample,
@@ -15,4 +16,16 @@ from archdsl.ops import (
 from archdsl.ops.table import TABLE, Op
 
 __all__ = ["TABLE", "Op"]
-_FAMILIES = (conv, linear, pool, norm, activation, regular, shape, resample, attention, join)
+_FAMILIES = (
+    conv,
+    linear,
+    pool,
+    norm,
+    activation,
+    regular,
+    shape,
+    resample,
+    attention,
+    patches,
+    join,
+)

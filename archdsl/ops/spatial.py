@@ -21,6 +21,14 @@ def image(op: Op, shape: Shape, ranks: tuple[int, ...] = (1, 2, 3)) -> tuple[int
     return shape[0], shape[1:]
 
 
+def layout(op: Op, shape: Shape, wanted: str) -> Shape:
+    """The shape, which must have the layout's rank."""
+    if len(shape) != wanted.count("×") + 1:
+        message = f"`{op.name}` needs an input of shape {wanted}, not {show(shape)}"
+        raise Blame(None, message, kind="rank", help="`permute` and `flatten` change the layout")
+    return shape
+
+
 def show(shape: Shape) -> str:
     """`64x7x7`, as a person writes it."""
     return "x".join(map(str, shape)) or "a single number"

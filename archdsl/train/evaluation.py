@@ -20,7 +20,7 @@ from archdsl.train.model import Model
 from archdsl.train.objective import Objective
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import Override, read_recipe
-from archdsl.train.samples import IMAGE_SUFFIXES, BadSample, read_image
+from archdsl.train.samples import IMAGE_SUFFIXES, BadSample, read_image, to_channels
 from archdsl.train.sources import Wanted, open_source
 
 
@@ -194,6 +194,42 @@ def predict(
     return found
 
 
+def predict_pretrained(
+    spec: str | Path,
+    weights: str | Path,
+    inputs: Iterable[str | Path],
+    *,
+    top: int = 5,
+    device: str = "auto",
+) -> list[Prediction]:
+    """The classes of images by torchvision's weights (or a file) for a spec of theirs, with the
+    transforms and class names that torchvision publishes for them."""
+    from archdsl.backends import pretrained
+    from archdsl.backends.weights import WeightsError
+    from archdsl.pipeline import open_spec
+
+    target, opened = pick_device(device), open_spec(spec)
+    try:
+        loaded = pretrained.load(opened, weights, device=target, new_head=False)
+        source = loaded.source or pretrained.pretrained(loaded.program.name, "DEFAULT")
+    except WeightsError as error:
+        raise TrainError(str(error)) from None
+    module, transforms = loaded.module.eval(), source.transforms()
+    categories = source.categories()
+    out = []
+    with torch.inference_mode():
+        for file in _images(inputs):
+            try:
+                image = to_channels(read_image(file, fast=False), 3)
+            except BadSample as error:
+                raise TrainError(str(error)) from None
+            scores = module(transforms(image).unsqueeze(0).to(target))[0].softmax(0)
+            best = scores.topk(min(top, len(scores)))
+            pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            out.append(Prediction(str(file), tuple((categories[i], p) for i, p in pairs)))
+    return out
+
+
 @torch.inference_mode()
 def _predict(trained: Trained, names: list[str], x: Tensor, top: int) -> list[Prediction]:
     objective = Objective(trained.recipe)
@@ -228,25 +264,35 @@ def normalised(x: Tensor, fit: Fit) -> Tensor:
 
 
 def _samples(inputs: Iterable[str | Path], fit: Fit) -> Iterable[tuple[str, Tensor]]:
+    if not fit.image:
+        for one in inputs:
+            yield from _rows(_existing(one), fit)
+        return
+    for file in _images(inputs):
+        try:
+            yield str(file), fit(read_image(file, fast=False))
+        except BadSample as error:
+            raise TrainError(str(error)) from None
+
+
+def _images(inputs: Iterable[str | Path]) -> Iterable[Path]:
+    """Files as they are, and the images in folders."""
     for one in inputs:
-        path = Path(one).expanduser()
-        if not path.exists():
-            raise TrainError(f"{path}: no such file or folder")
-        if not fit.image:
-            yield from _rows(path, fit)
+        path = _existing(one)
+        if path.is_file():
+            yield path
             continue
-        files = (
-            [path]
-            if path.is_file()
-            else sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-        )
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
         if not files:
             raise TrainError(f"{path}: holds no images")
-        for file in files:
-            try:
-                yield str(file), fit(read_image(file, fast=False))
-            except BadSample as error:
-                raise TrainError(str(error)) from None
+        yield from files
+
+
+def _existing(one: str | Path) -> Path:
+    path = Path(one).expanduser()
+    if not path.exists():
+        raise TrainError(f"{path}: no such file or folder")
+    return path
 
 
 def _rows(path: Path, fit: Fit) -> Iterable[tuple[str, Tensor]]:

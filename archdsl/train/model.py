@@ -36,17 +36,18 @@ class Model:
     module: nn.Module | None = None
 
     def build(self, weights: str | Path | None = None) -> nn.Module:
-        """A new module with its initial weights, or those of a file."""
+        """A new module with its initial weights, those of a file, or torchvision's of that name."""
         import archdsl
 
-        module = self.module
-        if module is None:
-            assert self.spec is not None
-            with self.spec.opened() as spec:
-                module = archdsl.load(spec, input=self.input, **self.params)
-        if weights is not None:
-            _load_weights(module, Path(weights))
-        return module
+        if self.module is not None:
+            if weights is not None:
+                _load_weights(self.module, Path(weights))
+            return self.module
+        assert self.spec is not None
+        with self.spec.opened() as spec:
+            if weights is None:
+                return archdsl.load(spec, input=self.input, **self.params)
+            return _pretrained(spec, weights, self.input, self.params)
 
     def plain(self) -> dict[str, Any]:
         """For a checkpoint: plain values only."""
@@ -221,6 +222,23 @@ def _misfit(model: Model, source: Source, shape: tuple[int, ...] | None, classes
 
 def _by(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
+
+
+def _pretrained(
+    spec: str, weights: str | Path, input: tuple[int, ...] | None, params: Mapping[str, Any]
+) -> nn.Module:
+    """The spec's module to train on from there; says which layers begin anew."""
+    from archdsl.backends import pretrained
+    from archdsl.backends.weights import WeightsError
+    from archdsl.pipeline import open_spec
+
+    try:
+        loaded = pretrained.load(open_spec(spec, params=params, input=input), weights)
+    except WeightsError as error:
+        raise TrainError(str(error)) from None
+    if loaded.note:
+        print(loaded.note)
+    return loaded.module
 
 
 def _load_weights(module: nn.Module, path: Path) -> None:
