@@ -178,7 +178,7 @@ def _draw(rule: Rule, target: Expr) -> Expr:
 
 def _value(value: Any, hint: str, silent: bool) -> Expr:
     if isinstance(value, Attribute):
-        return Code(_attribute(value))
+        return _attribute(value)
     return Lit(value, hint, silent)
 
 
@@ -192,7 +192,7 @@ _SAFE = (
 )
 
 
-def _attribute(value: Attribute) -> str:
+def _attribute(value: Attribute) -> Expr:
     """The expression with `out_features` as `m.out_features` and `sqrt` as `math.sqrt`.
 
     It was printed from a checked tree; that it can be nothing but arithmetic is checked here too.
@@ -201,7 +201,11 @@ def _attribute(value: Attribute) -> str:
     for node in ast.walk(tree):
         if not isinstance(node, _SAFE):
             raise ValueError(f"not an expression over a layer: {value.text!r}")
-    return ast.unparse(_Qualify(value.names).visit(tree))
+    made = _Qualify(value.names).visit(tree).body
+    if isinstance(made, ast.Call):  # which may need several lines
+        args = tuple(Code(ast.unparse(arg)) for arg in made.args)
+        return Apply(Code(ast.unparse(made.func)), args)
+    return Code(ast.unparse(made))
 
 
 class _Qualify(ast.NodeTransformer):

@@ -14,7 +14,8 @@ from typing import Any
 
 from archdsl.backends.body import Body, body, is_chain, positional
 from archdsl.backends.code import Apply, Code, Expr, Lit, Make, found, literal, rewrite
-from archdsl.backends.names import TAKEN, camel, unique, variable
+from archdsl.backends.names import TAKEN, unique, variable
+from archdsl.backends.variants import name_classes
 from archdsl.ir.graph import Graph, Program, Scope
 from archdsl.ir.labels import RESERVED
 
@@ -39,10 +40,11 @@ class Parameter:
 
 
 class ClassDef:
-    """A class of the source. `family`: the name of the block, or of a group's label."""
+    """A class of the source. `family`: the name of the block, or of a group's label without its
+    number; `label`: that label, where all of the class's instances have the same."""
 
-    def __init__(self, family: str, body: Body) -> None:
-        self.family, self.body = family, body
+    def __init__(self, family: str, body: Body, label: str = "") -> None:
+        self.family, self.body, self.label = family, body, label
         self.parameters: list[Parameter] = []
         self.name = ""
 
@@ -84,11 +86,11 @@ def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> 
                 for graph, content in zip(family.graphs, family.bodies, strict=True):
                     built[graph] = _sequential(content.layers or ())
             else:
-                built.update(_class(family))
+                built.update(_class(family, _label(family, labels)))
     sequential = is_chain(root, outputs) and positional(root) and bool(root.items)
     content = body(root, outputs, built, sequential=sequential)
     classes = _ordered(ClassDef(program.name, content))
-    _name(classes, taken)
+    name_classes(classes, taken)
     return classes
 
 
@@ -147,6 +149,12 @@ def _levels(root: Graph) -> Iterator[list[Graph]]:
         yield levels[height]
 
 
+def _label(family: _Family, labels: dict[Graph, list[str]]) -> str:
+    """The label that all of a group's instances have; a block goes by its own name."""
+    names = {label for graph in family.graphs for label in labels[graph]}
+    return names.pop() if len(names) == 1 and family.graphs[0].block is None else ""
+
+
 def _stem(labels: list[str]) -> str:
     """What a group is called without the numbers: `branch` for branch1 and branch2."""
     return re.sub(r"[\d_\W]+$", "", labels[0]) or labels[0]
@@ -155,7 +163,7 @@ def _stem(labels: list[str]) -> str:
 # ---- literals that differ become arguments -----------------------------------------------------
 
 
-def _class(family: _Family) -> Iterator[tuple[Graph, Expr]]:
+def _class(family: _Family, label: str) -> Iterator[tuple[Graph, Expr]]:
     """Makes the class of a family; yields how each of its graphs is constructed."""
     first = family.bodies[0]
     rows = [found(content, Lit) for content in family.bodies]
@@ -177,7 +185,7 @@ def _class(family: _Family) -> Iterator[tuple[Graph, Expr]]:
         arguments.append((Parameter(name, _type(column), silent, read), places, column))
     # those that may be left out stand last
     arguments.sort(key=lambda argument: argument[0].default is not None)
-    made = ClassDef(family.name, first)
+    made = ClassDef(family.name, first, label)
     made.parameters = [parameter for parameter, _, _ in arguments]
     made.body = _with_arguments(
         first, {p: a for a, places, _ in arguments for p in places}, stored, unsaid
@@ -267,7 +275,7 @@ def _type(column: Iterable[Lit]) -> str:
     return " | ".join(sorted(names, key=lambda name: (name == "None", "[" in name)))
 
 
-# ---- classes' names ----------------------------------------------------------------------------
+# ---- order -------------------------------------------------------------------------------------
 
 
 def _ordered(root: ClassDef) -> list[ClassDef]:
@@ -282,35 +290,3 @@ def _ordered(root: ClassDef) -> list[ClassDef]:
 
     visit(root)
     return list(seen)
-
-
-def _name(classes: list[ClassDef], taken: frozenset[str]) -> None:
-    used = set(taken)
-    families: dict[str, list[ClassDef]] = {}
-    for cls in (classes[-1], *classes[:-1]):
-        families.setdefault(cls.family, []).append(cls)
-    for family, members in families.items():
-        plain = camel(family) or "Block"
-        if plain in taken:
-            plain += "Block"
-        # the model keeps its name; of a block's variants the plainest does
-        base = members[0] if members[0] is classes[-1] else min(members, key=_size)
-        for cls in members:
-            cls.name = unique(plain if cls is base else plain + _extra(cls, base), used)
-            used.add(cls.name)
-
-
-def _features(cls: ClassDef) -> list[str]:
-    """What tells the variants of a block apart."""
-    if cls.body.layers is not None:
-        return [str(place) for place in range(len(cls.body.layers))]
-    return [member.name for member in cls.body.members]
-
-
-def _size(cls: ClassDef) -> int:
-    return len(_features(cls))
-
-
-def _extra(cls: ClassDef, base: ClassDef) -> str:
-    more = (camel(name) for name in _features(cls) if name not in _features(base))
-    return next(filter(None, more), "")

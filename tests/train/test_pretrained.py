@@ -43,7 +43,7 @@ def test_fine_tuning_keeps_all_but_the_head(
         "data": {"name": "fake", "limit": 8},
         "batch_size": 4,
         "max_steps": 1,
-        "optimizer": {"name": "sgd", "lr": 0.0},
+        "optimizer": {"name": "sgd", "lr": 1e-30, "weight_decay": 0.0},
         "plots": False,
     }
     result = fit(

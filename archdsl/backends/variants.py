@@ -1,0 +1,62 @@
+"""What the classes are called: after their block, and after what tells its variants apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from archdsl.backends.code import Apply, Code, Infix, Make, found
+from archdsl.backends.names import camel, unique
+
+if TYPE_CHECKING:
+    from archdsl.backends.sharing import ClassDef
+
+
+def name_classes(classes: list[ClassDef], taken: frozenset[str]) -> None:
+    """Gives each class its name; `classes`: those inside before those around, the model's last."""
+    used = set(taken)
+    families: dict[str, list[ClassDef]] = {}
+    for cls in (classes[-1], *classes[:-1]):
+        families.setdefault(cls.family, []).append(cls)
+    for family, members in families.items():
+        plain = camel(family) or "Block"
+        if plain in taken:
+            plain += "Block"
+        # the model keeps its name; of a block's variants the plainest does
+        base = members[0] if members[0] is classes[-1] else min(members, key=_size)
+        for cls in members:
+            if len(members) > 1 and cls.label:
+                name = camel(cls.label)  # denseblock1, denseblock2: each is its own
+            elif cls is base:
+                name = plain
+            else:
+                name = next((n for n in _variants(plain, cls, base) if n not in used), plain)
+            cls.name = unique(name or plain, used)
+            used.add(cls.name)
+
+
+def _size(cls: ClassDef) -> int:
+    return len(cls.body.members) + len(cls.body.layers or ())
+
+
+def _variants(plain: str, cls: ClassDef, base: ClassDef) -> Iterator[str]:
+    """Names that say what the class has and the base has not."""
+    known = {feature.lower() for feature in _features(base)}
+    extra = {f.lower(): f for f in reversed(_features(cls)) if f.lower() not in known}
+    for count in (1, 2):
+        for some in combinations(reversed(extra.values()), count):
+            yield plain + "".join(some)
+
+
+def _features(cls: ClassDef) -> list[str]:
+    """What one may call a class after, the best first: members with names, a sum, operators."""
+    features = [camel(member.name) for member in cls.body.members]
+    if any(part.operator == "+" for part in found(cls.body.steps, Infix)):
+        features.append("Residual")
+    for call in found((cls.body.layers, cls.body.members, cls.body.steps), Apply):
+        if isinstance(call.target, Code) and call.target.text.startswith(("nn.", "F.")):
+            features.append(camel(call.target.text.rpartition(".")[2]))
+    for make in found(cls.body, Make):
+        features += [f for f in _features(make.cls) if f != "Residual"]
+    return list(filter(None, features))
