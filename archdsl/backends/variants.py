@@ -36,8 +36,8 @@ def name_classes(classes: list[ClassDef], taken: frozenset[str]) -> None:
             used.add(cls.name)
 
 
-def _size(cls: ClassDef) -> int:
-    return len(cls.body.members) + len(cls.body.layers or ())
+def _size(cls: ClassDef) -> tuple[int, int]:
+    return len(cls.body.members) + len(cls.body.layers or ()), len(set(_features(cls)))
 
 
 def _variants(plain: str, cls: ClassDef, base: ClassDef) -> Iterator[str]:
@@ -50,13 +50,18 @@ def _variants(plain: str, cls: ClassDef, base: ClassDef) -> Iterator[str]:
 
 
 def _features(cls: ClassDef) -> list[str]:
-    """What one may call a class after, the best first: members with names, a sum, operators."""
+    """What one may call a class after, the best first: members with names, a sum, blocks inside,
+    operators, those of the blocks too."""
     features = [camel(member.name) for member in cls.body.members]
     if any(part.operator == "+" for part in found(cls.body.steps, Infix)):
         features.append("Residual")
+    features += [camel(make.cls.family) for make in found(cls.body, Make)]
+    return [*filter(None, features), *_operators(cls)]
+
+
+def _operators(cls: ClassDef) -> Iterator[str]:
     for call in found((cls.body.layers, cls.body.members, cls.body.steps), Apply):
-        if isinstance(call.target, Code) and call.target.text.startswith(("nn.", "F.")):
-            features.append(camel(call.target.text.rpartition(".")[2]))
+        if isinstance(call.target, Code) and call.target.text.startswith(("nn.", "F.", "torch.")):
+            yield camel(call.target.text.rpartition(".")[2])
     for make in found(cls.body, Make):
-        features += [f for f in _features(make.cls) if f != "Residual"]
-    return list(filter(None, features))
+        yield from _operators(make.cls)

@@ -22,6 +22,7 @@ from archdsl.syntax.parse import parse
 
 WIDTH = 100
 INDENT = 2
+PASSES = 4
 SMALL = 30  # a list shorter than this is not broken: a long line is easier to read
 
 
@@ -30,10 +31,19 @@ def format(source: Source) -> tuple[str | None, list[Diagnostic]]:
     tree, errors = parse(source)
     if errors or tree is None:
         return None, errors
-    whole = groups(source.text, list(grammar().lex(source.text)))
-    text = _Writer().file(whole)
-    _verify(whole, tree, text)
+    text = _once(source.text, tree)
+    for _ in range(PASSES):  # a comment between the words of an expression may settle only then
+        before, text = text, _once(text, tree)
+        if text == before:
+            break
     return text, []
+
+
+def _once(text: str, tree: t.File) -> str:
+    whole = groups(text, list(grammar().lex(text)))
+    after = _Writer().file(whole)
+    _verify(whole, tree, after)
+    return after
 
 
 def _verify(before: Group, tree: t.File, text: str) -> None:

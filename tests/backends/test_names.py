@@ -15,11 +15,6 @@ def _classes(spec: str) -> list[str]:
 
 def test_variants_are_called_after_what_they_have() -> None:
     spec = """
-    block unit(out, act=relu) {
-      residual { conv: conv out 3x3 pad=1 -> act } shortcut { identity } if in == out
-    }
-    """
-    spec = """
     block part(out, act) { conv: conv out 3x3 pad=1 -> act }
     block unit(out, act=relu) { residual { a: part out act; b: conv out 1x1 } }
     model net() { input 8x8x8; unit 8; unit 8 act=silu; unit 8 act=tanh; }
@@ -29,7 +24,6 @@ def test_variants_are_called_after_what_they_have() -> None:
 
 def test_a_sum_is_a_residual() -> None:
     spec = """
-    block inner(out) { body: { conv out 3x3 pad=1 -> relu } -> dropout 0.1 -> softmax }
     block unit(out) { if in == out { residual { a: conv out 1x1; b: conv out 1x1 } } else {
       a: conv out 1x1; b: conv out 1x1 } }
     model net() { input 8x8x8; unit 8; unit 4; unit 4 }

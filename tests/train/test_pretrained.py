@@ -8,8 +8,9 @@ import pytest
 import torch
 import torchvision
 
-from archdsl.train import TrainError, fit
+from archdsl.train import TrainError
 from archdsl.train.evaluation import predict_pretrained
+from archdsl.train.job import settle
 
 
 @pytest.fixture(scope="module")
@@ -37,29 +38,22 @@ def test_prediction_is_torchvisions(files: tuple[Path, Path]) -> None:
 
 
 def test_fine_tuning_keeps_all_but_the_head(
-    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = {
-        "data": {"name": "fake", "limit": 8},
-        "batch_size": 4,
-        "max_steps": 1,
-        "optimizer": {"name": "sgd", "lr": 1e-30, "weight_decay": 0.0},
-        "plots": False,
-    }
-    result = fit(
+    recipe = {"data": {"name": "fake", "limit": 8}}
+    job = settle(
         "squeezenet1_1",
         recipe,
-        params={"classes": 7},
+        params={"classes": 10},
         input=(3, 64, 64),
         weights=files[0],
-        out=tmp_path / "run",
         quiet=True,
     )
+    state = job.model.build(job.weights).state_dict()
     assert "not pretrained, for the classes differ: classifier.1" in capsys.readouterr().out
-    assert result.module is not None
-    state, before = result.module.state_dict(), torch.load(files[0], weights_only=True)
-    same = [key for key in before if torch.equal(state[key], before[key])]
-    assert set(before) - set(same) == {"classifier.1.weight", "classifier.1.bias"}
+    before = torch.load(files[0], weights_only=True)
+    same = {key for key in before if torch.equal(state[key], before[key])}
+    assert set(before) - same == {"classifier.1.weight", "classifier.1.bias"}
 
 
 def test_an_unknown_name_says_which_there_are(files: tuple[Path, Path]) -> None:
