@@ -44,8 +44,9 @@ def _variants(plain: str, cls: ClassDef, base: ClassDef) -> Iterator[str]:
     """Names that say what the class has and the base has not."""
     known = {feature.lower() for feature in _features(base)}
     extra = {f.lower(): f for f in reversed(_features(cls)) if f.lower() not in known}
-    for count in (1, 2):
-        for some in combinations(reversed(extra.values()), count):
+    best = list(reversed(extra.values()))[:3]
+    for count in range(1, len(best) + 1):
+        for some in combinations(best, count):
             yield plain + "".join(some)
 
 
