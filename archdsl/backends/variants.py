@@ -43,7 +43,11 @@ def _size(cls: ClassDef) -> tuple[int, int]:
 def _variants(plain: str, cls: ClassDef, base: ClassDef) -> Iterator[str]:
     """Names that say what the class has and the base has not."""
     known = {feature.lower() for feature in _features(base)}
-    extra = {f.lower(): f for f in reversed(_features(cls)) if f.lower() not in known}
+    new = [*_own(cls)]
+    for make in found(cls.body, Make):
+        if camel(make.cls.family).lower() in known:  # otherwise its name says it all
+            new += _features(make.cls)
+    extra = {f.lower(): f for f in reversed(new) if f.lower() not in known}
     best = list(reversed(extra.values()))[:3]
     for count in range(1, len(best) + 1):
         for some in combinations(best, count):
@@ -51,18 +55,20 @@ def _variants(plain: str, cls: ClassDef, base: ClassDef) -> Iterator[str]:
 
 
 def _features(cls: ClassDef) -> list[str]:
-    """What one may call a class after, the best first: members with names, a sum, blocks inside,
-    operators, those of the blocks too."""
-    features = [camel(member.name) for member in cls.body.members]
+    """A class's own, and those of the blocks inside."""
+    inner = [feature for make in found(cls.body, Make) for feature in _features(make.cls)]
+    return [*_own(cls), *inner]
+
+
+def _own(cls: ClassDef) -> Iterator[str]:
+    """What one may call a class after, the best first: its members, a sum, blocks, operators."""
+    for member in cls.body.members:
+        if name := camel(member.name):
+            yield name
     if any(part.operator == "+" for part in found(cls.body.steps, Infix)):
-        features.append("Residual")
-    features += [camel(make.cls.family) for make in found(cls.body, Make)]
-    return [*filter(None, features), *_operators(cls)]
-
-
-def _operators(cls: ClassDef) -> Iterator[str]:
+        yield "Residual"
+    for make in found(cls.body, Make):
+        yield camel(make.cls.family)
     for call in found((cls.body.layers, cls.body.members, cls.body.steps), Apply):
         if isinstance(call.target, Code) and call.target.text.startswith(("nn.", "F.", "torch.")):
             yield camel(call.target.text.rpartition(".")[2])
-    for make in found(cls.body, Make):
-        yield from _operators(make.cls)
