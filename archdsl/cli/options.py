@@ -43,7 +43,7 @@ def fail(message: str, *, help: str = "", code: int = 1) -> NoReturn:
     lines = [paint("error", "error", color) + f": {message}"]
     if help:
         lines.append(paint("help", "help", color) + f": {help}")
-    typer.echo("\n".join(lines), err=True)
+    typer.echo("\n".join(lines), err=True, color=color)
     raise typer.Exit(code)
 
 
@@ -107,7 +107,8 @@ def show(diagnostics: Sequence[Diagnostic], *, format: str = "full", err: bool =
     from archdsl.diagnostics.terminal import use_color, use_unicode, width
 
     stream = sys.stderr if err else sys.stdout
+    color = use_color(stream)
     text = FORMATS[format](
-        diagnostics, color=use_color(stream), unicode=use_unicode(stream), width=width(stream)
+        diagnostics, color=color, unicode=use_unicode(stream), width=width(stream)
     )
-    typer.echo(text, nl=False, err=err)
+    typer.echo(text, nl=False, err=err, color=color)  # typer would judge by the terminal alone

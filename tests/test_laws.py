@@ -1,0 +1,105 @@
+"""The laws of the house: imports point downwards, the front end is light, facts stand once."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import archdsl
+from archdsl.ir.labels import RESERVED
+from archdsl.ops import TABLE
+from archdsl.syntax.grammar import FOLDER, tables
+
+PACKAGE = Path(archdsl.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+#: a part may import those in the groups before its own, and itself
+ORDER = (
+    ("__init__", "files"),
+    ("diagnostics",),
+    ("syntax", "ops"),
+    ("ir",),
+    ("pipeline",),
+    ("backends",),
+    ("artefacts", "explain", "new"),
+    ("api",),
+    ("train", "editor"),
+    ("cli",),
+    ("__main__",),
+)
+#: a program shows its picture in a notebook: looked up only when one asks for it
+EXCEPT = {("ir", "backends")}
+RANK = {part: rank for rank, group in enumerate(ORDER) for part in group}
+
+
+def part_of(path: Path) -> str:
+    inside = path.relative_to(PACKAGE).parts
+    return inside[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """The parts of the package that a module imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("archdsl."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {n.name.split(".")[1] for n in node.names if n.name.startswith("archdsl.")}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_downwards(path: Path) -> None:
+    part = part_of(path)
+    if part == "__init__":  # the public names are looked up when they are asked for
+        return
+    others = {p for p in imports(path) if p != part and (part, p) not in EXCEPT}
+    upward = {p for p in others if RANK[p] >= RANK[part]}
+    assert not upward, f"{path.name} of {part} imports {sorted(upward)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_modules_say_what_they_are(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree) or not tree.body or path.name == "__main__.py"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import archdsl; assert archdsl.check('resnet50').ok",
+        "import archdsl; assert archdsl.check('model m { input 3 }').ok",
+        "import sys; sys.argv = ['archdsl', 'check', 'resnet50']\n"
+        "from archdsl.cli.app import main\ntry: main()\nexcept SystemExit as e: assert not e.code",
+    ],
+)
+def test_checking_is_light(code: str) -> None:
+    heavy = "{'torch', 'torchvision', 'numpy', 'rich', 'pydantic', 'yaml', 'matplotlib', 'pygls'}"
+    code += f"\nimport sys; assert not {heavy} & sys.modules.keys(), {heavy} & sys.modules.keys()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_grammar_has_no_operator_names() -> None:
+    text = (FOLDER / "grammar.lark").read_text(encoding="utf-8")
+    words = set(re.findall(r'"(\w+)"', "\n".join(s.partition("//")[0] for s in text.splitlines())))
+    assert words and not words & set(TABLE)
+
+
+def test_grammar_tables_are_current() -> None:
+    text = (FOLDER / "grammar.lark").read_text(encoding="utf-8")
+    saved = json.loads((FOLDER / "grammar.json").read_text(encoding="utf-8"))
+    checksum = json.loads(tables(text))["made_of"][1]
+    assert saved["made_of"][1] == checksum, "run: python -m archdsl.syntax.grammar"
+
+
+def test_reserved_labels_are_torchs_attributes() -> None:
+    public = {name for name in dir(torch.nn.Sequential()) if not name.startswith("_")}
+    assert public <= RESERVED
