@@ -73,7 +73,7 @@ def test_taps_cross_labelled_groups_both_ways() -> None:
     made = program("""
 model m {
   input 4x8x8
-  tap before
+  tap before; relu
   inner: { conv 4 1x1; tap within; concat @before; conv 4 1x1 }
   concat @within
 }
