@@ -97,6 +97,6 @@ def test_weights_start_a_run(run: Path, tmp_path: Path, raises: Any) -> None:
         assert torch.equal(started["6.weight"], best["6.weight"])
     spec = tmp_path / "tiny.arch"
     spec.write_text(SPEC.replace("conv 6", "conv 7"))
-    assert "these weights are not of this model" in raises(
+    assert "the weights do not fit the model" in raises(
         fit, spec, RECIPE, weights=run / "best.pt", out=tmp_path / "x"
     )
