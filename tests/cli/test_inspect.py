@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -81,11 +80,9 @@ def test_check_reads_standard_input_and_named_models() -> None:
 def test_bad_files_end_in_an_error(tmp_path: Path, content: bytes, code: str) -> None:
     path = tmp_path / "bad.arch"
     path.write_bytes(content)
-    began = time.process_time()
     result = run("check", str(path))
     assert result.exit_code == 1 and f"error[{code}" in result.stdout
     assert "bad.arch:" in result.stdout and "Traceback" not in result.output
-    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("spec", ["no-such-spec", ".", "x\0y"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -227,16 +226,3 @@ def test_no_text_breaks_it(data: st.DataObject) -> None:
     colours(analysis)
     outline(analysis)
     foldable(analysis.source)
-
-
-def test_a_keystroke_in_resnet152_is_quick() -> None:
-    path = specs_folder() / "resnet152.arch"
-    text = path.read_text(encoding="utf-8")
-    analysis = Analysis(Source(str(path), text), path.parent)
-    took = []
-    for n in range(6):
-        began = time.process_time()
-        analysis = Analysis(Source(str(path), f"{text}# {n}\n"), path.parent, analysis)
-        assert analysis.hints()
-        took.append(time.process_time() - began)
-    assert min(took) < 0.05
