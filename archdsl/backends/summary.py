@@ -23,6 +23,8 @@ def summarise(program: Program, *, depth: int = 3, batch: int = 1) -> tuple[str,
         col_names=("output_size", "num_params"),
         row_settings=("var_names",),
     )
+    # torchinfo counts by the layer's type: nothing of attention, too much of a transposed convolution
+    info.total_mult_adds = program.macs * batch
     layers = [
         {
             "name": layer.get_layer_name(show_var_name=True, show_depth=False),
@@ -44,4 +46,13 @@ def summarise(program: Program, *, depth: int = 3, batch: int = 1) -> tuple[str,
     totals += f"{program.macs * batch:,} multiply-accumulates"
     if batch > 1:
         totals += f" for a batch of {batch}"
-    return f"{info}\n{totals}", data
+    return f"{_units(str(info))}\n{totals}", data
+
+
+def _units(table: str) -> str:
+    """`(G)`, where torchinfo prints the name of its enum's member on Python 3.11 and later."""
+    from torchinfo.enums import Units
+
+    for unit in Units:
+        table = table.replace(str(unit), unit.value)
+    return table

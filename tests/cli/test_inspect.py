@@ -122,6 +122,13 @@ def test_summary_totals_are_the_checkers() -> None:
     assert "Total params: 61,706" in table and "lenet5: 61,706 parameters" in table
 
 
+def test_summary_counts_attention() -> None:
+    program = archdsl.check("vit_b_32").program
+    assert program is not None
+    table = run("summary", "vit_b_32", "--depth", "1").stdout
+    assert f"Total mult-adds (G): {program.macs / 1e9:.2f}" in table
+
+
 def test_compile_prints_or_writes(tmp_path: Path) -> None:
     printed = run("compile", "lenet5")
     target = tmp_path / "lenet5.py"
