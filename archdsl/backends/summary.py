@@ -23,7 +23,7 @@ def summarise(program: Program, *, depth: int = 3, batch: int = 1) -> tuple[str,
         col_names=("output_size", "num_params"),
         row_settings=("var_names",),
     )
-    # torchinfo counts by the layer's type: nothing of attention, too much of a transposed convolution
+    # torchinfo counts nothing of attention, too much of a transposed convolution
     info.total_mult_adds = program.macs * batch
     layers = [
         {
