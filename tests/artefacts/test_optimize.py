@@ -13,7 +13,7 @@ import archdsl
 from archdsl.backends.export import inference
 from archdsl.backends.optimize import optimize
 from archdsl.backends.torch import build
-from archdsl.pipeline import open_spec, shipped
+from archdsl.pipeline import open_spec
 from tests.artefacts.specs import MIXED, UNET
 
 
@@ -57,16 +57,6 @@ def test_the_same_to_1e5(spec: str) -> None:
     assert sum("BatchNorm" in kind for kind in kinds) == (spec is MIXED)
     assert not any(kind in ("Dropout", "Identity") for kind in kinds)
     assert_same(module, better, torch.randn(2, *module.program.input_shape))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", shipped())
-def test_the_same_to_1e5_for_all(name: str) -> None:
-    program = open_spec(name).checked()
-    if program.params > 100_000_000 or program.macs > 2**34:
-        pytest.skip("too large for two cores")
-    module = trained(name)
-    assert_same(module, inference(program, module), torch.randn(1, *program.input_shape))
 
 
 def test_transposed_convolutions_in_groups_fold_too() -> None:
