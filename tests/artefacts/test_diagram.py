@@ -110,9 +110,27 @@ def test_what_the_picture_says() -> None:
     texts = _texts(diagram.draw_svg(_program("resnet50")))
     assert {"resnet50", "layer1", "64×112×112", "2048×7×7", "fc", "2.05M"} <= set(texts)
     assert "bottleneck 64 ×2" in texts
-    assert "inside bottleneck" in texts
+    # both ways in which it is built
+    assert {"inside bottleneck 256", "inside bottleneck 64", "downsample"} <= set(texts)
     assert "3×224×224 → 1000 · 25.6M parameters · 4.09G MACs" in texts
-    assert "inside bottleneck" not in _texts(diagram.draw_svg(_program("resnet50"), depth=1))
+    texts = _texts(diagram.draw_svg(_program("resnet50"), depth=1))
+    assert not any(text.startswith("inside") for text in texts)
+
+
+def test_columns_fit_a_page() -> None:
+    for spec in ("resnet50", "googlenet", "densenet121", "inception_v3"):
+        for depth in (None, 4):
+            sheet = _sheet(spec, depth)
+            assert 0.5 < sheet.w / sheet.h < 2.1, (spec, depth)
+
+
+def test_what_is_in_columns_leaves_its_frame_where_it_entered() -> None:
+    sheet = _sheet("densenet121")
+    frame = next(s for s in sheet.drawn if isinstance(s, Frame) and s.element.label == "features")
+    wires = [s.points for s in sheet.drawn if isinstance(s, Wire)]
+    ends = [points for points in wires if abs(points[-1][1] - frame.y - frame.h) < 0.01]
+    (leaving,) = [points for points in ends if len(points) == 4]
+    assert any(points[-1] == (leaving[-1][0], frame.y) for points in wires)
 
 
 def test_svg_is_safe_to_embed() -> None:

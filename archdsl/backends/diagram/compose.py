@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from archdsl.backends.diagram.drawing import Sheet
 from archdsl.backends.diagram.hairpin import hairpin
 from archdsl.backends.diagram.layout import frame, series
 from archdsl.backends.diagram.scene import Element, Flow
 from archdsl.backends.diagram.structure import Leaf, Parallel, Repeated, Series, count, structure
+from archdsl.backends.diagram.wrap import unfitness
 
 BETWEEN = 48.0
 PANELS = 2
@@ -21,32 +24,55 @@ def compose(flow: Flow, *, insides: bool) -> Sheet:
     panels = [_panel(element) for element in _explained(whole)] if insides else []
     if not panels:
         return main
+    return min((_beside(main, panels), _below(main, panels)), key=unfitness)
+
+
+def _beside(main: Sheet, panels: list[Sheet]) -> Sheet:
     x, y = main.w + BETWEEN, 0.0
-    height = sum(panel.h for panel in panels) + BETWEEN / 2 * (len(panels) - 1)
-    sheet = Sheet(main.w, max(main.h, height), main.axis, drawn=list(main.drawn))
+    sheet = Sheet(main.w, main.h, main.axis, drawn=list(main.drawn))
     for panel in panels:
         sheet.drawn += panel.at(x, y)
-        sheet.w = max(sheet.w, x + panel.w)
+        sheet.w, sheet.h = max(sheet.w, x + panel.w), max(sheet.h, y + panel.h)
         y += panel.h + BETWEEN / 2
     return sheet
 
 
+def _below(main: Sheet, panels: list[Sheet]) -> Sheet:
+    x, y = 0.0, main.h + BETWEEN / 2
+    sheet = Sheet(main.w, main.h, main.axis, drawn=list(main.drawn))
+    for panel in panels:
+        sheet.drawn += panel.at(x, y)
+        sheet.w, sheet.h = max(sheet.w, x + panel.w), max(sheet.h, y + panel.h)
+        x += panel.w + BETWEEN / 2
+    return sheet
+
+
 def _explained(whole: Series) -> list[Element]:
-    """One closed block of each kind, the most common: of the kinds that occur most."""
-    kinds: dict[str, dict[object, list[Element]]] = {}
+    """The most common of the closed blocks of each kind, of the kinds that occur most; where there
+    is room, those of the same kind that are built in another way."""
+    kinds: dict[str, dict[Hashable, dict[Hashable, list[Element]]]] = {}
     for element in _closed(whole):
         if element.inner is not None and element.hue != "group" and not element.training_only:
-            alike = kinds.setdefault(element.hue, {})
-            alike.setdefault(element.alike, []).append(element)
-    chosen = []
-    for variants in kinds.values():
-        total = sum(e.times for group in variants.values() for e in group)
-        group = max(variants.values(), key=lambda group: sum(e.times for e in group))
-        inner = group[0].inner
-        if inner is not None and 2 <= count(structure(inner)) <= LARGEST:
-            chosen.append((total, group[0]))
-    chosen.sort(key=lambda pair: -pair[0])
-    return [element for _, element in chosen[:PANELS]]
+            ways = kinds.setdefault(element.hue, {}).setdefault(element.build, {})
+            ways.setdefault(element.alike, []).append(element)
+    first: list[tuple[int, Element]] = []
+    others: list[tuple[int, Element]] = []
+    for builds in kinds.values():
+        chosen = [max(ways.values(), key=_times) for ways in builds.values()]
+        ranked = sorted(chosen, key=_times, reverse=True)
+        total = sum(_times(group) for ways in builds.values() for group in ways.values())
+        first.append((total, ranked[0][0]))
+        others += [(_times(group), group[0]) for group in ranked[1:]]
+    ranks = [sorted(pairs, key=lambda pair: -pair[0]) for pairs in (first, others)]
+    return [e for pairs in ranks for _, e in pairs if _explains(e)][:PANELS]
+
+
+def _times(group: list[Element]) -> int:
+    return sum(element.times for element in group)
+
+
+def _explains(element: Element) -> bool:
+    return element.inner is not None and 2 <= count(structure(element.inner)) <= LARGEST
 
 
 def _closed(whole: Series) -> list[Element]:
@@ -74,7 +100,6 @@ def _panel(element: Element) -> Sheet:
     inner = element.inner
     if inner is None:
         raise ValueError("nothing inside")
-    title = Element(
-        "block", f"inside {element.hue}", element.label or element.title, hue=element.hue
-    )
+    name = f"inside {element.label or element.title}"
+    title = Element("block", name, element.title if element.label else "", hue=element.hue)
     return frame(title, series(structure(inner), element.shape))

@@ -13,7 +13,7 @@ from archdsl.backends.diagram.metrics import text_width
 from archdsl.backends.diagram.scene import Element
 from archdsl.backends.diagram.structure import Leaf, Parallel, Part, Repeated, Series, Tangle
 from archdsl.backends.diagram.wording import count_text, shape_text
-from archdsl.backends.diagram.wrap import wrapped
+from archdsl.backends.diagram.wrap import INSET, wrapped
 from archdsl.ops.table import Shape
 
 TITLE, SMALL, TINY = 12.0, 10.5, 9.5
@@ -21,7 +21,7 @@ PAD = 11.0  # beside the text in a box
 GAP, LABELLED = 17.0, 27.0  # between boxes, without and with a shape beside the arrow
 LANE = 15.0  # between a skip and what it skips
 APART = 18.0  # between branches
-INSET, HEAD = 14.0, 27.0  # inside a frame, and the height of its title
+HEAD = 27.0  # the height of a frame's title
 STACK = 6.0  # what repeated boxes show of those behind them
 FORK = 10.0  # from where a wire enters to where others leave it
 ASIDE = 34.0  # between a column and what stands beside it
@@ -136,7 +136,7 @@ def series(whole: Series, told: Shape | None = None, *, wrap: bool = False) -> S
             drawn.append(lane)
             reach = max(reach, *(x for x, _ in lane.points))
     sheet = _column(placed, drawn, reach, y)
-    return wrapped(sheet, gaps) if wrap else sheet
+    return wrapped(sheet, gaps, inside=len(parts) < len(whole.parts)) if wrap else sheet
 
 
 def _first(part: Part) -> bool:

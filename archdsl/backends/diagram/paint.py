@@ -69,6 +69,9 @@ FAMILIES = {
 #: blocks, in the order of their appearance
 BLOCKS = ("#e08a2c", "#5a9e3d", "#3aa0c9", "#b0574f", "#7a6fd0", "#8a6d3b")
 
+#: in the legend: from few parameters to many
+SCALE, TINTS = "#5f7fa3", (0.08, 0.22, 0.36, 0.5)
+
 
 @dataclass(frozen=True)
 class Rect:
@@ -284,17 +287,22 @@ def _legend(
     if any(isinstance(s, Wire) and s.style == "skip" for s in sheet.drawn):
         entries.append(("skip", ""))
     if any(e.params for e in elements):
-        entries.append(("deeper: more parameters", "-"))
+        entries.append(("more parameters", "-"))
     for text, colour in entries:
-        wide = (0 if colour == "-" else 16) + text_width(text, TINY) + 14
+        marked = 15 if colour != "-" else 11 * len(TINTS) + 6
+        wide = marked + text_width(text, TINY) + 14
         if x and x + wide > width:
             x, y = 0.0, y + 16
         if colour == "":
             marks.append(Line(((x, y + 5), (x + 11, y + 5)), "skip", 1.7))
-        elif colour != "-":
+        elif colour == "-":
+            shades = enumerate(TINTS)
+            marks += [
+                Rect(x + 11 * i, y, 11, 10, 0, colour=SCALE, tint=t, edge=0.5) for i, t in shades
+            ]
+        else:
             marks.append(Rect(x, y, 10, 10, 2.5, colour=colour, tint=0.4, edge=0.85))
-        at = x if colour == "-" else x + 15
-        marks.append(Text(at, y + 8.5, text, TINY, "muted"))
+        marks.append(Text(x + marked, y + 8.5, text, TINY, "muted"))
         x += wide
     return marks, y + 10 if entries else 0.0
 

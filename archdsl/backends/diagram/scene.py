@@ -27,7 +27,7 @@ class Element:
     """One thing of the picture. `label`: a person's name for it. `title`: what it is. `notes`: the
     pointwise operators merged into it. `hue`: the family of operators, or the block, that chooses
     its colour. `inner`: what a block holds, shown where it is `open`. `alike`: equal for elements
-    that differ in nothing a reader would see."""
+    that differ in nothing a reader would see; `build`: for blocks that differ in numbers alone."""
 
     kind: Kind
     label: str
@@ -42,6 +42,7 @@ class Element:
     inner: Flow | None = None
     open: bool = False
     alike: Hashable = None
+    build: Hashable = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,8 @@ class _Scene:
         label = scope.name if scope.labelled else ""
         shape = graph.output_shapes[0]
         args = tuple((key, _comparable(value)) for key, value in graph.args)
-        alike = (graph.block, args, self.structure(graph), shape[1:], scope.training_only)
+        build = self.structure(graph)
+        alike = (graph.block, args, build, shape[1:], scope.training_only)
         title = block_text(graph, self.varying)
         element = Element(
             "block",
@@ -146,6 +148,7 @@ class _Scene:
             shape=shape,
             training_only=scope.training_only,
             alike=alike,
+            build=build,
         )
         # a closed block can still be explained elsewhere: with its own groups open
         inside = self.inside(graph, depth - 1 if depth > 0 else 1)

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 from archdsl.backends.diagram.drawing import Note, Sheet, Wire, moved
 
-#: a picture is wrapped where it is higher than this, into columns so that it is at most this many
-#: times as high as wide
-TALLEST, RATIO = 900.0, 1.15
+#: a picture is wrapped where it is higher than this
+TALLEST = 900.0
+#: width by height of what fits a page and a screen
+NARROWEST, WIDEST = 0.75, 1.7
+#: columns, and how much room another one must save, for the eye has to jump
+MOST, TURNING = 6, 0.15
 BETWEEN = 52.0  # from column to column
 TURN = 15.0  # how far below and above a column its wire turns
+INSET = 14.0  # inside a frame
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,16 @@ class _Break:
         return self.wire.points[-1][1]
 
 
-def wrapped(sheet: Sheet, gaps: list[tuple[int, bool]]) -> Sheet:
+def unfitness(sheet: Sheet) -> float:
+    """How much room it takes, and more where it is too narrow or too wide; less is better."""
+    ratio = sheet.w / max(sheet.h, 1.0)
+    return sheet.w * sheet.h * max(1.0, NARROWEST / ratio, ratio / WIDEST)
+
+
+def wrapped(sheet: Sheet, gaps: list[tuple[int, bool]], *, inside: bool) -> Sheet:
     """The sheet in columns, or as it is where it fits or cannot be broken. `gaps`: the wires where
-    it can, by their number in `drawn`; and whether a note comes right after."""
-    count = 1
-    while sheet.h / count > RATIO * count * (sheet.w + BETWEEN):
-        count += 1
+    it can, by their number in `drawn`; and whether a note comes right after. `inside`: of a block,
+    which the flow leaves where it entered it."""
     breaks = [
         _Break(wire, note if noted and isinstance(note, Note) else None)
         for number, noted in gaps
@@ -42,18 +50,34 @@ def wrapped(sheet: Sheet, gaps: list[tuple[int, bool]]) -> Sheet:
         for note in [sheet.drawn[number + 1] if noted else None]
         if not any(top <= wire.points[0][1] <= low for top, low in sheet.whole)
     ]
-    if sheet.h <= TALLEST or count == 1 or not breaks:
+    if sheet.h <= TALLEST:
         return sheet
-    chosen: list[_Break] = []
-    for k in range(1, count):
-        target = sheet.h * k / count
-        best = min(breaks, key=lambda b: abs((b.top + b.bottom) / 2 - target))
-        if best not in chosen:
-            chosen.append(best)
-    return _columns(sheet, sorted(chosen, key=lambda b: b.top))
+    best, least = sheet, unfitness(sheet)
+    for count in range(2, min(MOST, len(breaks) + 1) + 1):
+        columns = _columns(sheet, _chosen(sheet.h, breaks, count), inside)
+        if (cost := unfitness(columns) * (1 + TURNING * (count - 1))) < least:
+            best, least = columns, cost
+    return best
 
 
-def _columns(sheet: Sheet, chosen: list[_Break]) -> Sheet:
+def _chosen(height: float, breaks: list[_Break], count: int) -> list[_Break]:
+    """Where to break for so many columns as equally high as can be."""
+    tops = [0.0, *(b.bottom for b in breaks)]
+    #: number of breaks passed -> the least sum of squared heights, and the breaks of it
+    best: dict[int, tuple[float, list[_Break]]] = {0: (0.0, [])}
+    for _ in range(count - 1):
+        longer: dict[int, tuple[float, list[_Break]]] = {}
+        for passed, (cost, chosen) in best.items():
+            for number, b in enumerate(breaks[passed:], passed + 1):
+                total = cost + (b.top - tops[passed]) ** 2
+                if number not in longer or total < longer[number][0]:
+                    longer[number] = (total, [*chosen, b])
+        best = longer
+    ends = ((c + (height - tops[passed]) ** 2, chosen) for passed, (c, chosen) in best.items())
+    return min(ends, key=lambda end: end[0])[1]
+
+
+def _columns(sheet: Sheet, chosen: list[_Break], inside: bool) -> Sheet:
     tops = [0.0, *(b.bottom for b in chosen)]
     lows = [*(b.top for b in chosen), sheet.h]
     cut = {id(b.wire) for b in chosen} | {id(b.note) for b in chosen}
@@ -78,8 +102,13 @@ def _columns(sheet: Sheet, chosen: list[_Break]) -> Sheet:
         if part.note is not None:
             whole.drawn.append(Note(axes[i + 1] + 6, 3, part.note.text))
     whole.w = x - BETWEEN
-    whole.axis = whole.w / 2
     whole.h = max(heights) + TURN
+    if inside:
+        low = whole.h + TURN / 2
+        end = low + TURN + INSET
+        points = [(axes[-1], heights[-1]), (axes[-1], low), (axes[0], low), (axes[0], end)]
+        whole.drawn.append(Wire(tuple(points), arrow=False))
+        whole.h = low + TURN
     return whole
 
 
