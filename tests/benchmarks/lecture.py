@@ -32,28 +32,41 @@ def loaders(root: str, batch: int) -> tuple[DataLoader[Any], DataLoader[Any]]:
     return DataLoader(train, batch, shuffle=True), DataLoader(test, batch, shuffle=False)
 
 
-def train(loader: Any, model: nn.Module, criterion: Any, optimizer: Any) -> float:
+def train(loader: Any, model: nn.Module, criterion: Any, optimizer: Any) -> tuple[float, float]:
     model.train()
     total, correct = 0.0, 0
     for x, y in loader:
         optimizer.zero_grad()
         y_hat = model(x)
         loss = criterion(y_hat, y)
-        total += loss.item()
+        total += loss.item() * len(x)  # the listing leaves the factor out, its table has it
         pred = y_hat.argmax(dim=1, keepdim=True)
         correct += pred.eq(y.view_as(pred)).sum().item()
         loss.backward()
         optimizer.step()
-    return total / len(loader.dataset)
+    return total / len(loader.dataset), correct / len(loader.dataset)
 
 
-def test(loader: Any, model: nn.Module, criterion: Any) -> float:
+def test(loader: Any, model: nn.Module, criterion: Any) -> tuple[float, float]:
     model.eval()
     total, correct = 0.0, 0
     with torch.no_grad():
         for x, y in loader:
             y_hat = model(x)
-            total += criterion(y_hat, y).item()
+            total += criterion(y_hat, y).item() * len(x)
             pred = y_hat.argmax(dim=1, keepdim=True)
             correct += pred.eq(y.view_as(pred)).sum().item()
-    return correct / len(loader.dataset)
+    return total / len(loader.dataset), correct / len(loader.dataset)
+
+
+def training_loop(train_loader: Any, test_loader: Any, epochs: int) -> list[list[float]]:
+    """The lecture's table: losses and accuracies of training and test, a row an epoch."""
+    model = LeNet5(10)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.001)
+    criterion = nn.CrossEntropyLoss()
+    rows = []
+    for _ in range(epochs):
+        train_loss, train_acc = train(train_loader, model, criterion, optimizer)
+        test_loss, test_acc = test(test_loader, model, criterion)
+        rows.append([train_loss, test_loss, train_acc, test_acc])
+    return rows

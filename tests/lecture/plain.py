@@ -31,6 +31,37 @@ class Flat(nn.Module):
         return last(x.flatten(1))
 
 
+class AlexNet(Flat):
+    def __init__(self, classes: int = 1000) -> None:
+        super().__init__(
+            features=nn.Sequential(
+                conv(3, 64, 11, 4, 2),
+                nn.ReLU(),
+                nn.MaxPool2d(3, 2),
+                conv(64, 192, 5, pad=2),
+                nn.ReLU(),
+                nn.MaxPool2d(3, 2),
+                conv(192, 384, 3, pad=1),
+                nn.ReLU(),
+                conv(384, 256, 3, pad=1),
+                nn.ReLU(),
+                conv(256, 256, 3, pad=1),
+                nn.ReLU(),
+                nn.MaxPool2d(3, 2),
+            ),
+            avgpool=nn.AdaptiveAvgPool2d((6, 6)),
+            classifier=nn.Sequential(
+                nn.Dropout(),
+                nn.Linear(256 * 6 * 6, 4096),
+                nn.ReLU(),
+                nn.Dropout(),
+                nn.Linear(4096, 4096),
+                nn.ReLU(),
+                nn.Linear(4096, classes),
+            ),
+        )
+
+
 class VGG16(Flat):
     """Five blocks; a classifier for 512 features; probabilities as output."""
 
