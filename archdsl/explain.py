@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 
-from archdsl.diagnostics import catalogue
 from archdsl.diagnostics.examples import EXAMPLES, Example
-from archdsl.diagnostics.model import Diagnostic, subclasses
+from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.render import render
+from archdsl.diagnostics.select import codes
 from archdsl.ir.limits import Limits
 from archdsl.pipeline import ParamText, open_spec, specs_folder
 
@@ -28,13 +28,8 @@ FAMILIES = {
     "E02": "Shapes",
     "E03": "Values",
     "E04": "Structure and limits",
+    "W00": "Warnings",
 }
-
-
-def codes() -> dict[str, type[Diagnostic]]:
-    """The catalogue's entries by code, in order."""
-    entries = (entry for entry in subclasses(Diagnostic) if entry.__module__ == catalogue.__name__)
-    return {entry.code: entry for entry in sorted(entries, key=lambda entry: entry.code)}
 
 
 def find(name: str) -> type[Diagnostic] | None:
@@ -83,7 +78,7 @@ def reference() -> str:
         "",
     ]
     for family, entries in groupby(codes().values(), key=lambda entry: entry.code[:3]):
-        lines += [f"## {FAMILIES.get(family, 'Warnings')}", ""]
+        lines += [f"## {FAMILIES[family]}", ""]
         for entry in entries:
             lines += [f"### {entry.code} {entry.slug}", "", _explanation(entry), ""]
             example = EXAMPLES.get(entry.code)

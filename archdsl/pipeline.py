@@ -25,12 +25,13 @@ from archdsl.diagnostics.catalogue import (
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.ir.elaborate import elaborate
+from archdsl.ir.foreign import similar
 from archdsl.ir.graph import Program
 from archdsl.ir.limits import Limits
 from archdsl.ir.lints import lint
 from archdsl.ir.names import Block, Unit
 from archdsl.ir.report import MAX_FOUND
-from archdsl.ir.resolve import resolve, similar
+from archdsl.ir.resolve import resolve
 from archdsl.ir.values import Evaluator, Problem
 from archdsl.ops.table import Shape
 from archdsl.syntax import tree as t
@@ -140,8 +141,8 @@ class Spec:
     def diagnostics(self) -> list[Diagnostic]:
         """Everything found, in the order of the text."""
         program, problems = self._elaborated
-        if program is not None:
-            problems = [*problems, *lint(program)]
+        if program is not None and self._loaded.root is not None:
+            problems = [*problems, *lint(self._loaded.root, program)]
         order = {id(u.source): i for i, u in enumerate(reversed(self._loaded.units))}
         once = {(p.code, p.span): p for p in reversed(problems)}.values()  # the first of each
         found = sorted(once, key=lambda p: (order.get(id(p.span.source), -1), p.span.start))

@@ -28,7 +28,7 @@ ORDER = (
     ("ir",),
     ("pipeline",),
     ("backends",),
-    ("artefacts", "explain", "new"),
+    ("artefacts", "explain", "fix", "new"),
     ("api",),
     ("train", "editor"),
     ("cli",),

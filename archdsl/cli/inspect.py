@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,14 @@ from archdsl.cli.options import (
     show,
     spec_errors,
     spec_from,
+    unified,
+    usage,
 )
+
+if TYPE_CHECKING:
+    from archdsl.diagnostics.model import Diagnostic
+    from archdsl.diagnostics.select import Selection
+    from archdsl.pipeline import Spec
 
 
 class Format(enum.StrEnum):
@@ -45,34 +52,96 @@ def check(
         bool, typer.Option("--shapes", help="Show every layer's shape and cost.")
     ] = False,
     output_format: Annotated[Format, typer.Option(help="How to show what is found.")] = Format.full,
+    select: Annotated[
+        list[str] | None, typer.Option(metavar="CODES", help="Show these alone: W, E02, W0001, ...")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="CODES", help="Show all but these.")
+    ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Mend in the files what can be mended safely.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Write nothing; show what --fix would change.")
+    ] = False,
+    error_on_warning: Annotated[
+        bool, typer.Option("--error-on-warning", help="Exit code 1 for warnings, too.")
+    ] = False,
 ) -> None:
     """Check specs: syntax, names, arguments and every shape. Needs no torch, takes milliseconds.
 
-    Exit code 0: no errors; 1: errors; 2: wrong usage.
+    Exit code 0: no errors; 1: errors; 2: wrong usage. CODES are codes, beginnings of codes, slugs
+    or ALL, separated by commas; of --select and --ignore the longer decides. An error that is not
+    shown still counts. `# archdsl: ignore W0002` behind a line hides a warning there.
 
     \b
     Examples:
       archdsl check specs/resnet50.arch
       archdsl check mynet.arch -p classes=10 --input 3x64x64 --shapes
-      archdsl check specs/*.arch --output-format github
+      archdsl check specs/*.arch --output-format github --error-on-warning
+      archdsl check mynet.arch --fix --ignore W0003,unused-tap
     """
     from archdsl.diagnostics.formats import summary
     from archdsl.ir.table import shape_table
 
-    found = []
+    chosen = _selection(select, ignore)
+    found: list[Diagnostic] = []
+    mended: list[Diagnostic] = []
     tables = []
     for text in specs:
         spec = spec_from(text, param, input, limit)
+        if fix or diff:
+            spec, done = _mend(spec, chosen, write=not diff)
+            mended += done
         found.extend(spec.diagnostics)
         if shapes and spec.program is not None:
             tables.append(shape_table(spec.program))
-    show(found, format=output_format.value)
+    if diff:
+        raise typer.Exit(bool(mended))
+    shown = list(filter(chosen, found))
+    hidden = sum(d.severity == "error" for d in found) - sum(d.severity == "error" for d in shown)
+    show(shown, format=output_format.value)
     if output_format is Format.full:
         for table in tables:
             typer.echo(table)
     if output_format in (Format.full, Format.concise):
-        typer.echo(("\n" if found else "") + summary(found))
-    raise typer.Exit(any(d.severity == "error" for d in found))
+        typer.echo(("\n" if shown else "") + summary(shown, len(mended), hidden))
+    elif hidden:
+        typer.echo(summary(shown, len(mended), hidden), err=True)
+    raise typer.Exit(bool(hidden) or any(d.severity == "error" or error_on_warning for d in shown))
+
+
+def _selection(select: list[str] | None, ignore: list[str] | None) -> Selection:
+    from archdsl.diagnostics.select import Selection
+
+    both = (
+        [w.strip() for text in given or () for w in text.split(",")] for given in (select, ignore)
+    )
+    try:
+        return Selection(*both)
+    except ValueError as error:
+        usage(str(error))
+
+
+def _mend(spec: Spec, chosen: Selection, *, write: bool) -> tuple[Spec, list[Diagnostic]]:
+    """The spec with its safe fixes applied, in its file or in a diff on standard output."""
+    from archdsl.diagnostics.formats import concise
+    from archdsl.fix import fixed, save
+
+    name, old = spec.source.name, spec.source.text
+    if name.startswith("<"):
+        usage("--fix and --diff need a file")
+    spec, mended = fixed(spec, chosen)
+    if mended and not write:
+        typer.echo(unified(name, old, spec.source.text), nl=False)
+    elif mended:
+        try:
+            save(spec.source)
+        except OSError as error:
+            fail(f"cannot write {name}: {error.strerror}")
+        for line in concise(mended).splitlines():
+            typer.echo(f"fixed {line}", err=True)
+    return spec, mended
 
 
 def summary(
@@ -140,7 +209,7 @@ def ops(
       archdsl ops
       archdsl ops conv
     """
-    from archdsl.ir.resolve import similar
+    from archdsl.ir.foreign import similar
     from archdsl.ops import TABLE
     from archdsl.ops.manual import index, page
 

@@ -112,3 +112,13 @@ def show(diagnostics: Sequence[Diagnostic], *, format: str = "full", err: bool =
         diagnostics, color=color, unicode=use_unicode(stream), width=width(stream)
     )
     typer.echo(text, nl=False, err=err, color=color)  # typer would judge by the terminal alone
+
+
+def unified(name: str, old: str, new: str) -> str:
+    """A diff of two texts, as patch reads it."""
+    from difflib import unified_diff
+
+    lines = unified_diff(old.splitlines(True), new.splitlines(True), name, name)
+    return "".join(
+        line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines
+    )

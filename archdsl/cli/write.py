@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archdsl.cli.options import fail, show, usage
+from archdsl.cli.options import fail, show, unified, usage
 
 if TYPE_CHECKING:
     from archdsl.diagnostics.model import Diagnostic
@@ -53,7 +53,7 @@ def fmt(
         if new is None:
             continue
         if diff:
-            typer.echo(_diff(name, old, new), nl=False)
+            typer.echo(unified(name, old, new), nl=False)
         if path is None and not (check or diff):
             typer.echo(new, nl=False)
         changed, same = changed + (old != new), same + (old == new)
@@ -104,15 +104,6 @@ def _formatted(path: Path | None) -> tuple[str, str, str | None, list[Diagnostic
         return source.name, old, None, problems
     new, problems = format(source)
     return source.name, old, new, problems
-
-
-def _diff(name: str, old: str, new: str) -> str:
-    from difflib import unified_diff
-
-    lines = unified_diff(old.splitlines(True), new.splitlines(True), name, name)
-    return "".join(
-        line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines
-    )
 
 
 def _count(changed: int, same: int, *, would: bool) -> str:

@@ -1,7 +1,7 @@
 """Every diagnostic: one class a code. Messages are written here and nowhere else.
 
 Codes: E00xx the text, E01xx names, E02xx shapes, E03xx values, E04xx structure and limits; W00xx
-warnings, which stop nothing.
+warnings, in `warnings.py`.
 A code is never used again for something else.
 """
 
@@ -103,6 +103,8 @@ class _Unknown(Diagnostic):
     def similar_help(self) -> str:
         if self.hint or not self.similar:
             return self.hint
+        if self.fixes:
+            return self.fixes[0].title
         names = " or ".join(f"`{s}`" for s in self.similar)
         return f"did you mean {names}?"
 
@@ -400,35 +402,3 @@ class NoModel(Diagnostic):
     help = "{hint}"
     problem: str
     hint: str = ""
-
-
-# ---- W00xx: warnings -------------------------------------------------------------------------
-
-
-class MissingNonlinearity(Diagnostic):
-    """Linear layers in a row compute what a single one can: w2 (w1 x + b1) + b2 is w x + b. What
-    makes a deep network more than one layer is the nonlinearity between its layers."""
-
-    code = "W0001"
-    slug = "missing-nonlinearity"
-    severity = "warning"
-    title = "nothing nonlinear between two `{layer}` layers"
-    label = "with the layer before it, this computes what one `{layer}` from {first} to {last} can"
-    help = "put an activation between them, such as `relu`"
-    layer: str
-    first: int
-    last: int
-
-
-class LostBias(Diagnostic):
-    """Batch normalisation takes the mean of each channel away, and so whatever a bias before it
-    added; it has a bias of its own. The layer's bias is learned, stored and of no effect."""
-
-    code = "W0002"
-    slug = "lost-bias"
-    severity = "warning"
-    title = "the bias of this `{layer}` has no effect"
-    label = "`{norm}` follows"
-    help = "write `bias=false`; `bias=true` says that it is meant"
-    layer: str
-    norm: str

@@ -49,7 +49,8 @@ EXAMPLES: dict[str, Example] = {
         limits={"tokens": 40},
     ),
     "E0005": _pair(
-        f"let half = {'(' * 41}in{' // 2)' * 41}\nconv 16 3x3", "let half = in // 2\nconv 16 3x3"
+        f"let half = {'(' * 41}in{' // 2)' * 41}\nconv half 3x3",
+        "let half = in // 2\nconv half 3x3",
     ),
     "E0006": Example(_model("cnv 16 3x3\n" * 101), _model("conv 16 3x3\n" * 3), also=("E0101",)),
     # names
@@ -126,4 +127,29 @@ EXAMPLES: dict[str, Example] = {
     # warnings
     "W0001": _pair("flatten\nlinear 32 -> linear 10", "flatten\nlinear 32 -> relu -> linear 10"),
     "W0002": _pair("conv 16 3x3 -> bn -> relu", "conv 16 3x3 bias=false -> bn -> relu"),
+    "W0003": Example(
+        _model("conv 16 3x3 -> relu", before="block unit(out) { conv out 3x3 -> relu }\n\n"),
+        _model("unit 16", before="block unit(out) { conv out 3x3 -> relu }\n\n"),
+    ),
+    "W0004": _pair("flatten\nlinear 10", "flatten\nlinear classes", params="classes=10"),
+    "W0005": _pair(
+        "conv 16 3x3 pad=1 -> tap early\nconv 16 3x3 pad=1 -> relu",
+        "conv 16 3x3 pad=1 -> tap early\nconv 16 3x3 pad=1 -> relu -> concat @early",
+    ),
+    "W0006": _pair("stem: {}\nconv 16 3x3", "stem: { conv 16 3x3 }"),
+    "W0007": _pair("let width = 32\nconv 16 3x3", "let width = 32\nconv width 3x3"),
+    "W0008": _pair("flatten\nlinear 10 -> softmax", "flatten\nlinear 10"),
+    "W0009": _pair(
+        "conv 16 3x3 -> gap\nconv 32 3x3 pad=1 -> relu\nflatten -> linear 10",
+        "conv 16 3x3\nconv 32 3x3 pad=1 -> relu\ngap -> flatten -> linear 10",
+    ),
+    "W0010": _pair(
+        "conv 64 3x3 -> relu\nflatten -> linear 256 -> relu -> linear 10",
+        "conv 64 3x3 -> relu\ngap -> flatten -> linear 256 -> relu -> linear 10",
+    ),
+    "W0011": _pair("conv 16 3x3 -> relu\nlinear 10", "conv 16 3x3 -> relu\nflatten -> linear 10"),
+    "W0012": _pair(
+        "conv 16 3x3  # archdsl: ignore E0203",
+        "conv 16 3x3 -> bn  # archdsl: ignore W0002",
+    ),
 }

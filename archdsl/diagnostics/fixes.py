@@ -29,27 +29,31 @@ class Change:
     focus: int
 
 
-def apply(text: str, diagnostics: Iterable[Diagnostic], source: Source) -> tuple[str, int]:
-    """The text of `source` with safe fixes applied, and how many were."""
-    edits, applied = choose(diagnostics, source)
-    return splice(text, edits), applied
+def apply(
+    text: str, diagnostics: Iterable[Diagnostic], source: Source
+) -> tuple[str, list[Diagnostic]]:
+    """The text of `source` with safe fixes applied, and the diagnostics that they mend."""
+    edits, mended = choose(diagnostics, source)
+    return splice(text, edits), mended
 
 
-def choose(diagnostics: Iterable[Diagnostic], source: Source) -> tuple[list[Edit], int]:
-    """The edits of the fixes that can be applied together, in order of place, and their number.
+def choose(
+    diagnostics: Iterable[Diagnostic], source: Source
+) -> tuple[list[Edit], list[Diagnostic]]:
+    """The edits of the fixes that can be applied together, in order of place, and what they mend.
 
     The first safe fix of each diagnostic counts; a fix is taken whole or not at all.
     """
     taken: list[Edit] = []
-    applied = 0
+    mended: list[Diagnostic] = []
     for diagnostic in diagnostics:
         fix = next((fix for fix in diagnostic.fixes if fix.safe), None)
         edits = edits_of(fix, source) if fix else None
         if edits and all(_is_free(edit, taken) for edit in edits):
             for edit in edits:
                 insort(taken, edit)
-            applied += 1
-    return taken, applied
+            mended.append(diagnostic)
+    return taken, mended
 
 
 def edits_of(fix: Fix, source: Source) -> list[Edit] | None:

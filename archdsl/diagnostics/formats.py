@@ -42,12 +42,17 @@ def concise(
     return "".join(lines)
 
 
-def summary(diagnostics: Sequence[Diagnostic], fixed: int = 0) -> str:
-    """What is left after a check, in a sentence or two, with no newline at the end."""
+def summary(diagnostics: Sequence[Diagnostic], fixed: int = 0, hidden: int = 0) -> str:
+    """What is left after a check, in a sentence or two, with no newline at the end. `hidden`: the
+    errors that `--select` or `--ignore` keeps from being shown."""
     errors, warnings = _counts(diagnostics)
     counts = [(errors, "error"), (warnings, "warning")]
     found = ", ".join(_plural(n, noun) for n, noun in counts if n)
     text = f"Fixed {_plural(fixed, 'problem')}. " if fixed else ""
+    if hidden:
+        found = (
+            f"{found or 'nothing'}, and {_plural(hidden, 'error')} that --select or --ignore hides"
+        )
     text += f"Found {found}." if found else "All checks passed."
     fixable = sum(map(is_fixable, diagnostics))
     return text + (f"\n[*] {fixable} fixable with --fix." if fixable else "")

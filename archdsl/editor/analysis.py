@@ -71,8 +71,9 @@ class Analysis:
             program, problems = elaborate(block)
             if program is not None and not wrong:
                 self.programs.append(program)
-                problems = [*problems, *lint(program)]
             self.problems += problems
+        if not wrong:
+            self.problems += lint(unit, *self.programs)
         once = {(p.code, p.span): p for p in reversed(self.problems)}  # the first of each
         self.problems = list(reversed(once.values()))
 

@@ -13,11 +13,13 @@ from typing import Any
 from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic, Label
 from archdsl.diagnostics.source import Span
+from archdsl.ir.bind import bind
 from archdsl.ir.build import Value, operand_shapes
+from archdsl.ir.foreign import similar
 from archdsl.ir.limits import BODY, COPIED, Budget
 from archdsl.ir.names import Block, Slot
 from archdsl.ir.report import Reporter, origin
-from archdsl.ir.resolve import CONSTANTS, bind, similar
+from archdsl.ir.resolve import CONSTANTS
 from archdsl.ir.values import Evaluator, Problem, names_in, show, to_python
 from archdsl.ops import Op
 from archdsl.ops.init import RULES, Attribute, Rule

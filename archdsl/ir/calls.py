@@ -12,13 +12,13 @@ from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic, Label
 from archdsl.diagnostics.source import Span
 from archdsl.ir.arguments import Frame, any_value, blamed, operator, rule, shape_value
+from archdsl.ir.bind import bind_call
 from archdsl.ir.build import Builder, Draft, Value, freeze, operand_shapes
 from archdsl.ir.graph import Graph, Init
 from archdsl.ir.labels import LABEL, RESERVED
 from archdsl.ir.limits import EXPANSION, NAMING, NODE, PARAM, Budget, Limits
 from archdsl.ir.names import Block, Target
 from archdsl.ir.report import Reporter
-from archdsl.ir.resolve import bind_call
 from archdsl.ir.values import POISON, Partial, Problem, show
 from archdsl.ops import TABLE, Op
 from archdsl.ops.table import Blame, Shape

@@ -18,11 +18,11 @@ from archdsl.diagnostics.source import Span
 from archdsl.ir.arguments import Frame, any_value, shape_value
 from archdsl.ir.build import Builder, Value
 from archdsl.ir.calls import Calls, plain
+from archdsl.ir.foreign import similar
 from archdsl.ir.graph import Program
 from archdsl.ir.limits import CROSSING, STATEMENT, Limits
 from archdsl.ir.names import Block
 from archdsl.ir.report import Stop, origin
-from archdsl.ir.resolve import similar
 from archdsl.ir.values import POISON, unpack
 from archdsl.ops import TABLE
 from archdsl.ops.spatial import show as show_shape

@@ -132,6 +132,21 @@ class Graph:
     span: Span
 
     @cached_property
+    def sources(self) -> dict[int, tuple[Item, int]]:
+        """Which item computes each value, and as which of its outputs; inputs are no key."""
+        made = ((item, number) for item in self.items for number in range(len(item.shapes)))
+        return dict(enumerate(made, len(self.input_shapes)))
+
+    @cached_property
+    def uses(self) -> dict[int, int]:
+        """How often each value is used."""
+        found = dict.fromkeys(self.outputs, 1)
+        for item in self.items:
+            for value in item.inputs:
+                found[value] = found.get(value, 0) + 1
+        return found
+
+    @cached_property
     def sizes(self) -> Sizes:
         """Totals of everything inside."""
         total = Sizes()

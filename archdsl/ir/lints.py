@@ -1,90 +1,215 @@
 """Warnings: what torch takes, and hardly anyone means.
 
-In: a checked program. Out: diagnostics of severity `warning`, each place once. Only what is
-certain: a lint says nothing of a design that somebody may want (a linear bottleneck, a bias that
-the text asks for by name).
+In: a checked file and the programs of its models. Out: diagnostics of severity `warning`, each
+place once, without those that a comment of the text hides. Only what is certain: a lint says
+nothing of a design that somebody may want (a linear bottleneck, a bias that the text asks for by
+name).
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from archdsl.diagnostics.catalogue import LostBias, MissingNonlinearity
-from archdsl.diagnostics.model import Diagnostic, Label
-from archdsl.ir.graph import Graph, Item, Node, Program, Scope
+from archdsl.diagnostics import warnings as c
+from archdsl.diagnostics.model import Diagnostic, Fix, Label
+from archdsl.diagnostics.select import bad_comments, without_ignored
+from archdsl.diagnostics.source import Span
+from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope
+from archdsl.ir.names import Unit
+from archdsl.ops.spatial import show
 from archdsl.ops.table import Shape
 
+LARGE = 1_000_000  # parameters; below, no layer is too large
+DOMINANT = 0.9  # of all parameters; VGG-11's largest layer has 0.77
 
-def lint(program: Program) -> list[Diagnostic]:
-    """Every warning of the program."""
-    found: dict[tuple[str, int, int, int], Diagnostic] = {}
-    for graph in _graphs(program.graph, set()):
-        for warning in _lint(graph):
-            at = warning.span
-            found.setdefault((warning.code, id(at.source), at.start, at.end), warning)
-    return list(found.values())
+#: what stands between a step and the one that the text has right behind it
+_THEN = re.compile(r"\s*(->|;|\n)\s*([\w{}+-]+\s*:\s*)?")
 
 
-def _graphs(graph: Graph, seen: set[int]) -> Iterator[Graph]:
-    """Each graph once, however often it is called."""
-    if id(graph) in seen:
-        return
-    seen.add(id(graph))
-    yield graph
-    for item in graph.items:
-        if isinstance(item, Scope):
-            yield from _graphs(item.graph, seen)
+def lint(unit: Unit, *programs: Program) -> list[Diagnostic]:
+    """Every warning of a file and of its programs."""
+    given = {value for program in programs for value in _values(program.graph.args)}
+    unused = (w for w in unit.unused if not (isinstance(w, c.UnusedBlock) and w.name in given))
+    found = [*unused, *bad_comments(unit.source)]
+    for program in programs:
+        found += _Lints(program).all()
+    once = {(warning.code, warning.span): warning for warning in reversed(found)}  # the first
+    return without_ignored(once.values())
 
 
-def _lint(graph: Graph) -> Iterator[Diagnostic]:
-    sources, uses = _sources(graph)
-    for item in graph.items:
-        if not isinstance(item, Node) or len(item.inputs) != 1:
-            continue
-        before = _before(item, sources, uses)
-        if before is None:
-            continue
-        direct = sources[item.inputs[0]] is before
-        if item.op.centres and before.op.linear and "bias" in _weights(before):
-            if direct and "bias" not in before.span.text:  # where it is written, it is meant
-                label = Label(item.span, "takes the mean of each channel away")
-                yield LostBias(before.span, before.op.name, item.op.name, related=(label,))
-        elif item.op.linear and before.op.linear and (direct or len(item.shape) == 1):
-            first, second = _weights(before)["weight"], _weights(item)["weight"]
+def _values(args: object) -> Iterator[object]:
+    """The single values in tuples of tuples: numbers, texts, names of blocks."""
+    if isinstance(args, tuple):
+        for part in args:
+            yield from _values(part)
+    else:
+        yield args
+
+
+class _Place(NamedTuple):
+    """A graph, and where it is called first: with which values of which other."""
+
+    graph: Graph
+    outer: _Place | None = None
+    inputs: tuple[int, ...] = ()
+
+    def node(self, value: int) -> tuple[_Place, Node] | None:
+        """What computes a value, inside a part or outside of this one; None: the model's input, or
+        a parameter."""
+        place = self
+        while True:
+            if value < len(place.graph.input_shapes):
+                if place.outer is None:
+                    return None
+                place, value = place.outer, place.inputs[value]
+                continue
+            item, number = place.graph.sources[value]
+            if isinstance(item, Param):
+                return None
+            if isinstance(item, Node):
+                return place, item
+            place, value = _Place(item.graph, place, item.inputs), item.graph.outputs[number]
+
+
+class _Lints:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.nodes: list[tuple[_Place, Node]] = []  # in order; those of each graph once
+        self.at: dict[Span, list[Item]] = {}  # every item by its place in the text
+        self._look(_Place(program.graph), set())
+
+    def _look(self, place: _Place, seen: set[int]) -> None:
+        if id(place.graph) in seen:
+            return
+        seen.add(id(place.graph))
+        for item in place.graph.items:
+            self.at.setdefault(item.span, []).append(item)
+            if isinstance(item, Node):
+                self.nodes.append((place, item))
+            elif isinstance(item, Scope):
+                self._look(_Place(item.graph, place, item.inputs), seen)
+
+    def all(self) -> Iterator[Diagnostic]:
+        for place, node in self.nodes:
+            if node.op.linear and len(node.inputs) == 1:
+                yield from self._linear(place, node)
+        yield from self._lost_biases()
+        yield from self._empty_labels()
+        yield from self._shrunk()
+        yield from self._dominant()
+        yield from self._softmax()
+
+    def _linear(self, place: _Place, node: Node) -> Iterator[Diagnostic]:
+        before = _before(place.graph, node)
+        if before is not None and before.op.linear:
+            direct = place.graph.sources[node.inputs[0]][0] is before
+            first, second = _weights(before)["weight"], _weights(node)["weight"]
             # Matrices only. A narrow layer between two wide ones is a bottleneck, not one layer.
-            if len(first) == len(second) == 2 and first[0] >= min(first[1], second[0]):
+            matrices = len(first) == len(second) == 2 and first[0] >= min(first[1], second[0])
+            if matrices and (direct or len(node.shape) == 1):
                 label = Label(before.span, "its output comes here as it is")
-                yield MissingNonlinearity(
-                    item.span, item.op.name, first[1], second[0], related=(label,)
+                yield c.MissingNonlinearity(
+                    node.span, node.op.name, first[1], second[0], related=(label,)
                 )
+        if not node.op.maps and len(node.shape) > 1:
+            origin = place.node(node.inputs[0])
+            while origin and (origin[1].op.nonlinear or origin[1].op.passes) and _stays(origin[1]):
+                origin = origin[0].node(origin[1].inputs[0])
+            if origin and origin[1].op.maps and origin[1].shape == node.input_shapes[0]:
+                label = Label(origin[1].span, "the feature map comes from here")
+                shapes = show(node.input_shapes[0]), show(node.shape)
+                yield c.MissingFlatten(node.span, node.op.name, *shapes, related=(label,))
+
+    def _lost_biases(self) -> Iterator[Diagnostic]:
+        lost: dict[Span, list[Node]] = {}  # a layer's place: the norms behind it
+        for place, norm in self.nodes:
+            layer = _before(place.graph, norm) if norm.op.centres else None
+            if layer is None or place.graph.sources[norm.inputs[0]][0] is not layer:
+                continue
+            # a bias that is written is meant
+            if layer.op.linear and "bias" in _weights(layer) and "bias" not in layer.span.text:
+                lost.setdefault(layer.span, []).append(norm)
+        for span, norms in lost.items():
+            step, norm = self.at[span][0], norms[0]
+            assert isinstance(step, Node)
+            label = Label(norm.span, "takes the mean of each channel away")
+            # safe where every run of this step comes before a norm, whatever the parameters
+            always = len(norms) == len(self.at[span]) and _follows(step, norm)
+            edit = Span(span.source, span.end, span.end), " bias=false"
+            fixes = (Fix(c.LostBias.help, (edit,), safe=True),) if always else ()
+            yield c.LostBias(span, step.op.name, norm.op.name, related=(label,), fixes=fixes)
+
+    def _empty_labels(self) -> Iterator[Diagnostic]:
+        for span, items in self.at.items():
+            if all(isinstance(i, Scope) and i.labelled and not i.graph.items for i in items):
+                yield c.UnusedLabel(span, items[0].name or "")
+
+    def _shrunk(self) -> Iterator[Diagnostic]:
+        """The first window on a map of one cell: those behind it have the same cause."""
+        for place, node in self.nodes:
+            window, space = node.op.footprint(*node.input_shapes), node.input_shapes[0][1:]
+            if math.prod(window) > 1 == math.prod(space):
+                shown = show(space), node.op.name, show(window)
+                yield c.ShrunkEarly(node.span, *shown, related=_shrinking(place, node))
+                return
+
+    def _dominant(self) -> Iterator[Diagnostic]:
+        total, most = self.program.params, 0
+        if total < LARGE:
+            return
+        for _, node in self.nodes:
+            size = sum(weight.size for weight in node.weights if not weight.buffer)
+            if size > most:
+                most, largest = size, node
+        if DOMINANT * total <= most < total:
+            percent, shape = 100 * most // total, show(largest.input_shapes[0])
+            yield c.DominantLayer(largest.span, largest.op.name, percent, most, total, shape)
+
+    def _softmax(self) -> Iterator[Diagnostic]:
+        for _, value in (*self.program.outputs, *self.program.aux):
+            place = _Place(self.program.graph)
+            origin = place.node(value)
+            while origin and origin[1].op.passes and _stays(origin[1]):
+                origin = origin[0].node(origin[1].inputs[0])
+            if origin and origin[1].op.probabilities:
+                yield c.SoftmaxOutput(origin[1].span, origin[1].op.name)
 
 
-def _sources(graph: Graph) -> tuple[dict[int, Item], dict[int, int]]:
-    """Which item computes each value, and how often it is used."""
-    sources: dict[int, Item] = {}
-    uses = dict.fromkeys(graph.outputs, 1)
-    number = len(graph.input_shapes)
-    for item in graph.items:
-        for _ in item.shapes:
-            sources[number] = item
-            number += 1
-        for value in item.inputs:
-            uses[value] = uses.get(value, 0) + 1
-    return sources, uses
-
-
-def _before(node: Node, sources: dict[int, Item], uses: dict[int, int]) -> Node | None:
+def _before(graph: Graph, node: Node) -> Node | None:
     """The nearest node that feeds this one alone, past those that only scale and shift."""
     while True:
         value = node.inputs[0]
-        source = sources.get(value)
-        if not isinstance(source, Node) or uses[value] > 1 or source.training_only:
+        source = graph.sources[value][0] if value in graph.sources else None
+        if not isinstance(source, Node) or graph.uses[value] > 1 or source.training_only:
             return None
-        passes = source.op.passes and source.input_shapes == (source.shape,)
-        if not passes:
+        if not (source.op.passes and _stays(source)):
             return source
         node = source
 
 
+def _stays(node: Node) -> bool:
+    return node.input_shapes == (node.shape,)
+
+
+def _shrinking(place: _Place, node: Node) -> tuple[Label, ...]:
+    """The step that leaves a map of one cell."""
+    while origin := place.node(node.inputs[0]):
+        place, node = origin
+        before, after = node.input_shapes[0][1:], node.shape[1:]
+        if math.prod(before) > 1:
+            return (Label(node.span, f"{show(before)} becomes {show(after)} here"),)
+    return ()
+
+
 def _weights(node: Node) -> dict[str, Shape]:
     return {weight.name: weight.shape for weight in node.weights}
+
+
+def _follows(first: Node, second: Node) -> bool:
+    """Whether the text has the second operator right behind the first, both by their own names."""
+    source, start, end = first.span.source, first.span.end, second.span.start
+    named = all(node.span.text.split(maxsplit=1)[:1] == [node.op.name] for node in (first, second))
+    return named and _THEN.fullmatch(source.text, start, max(start, end)) is not None

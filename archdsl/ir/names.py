@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source
 from archdsl.ops import TABLE, Op
 from archdsl.syntax import tree as t
@@ -19,8 +20,9 @@ from archdsl.syntax import tree as t
 class Unit:
     """A file: its definitions, and the files that it uses. `prelude` is asked when both fail.
 
-    `targets`, `bound` and `flawed` are what `resolve` learns: for every call in the file, what it
-    calls and which argument goes where; and the calls whose arguments are in error.
+    `targets`, `bound`, `flawed` and `unused` are what `resolve` learns: for every call in the file,
+    what it calls and which argument goes where; the calls whose arguments are in error; and a
+    warning for each name that nothing in the file uses.
     """
 
     source: Source
@@ -31,6 +33,7 @@ class Unit:
     targets: dict[t.Call, Target] = field(default_factory=dict)
     bound: dict[t.Call, dict[str, t.Argument]] = field(default_factory=dict)
     flawed: set[t.Call] = field(default_factory=set)
+    unused: list[Diagnostic] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for tree in self.file.definitions:

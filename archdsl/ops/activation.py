@@ -221,6 +221,7 @@ class Softmax(_AlongDimension, name="softmax", family="activation"):
 
     example = "softmax"
     example_input = (10,)
+    probabilities = True
     torch = "nn.Softmax", "F.softmax"
 
 

@@ -19,6 +19,7 @@ class _Filters(Op):
 
     fresh = True
     linear = True
+    maps = True
 
     out: int = arg(Int(1), doc="output channels, the number of filters")
     kernel: tuple[int, ...] = arg(Size(1), doc="size of the filters")
@@ -108,6 +109,9 @@ class Conv(_Filters, name="conv", family="convolution"):
             return tuple((d * (k - 1) + 1) // 2 for k, d in self._taps(n))
         pads = self.padding(n)
         return (0,) * n if isinstance(pads, str) else spread("pad", pads, n)
+
+    def footprint(self, *inputs: Shape) -> Shape:
+        return spread("kernel", self.kernel, len(inputs[0]) - 1)
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         return self.filters(self.out, inputs[0][0], len(inputs[0]) - 1)

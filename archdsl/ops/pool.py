@@ -15,6 +15,7 @@ class _Pool(Op):
 
     torch: ClassVar[tuple[str, str]]
     fresh = True
+    maps = True
 
     kernel: tuple[int, ...] = arg(Size(1), doc="size of the window")
     stride: tuple[int, ...] | None = arg(
@@ -42,6 +43,9 @@ class _Pool(Op):
                 )
         result = slide(space, self.kernel, self.step, self.pad, self.dilation, ceil=self.ceil)
         return (channels, *result)
+
+    def footprint(self, *inputs: Shape) -> Shape:
+        return spread("kernel", self.kernel, len(inputs[0]) - 1)
 
     def _settings(self, n: int) -> dict[str, tuple[Any, Any]]:
         kernel = fold("kernel", self.kernel, n)
@@ -103,6 +107,7 @@ class _Adaptive(Op):
 
     torch: ClassVar[tuple[str, str]]
     fresh = True
+    maps = True
 
     out: tuple[int, ...] = arg(Size(1), default=(1,), doc="size of the output")
 

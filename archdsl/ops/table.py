@@ -169,6 +169,10 @@ class Op:
     nonlinear: ClassVar[bool] = False
     #: a learned linear map, with its bias
     linear: ClassVar[bool] = False
+    #: reads and gives a feature map, C×L, C×H×W or C×D×H×W
+    maps: ClassVar[bool] = False
+    #: gives the probabilities that the cross-entropy loss computes itself
+    probabilities: ClassVar[bool] = False
     #: where the shape stays, each value is passed on in evaluation, at most scaled and shifted
     passes: ClassVar[bool] = False
     #: takes the mean of each channel away, and with it whatever bias came before
@@ -240,6 +244,10 @@ class Op:
     def macs(self, *inputs: Shape) -> int:
         """Multiply-accumulates for one sample, as torch's FlopCounterMode counts them (/ 2)."""
         return 0
+
+    def footprint(self, *inputs: Shape) -> Shape:
+        """The size of the window that slides over the feature map; empty where there is none."""
+        return ()
 
     def module(self, *inputs: Shape) -> Call:
         """The constructor of the torch module that computes this operator."""

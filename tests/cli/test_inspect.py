@@ -106,6 +106,109 @@ def test_wrong_usage(args: list[str]) -> None:
     assert run(*args).exit_code == 2
 
 
+WARNED = "model m(n=2) {\n  input 3x32x32\n  conv 8 3x3 -> bn -> tap t\n  linear 5\n}\n"
+
+
+@pytest.fixture
+def warned(tmp_path: Path) -> str:
+    path = tmp_path / "warned.arch"
+    path.write_text(WARNED)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "codes"),
+    [
+        ([], ["W0004", "W0002", "W0005", "W0011"]),
+        (["--select", "W0002,W0011"], ["W0002", "W0011"]),
+        (["--select", "W0002", "--select", "unused-tap"], ["W0002", "W0005"]),
+        (["--select", "w001"], ["W0011"]),
+        (["--ignore", "W"], []),
+        (["--ignore", "W0002, W0004"], ["W0005", "W0011"]),
+        (["--ignore", "W", "--select", "W0002,E"], ["W0002"]),
+        (["--select", "W", "--ignore", "W000"], ["W0011"]),
+        (["--select", "ALL", "--ignore", "lost-bias"], ["W0004", "W0005", "W0011"]),
+        (["--select", "E"], []),
+    ],
+)
+def test_select_and_ignore(warned: str, options: list[str], codes: list[str]) -> None:
+    result = run("check", warned, "--output-format", "json", *options)
+    assert [d["code"] for d in json.loads(result.stdout)["diagnostics"]] == codes
+    assert result.exit_code == 0
+    failing = run("check", warned, "--error-on-warning", *options)
+    assert failing.exit_code == bool(codes)
+
+
+@pytest.mark.parametrize("options", [["--select", "W"], ["--ignore", "E0101,E0102"]])
+def test_an_error_that_is_hidden_still_counts(broken: str, options: list[str]) -> None:
+    result = run("check", broken, *options)
+    assert result.exit_code == 1
+    assert result.stdout == "Found nothing, and 2 errors that --select or --ignore hides.\n"
+    result = run("check", broken, "--output-format", "github", *options)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "2 errors that --select or --ignore hides" in result.stderr
+
+
+@pytest.mark.parametrize("word", ["X", "W9", "no-such", "", "E0101x"])
+def test_selectors_that_select_nothing(word: str) -> None:
+    result = run("check", "lenet5", "--select", word)
+    assert result.exit_code == 2 and "no code begins with" in result.stderr
+
+
+FIXABLE = "model m {\r\n  input 3x32x32\r\n  Conv2d 8 3x3 padding=1 -> bn # é\r\n  nope\r\n}\r\n"
+
+
+def test_fix_mends_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "net.arch"
+    path.write_bytes(b"\xef\xbb\xbf" + FIXABLE.replace("  nope\r\n", "").encode())
+    path.chmod(0o640)
+    result = run("check", str(path), "--fix")
+    assert result.exit_code == 0
+    assert result.stdout == "Fixed 3 problems. All checks passed.\n"
+    assert [line.split(": ")[1].split()[0] for line in result.stderr.splitlines()] == [
+        "E0101",
+        "E0103",
+        "W0002",
+    ]
+    new = FIXABLE.replace("  nope\r\n", "").replace("Conv2d", "conv").replace("padding", "pad")
+    new = new.replace("pad=1", "pad=1 bias=false")
+    assert path.read_bytes() == b"\xef\xbb\xbf" + new.encode()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert [p.name for p in tmp_path.iterdir()] == ["net.arch"]
+    assert run("check", str(path), "--fix").stdout == "All checks passed.\n"
+
+
+def test_fix_leaves_what_it_cannot_mend(tmp_path: Path) -> None:
+    path = tmp_path / "net.arch"
+    path.write_text(FIXABLE)
+    result = run("check", str(path), "--fix", "--output-format", "concise")
+    assert result.exit_code == 1
+    assert "net.arch:4:3: E0101" in result.stdout
+    assert result.stdout.endswith("Fixed 2 problems. Found 1 error.\n")
+
+
+def test_fix_of_what_is_selected(warned: str) -> None:
+    assert run("check", warned, "--fix", "--ignore", "W0002").exit_code == 0
+    assert Path(warned).read_text() == WARNED
+    assert "Fixed 1 problem." in run("check", warned, "--fix", "--select", "W0002").stdout
+    assert Path(warned).read_text() == WARNED.replace("3x3 ->", "3x3 bias=false ->")
+
+
+def test_diff_shows_the_fixes_and_writes_nothing(warned: str) -> None:
+    result = run("check", warned, "--diff")
+    assert result.exit_code == 1
+    assert "-  conv 8 3x3 -> bn -> tap t\n+  conv 8 3x3 bias=false -> bn" in result.stdout
+    assert Path(warned).read_text() == WARNED
+    assert run("check", "lenet5", "--diff").stdout == ""
+    assert run("check", "lenet5", "--diff").exit_code == 0
+
+
+def test_fix_needs_a_file_that_can_be_written(warned: str) -> None:
+    assert run("check", "-", "--fix", input=WARNED).exit_code == 2
+    result = run("check", "/proc/self/nope.arch", "--fix")
+    assert result.exit_code == 1 and "E0003" in result.stdout
+
+
 def test_limits_can_be_raised() -> None:
     text = "model m { input 3; relu x60000 }"
     assert run("check", "-", input=text).exit_code == 1

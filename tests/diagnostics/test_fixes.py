@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archdsl.diagnostics.fixes import apply, choose, edits_of, splice
+from archdsl.diagnostics.fixes import apply as apply_fixes
+from archdsl.diagnostics.fixes import choose, edits_of, splice
+from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
+from archdsl.fix import fixed
+from archdsl.pipeline import open_spec
 
 from .examples import Wrong, at, fix
 
 TEXT = "covn 64\nrellu\n"
 SOURCE = Source("a.arch", TEXT)
 HERE = Span(SOURCE, 0, 1)
+
+
+def apply(text: str, found: list[Diagnostic], source: Source) -> tuple[str, int]:
+    """The new text, and how many were mended."""
+    new, mended = apply_fixes(text, found, source)
+    return new, len(mended)
 
 
 def wrong(*edits: tuple[Span, str], safe: bool = True) -> Wrong:
@@ -70,7 +83,8 @@ EDITS = st.tuples(OFFSETS, OFFSETS, st.text("ab\n", max_size=3)).map(
 @given(st.lists(st.lists(EDITS, min_size=1, max_size=3), max_size=12))
 def test_chosen_edits_never_overlap(edits: list[list[tuple[Span, str]]]) -> None:
     found = [wrong(*group) for group in edits]
-    chosen, applied = choose(found, SOURCE)
+    chosen, mended = choose(found, SOURCE)
+    applied = len(mended)
     for i, (start, end, _) in enumerate(chosen):
         for other_start, other_end, _ in chosen[i + 1 :]:
             assert end <= other_start <= other_end
@@ -83,3 +97,19 @@ def test_chosen_edits_never_overlap(edits: list[list[tuple[Span, str]]]) -> None
     for edit in reversed(chosen):
         one_by_one = splice(one_by_one, [edit])
     assert new == one_by_one
+
+
+CASES = sorted((Path(__file__).parents[1] / "cases").rglob("*.arch"))
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda p: p.stem)
+def test_fixing_ends_and_makes_nothing_worse(path: Path, tmp_path: Path) -> None:
+    """Every fix of every case: what it was for is gone, a second run finds nothing to do, and where
+    all was well but for warnings it stays so."""
+    before = open_spec(path)
+    after, mended = fixed(before, lambda _: True)
+    again, more = fixed(after, lambda _: True)
+    assert (again.source.text, more) == (after.source.text, [])
+    assert len(after.diagnostics) <= len(before.diagnostics) or before.program is None
+    assert bool(mended) == (after.source.text != before.source.text)
+    assert after.program is not None or before.program is None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import archdsl
-from archdsl.pipeline import open_spec, shipped
+from archdsl.pipeline import ParamText, open_spec, specs_folder
 
 
 def codes(body: str, input: str = "32") -> list[str]:
@@ -66,6 +68,30 @@ def test_each_place_once() -> None:
     assert [d.code for d in report.warnings] == ["W0002"]
 
 
-@pytest.mark.parametrize("name", shipped())
-def test_shipped_specs_are_clean(name: str) -> None:
-    assert open_spec(name).diagnostics == []
+SPECS = sorted(specs_folder().rglob("*.arch"))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda p: str(p.relative_to(specs_folder())))
+def test_shipped_specs_are_clean(path: Path) -> None:
+    assert open_spec(path).diagnostics == []
+
+
+def test_a_library_is_left_alone(tmp_path: Path) -> None:
+    """Warnings are for the file that is checked, not for those that it uses."""
+    (tmp_path / "blocks.arch").write_text("block a() { relu }\nblock b(x) { relu }\n")
+    path = tmp_path / "net.arch"
+    path.write_text('use "blocks.arch"\nmodel m() { input 3; a }\n')
+    assert open_spec(path).diagnostics == []
+
+
+def test_what_is_given_from_outside_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "net.arch"
+    path.write_text("block mine() { relu }\nmodel m(act=relu) { input 3; act }\n")
+    assert [d.code for d in open_spec(path).diagnostics] == ["W0003"]
+    assert open_spec(path, params={"act": ParamText("mine")}).diagnostics == []
+
+
+def test_a_smaller_input_shrinks_too_soon() -> None:
+    found = archdsl.check("resnet18", input=(3, 32, 32)).warnings
+    assert [d.code for d in found] == ["W0009"]
+    assert [label.text for label in found[0].related] == ["2x2 becomes 1x1 here"]

@@ -1,0 +1,180 @@
+"""The catalogue's warnings, W00xx: they stop nothing. See `catalogue.py`."""
+
+from __future__ import annotations
+
+from archdsl.diagnostics.model import Diagnostic
+
+
+class MissingNonlinearity(Diagnostic):
+    """Linear layers in a row compute what a single one can: w2 (w1 x + b1) + b2 is w x + b. What
+    makes a deep network more than one layer is the nonlinearity between its layers."""
+
+    code = "W0001"
+    slug = "missing-nonlinearity"
+    severity = "warning"
+    title = "nothing nonlinear between two `{layer}` layers"
+    label = "with the layer before it, this computes what one `{layer}` from {first} to {last} can"
+    help = "put an activation between them, such as `relu`"
+    layer: str
+    first: int
+    last: int
+
+
+class LostBias(Diagnostic):
+    """Batch normalisation takes the mean of each channel away, and so whatever a bias before it
+    added; it has a bias of its own. The layer's bias is learned, stored and of no effect."""
+
+    code = "W0002"
+    slug = "lost-bias"
+    severity = "warning"
+    title = "the bias of this `{layer}` has no effect"
+    label = "`{norm}` follows"
+    help = "write `bias=false`; `bias=true` says that it is meant"
+    layer: str
+    norm: str
+
+
+class UnusedBlock(Diagnostic):
+    """No model or other block of the file calls this block. A file of blocks alone, for others to
+    use, is never warned of."""
+
+    code = "W0003"
+    slug = "unused-block"
+    severity = "warning"
+    title = "block `{name}` is never used"
+    help = "remove it, or call it: `{name}`"
+    name: str
+
+
+class UnusedParameter(Diagnostic):
+    """The parameter of a block or model is never read: whatever value it is given changes nothing.
+    That of a block which is passed on as a value may be there for the sake of the others, and is
+    never warned of."""
+
+    code = "W0004"
+    slug = "unused-parameter"
+    severity = "warning"
+    title = "parameter `{name}` is never used"
+    label = "nothing in `{owner}` reads it"
+    help = "remove it; `_` in front of a name says that it is meant"
+    name: str
+    owner: str
+
+
+class UnusedTap(Diagnostic):
+    """A value has a name, by `tap`, `param` or `buffer`, and nothing reads it as `@name`. A skip
+    connection, or the broadcast of a parameter, may have been forgotten."""
+
+    code = "W0005"
+    slug = "unused-tap"
+    severity = "warning"
+    title = "{what} `{name}` is never used"
+    label = "no `@{name}` in this definition"
+    help = "remove it, or use it: `{use} @{name}`"
+    what: str
+    name: str
+
+    @property
+    def use(self) -> str:
+        return "concat" if self.what == "tap" else "mul"
+
+
+class UnusedLabel(Diagnostic):
+    """A label names a module, and so keys of the state_dict; here what it stands before holds no
+    step at all."""
+
+    code = "W0006"
+    slug = "unused-label"
+    severity = "warning"
+    title = "the label `{name}` names nothing"
+    label = "no step is in it"
+    help = "remove it, or put a step into it"
+    name: str
+
+
+class UnusedVariable(Diagnostic):
+    """A `let` or a loop gives a value a name that nothing reads."""
+
+    code = "W0007"
+    slug = "unused-variable"
+    severity = "warning"
+    title = "variable `{name}` is never used"
+    label = "nothing below reads it"
+    help = "remove it; `_` in front of a name says that it is meant"
+    name: str
+
+
+class SoftmaxOutput(Diagnostic):
+    """A classifier is trained with the cross-entropy, and torch's `cross_entropy` takes scores: it
+    computes their softmax itself. On top of a softmax in the network it still runs, but learns
+    slowly or not at all. With another loss probabilities may be what is wanted: then say so."""
+
+    code = "W0008"
+    slug = "softmax-output"
+    severity = "warning"
+    title = "`{op}` is the last step of the model"
+    label = "the loss `cross_entropy` computes it again"
+    help = "leave it out; if probabilities are meant, write `# archdsl: ignore W0008` behind it"
+    op: str
+
+
+class ShrunkEarly(Diagnostic):
+    """A window of several cells slides over a feature map of a single one: all that it sees beyond
+    that cell is padding, and the weights for it learn nothing. The map has been shrunk too soon,
+    or the input is smaller than the network was made for."""
+
+    code = "W0009"
+    slug = "shrunk-early"
+    severity = "warning"
+    title = "the feature map is down to {map} before this `{op}`"
+    label = "of its {kernel} window all but one cell is padding"
+    help = "a stride or pooling less before it, or a larger input; or write the kernel as `{map}`"
+    map: str
+    op: str
+    kernel: str
+
+
+class DominantLayer(Diagnostic):
+    """Nine tenths or more of a large model's parameters are in one layer. That is mostly a `linear`
+    on a large feature map, made flat: slow, and quick to learn by heart."""
+
+    code = "W0010"
+    slug = "dominant-layer"
+    severity = "warning"
+    title = "this `{op}` has {percent} % of all parameters"
+    label = "{params:,} of {total:,}, on an input of {input}"
+    help = "shrink what enters it: another pooling, or `gap` before `flatten`"
+    op: str
+    percent: int
+    params: int
+    total: int
+    input: str
+
+
+class MissingFlatten(Diagnostic):
+    """`linear` works on the last dimension alone, as torch's does. Of a feature map C×H×W that is
+    the width: every row of every channel goes through the layer by itself."""
+
+    code = "W0011"
+    slug = "missing-flatten"
+    severity = "warning"
+    title = "`{op}` works on the width of this feature map"
+    label = "{input} becomes {output}"
+    help = "put `flatten` before it"
+    op: str
+    input: str
+    output: str
+
+
+class BadIgnore(Diagnostic):
+    """`# archdsl: ignore W0002`, at the end of a line, hides warnings that begin on this line:
+    those of the codes or slugs that it names, or all where it names none."""
+
+    code = "W0012"
+    slug = "bad-ignore"
+    severity = "warning"
+    title = "`{name}` cannot be ignored"
+    label = "{reason}"
+    help = "name warnings by their codes: `# archdsl: ignore W0002`"
+    name: str
+    reason: str

@@ -1,0 +1,146 @@
+"""Which argument of a call goes where.
+
+In: a call as written, and the signature of what it calls. Out: its arguments by name, and what is
+wrong with them; values are looked at elsewhere.
+"""
+
+from __future__ import annotations
+
+from archdsl.diagnostics.catalogue import (
+    ExtraArgument,
+    Misplaced,
+    MissingArgument,
+    UnknownArgument,
+)
+from archdsl.diagnostics.model import Diagnostic, Fix
+from archdsl.diagnostics.source import Span
+from archdsl.ir.foreign import ADVICE, NEEDLESS, fixes, similar
+from archdsl.ir.names import Block, Slot, Target, show_signature, signature
+from archdsl.syntax import tree as t
+
+
+def bind_call(
+    call: t.Call,
+    target: Target,
+    found: list[Diagnostic],
+    args: tuple[t.Argument, ...] | None = None,
+) -> dict[str, t.Argument]:
+    """The arguments of a call (or `args`, where more are fixed) to what it calls, and whether it
+    may have branches."""
+    join = is_join(target)
+    if not join and call.body is not None:
+        hint = "for a part of its own, write `label: { ... }`"
+        found.append(Misplaced(call.body.span, f"`{call.name}` takes no `{{ ... }}`", hint))
+    if not join and call.taps:
+        found.append(Misplaced(call.taps[0].span, f"`{call.name}` takes no taps", "`@name -> ...`"))
+    if join and (call.body is None) == (not call.taps):
+        names = [a.value.name for a in call.args if isinstance(a.value, t.Name) and not a.name]
+        taps = "".join(f" @{name}" for name in names) or " @tap"
+        hint = f"`{call.name} {{ ... }}` with a branch a line, or `{call.name}{taps}`"
+        problem = f"`{call.name}` joins branches"
+        found.append(Misplaced(call.span, problem, hint))
+        return {}
+    args = call.args if args is None else args
+    example = "" if isinstance(target, Block) else target.example
+    return bind(call.name, signature(target), args, call.name_span, found, example)
+
+
+def is_join(target: Target) -> bool:
+    return not isinstance(target, Block) and target.arity is None
+
+
+def bind(
+    name: str,
+    slots: tuple[Slot, ...],
+    args: tuple[t.Argument, ...],
+    where: Span,
+    found: list[Diagnostic],
+    example: str = "",
+) -> dict[str, t.Argument]:
+    """Which argument goes where; what fits nowhere is reported and left out."""
+    bound: dict[str, t.Argument] = {}
+    free = [s.name for s in slots if not s.keyword]
+    known = {s.name for s in slots}
+    shown = show_signature(name, slots)
+    extra = False
+    for argument in args:
+        key = argument.name
+        if key is None:
+            free = [n for n in free if n not in bound]
+            if not free:
+                if not extra:
+                    problem = _takes(name, slots)
+                    label, hint = f"the signature is `{shown}`", _extra_hint(name, slots, args)
+                    fix = _by_name(argument, known - bound.keys()) if "out" not in known else ()
+                    hint = fix[0].title if fix else hint
+                    found.append(ExtraArgument(argument.span, problem, label, hint, fixes=fix))
+                extra = True
+                continue
+            key = free.pop(0)
+        elif key not in known:
+            where_name = argument.name_span or argument.span
+            hint = ADVICE.get(key.lower(), "")
+            fix = fixes(key, where_name, known) if argument.name_span else ()
+            if key in NEEDLESS:
+                fix = (Fix(hint, ((_with_space(argument.span), ""),), safe=True),)
+            found.append(
+                UnknownArgument(
+                    where_name,
+                    key,
+                    similar(key, known),
+                    hint,
+                    owner=name,
+                    signature=f"the signature is `{shown}`",
+                    fixes=fix,
+                )
+            )
+            continue
+        if key in bound:
+            found.append(
+                ExtraArgument(argument.span, f"`{key}` is given twice", "the second time here")
+            )
+        bound.setdefault(key, argument)
+    wrong = any(a.name is not None and a.name not in known for a in args)
+    missing = [f"`{s.name}`" for s in slots if s.required and s.name not in bound]
+    if missing and not wrong:
+        names = " and ".join(missing[:3]) + (" and more" if len(missing) > 3 else "")
+        hint = f"such as `{example}`" if example else ""
+        label = f"the signature is `{shown}`"
+        found.append(MissingArgument(where, name, names, label, hint))
+    return bound
+
+
+def _by_name(argument: t.Argument, free: set[str]) -> tuple[Fix, ...]:
+    """A pooling's arguments as torch has them by position: kernel, stride, padding."""
+    start = Span(argument.span.source, argument.span.start, argument.span.start)
+    for name, sign, what in (("stride", "/", "a stride"), ("pad", "pad=", "padding")):
+        if name in free:
+            title = f"{what} is written `{sign}{argument.span.text}`"
+            return (Fix(title, ((start, sign),), safe=True),)
+    return ()
+
+
+def _with_space(span: Span) -> Span:
+    """A word with the space before it."""
+    text = span.source.text[: span.start]
+    return Span(span.source, len(text.rstrip(" \t")), span.end)
+
+
+def _takes(name: str, slots: tuple[Slot, ...]) -> str:
+    count = sum(not s.keyword for s in slots)
+    noun = f"{count or 'no'} argument{'' if count == 1 else 's'}"
+    return f"`{name}` takes {noun} without a name"
+
+
+def _extra_hint(name: str, slots: tuple[Slot, ...], args: tuple[t.Argument, ...]) -> str:
+    """What people write in the place of an argument too many."""
+    names = {s.name for s in slots}
+    plain = [a.span.text for a in args if a.name is None]
+    if all(s.keyword for s in slots):
+        return "leave it out: what comes in is never written; other arguments are `name=value`"
+    hints = []
+    if "out" in names:
+        hints = [f"what comes in is never written: `{' '.join([name, *plain[1:]])}`"]
+    hints += ["a stride is `/2`"] if "stride" in names else []
+    hints += ["padding is `pad=1`"] if "pad" in names else []
+    return "; ".join(hints) or "leave it out, or give it by name: `name=value`"
