@@ -22,7 +22,6 @@ from archdsl.syntax.parse import parse
 
 WIDTH = 100
 INDENT = 2
-PASSES = 4
 SMALL = 30  # a list shorter than this is not broken: a long line is easier to read
 
 
@@ -31,22 +30,17 @@ def format(source: Source) -> tuple[str | None, list[Diagnostic]]:
     tree, errors = parse(source)
     if errors or tree is None:
         return None, errors
-    text = source.text
-    for _ in range(PASSES):  # a comment between the words of an expression settles late
-        before, text = text, _once(text, tree)
-        if text == before:
-            break
-    return text, []
+    before = groups(source.text, list(grammar().lex(source.text)))
+    text = _Writer().file(before)
+    return (text if _says(text, tree, before) else source.text), []
 
 
-def _once(text: str, tree: t.File) -> str:
-    """The text formatted; as it is, should that change what it says."""
-    before = groups(text, list(grammar().lex(text)))
-    after = _Writer().file(before)
-    found, errors = parse(Source("<formatted>", after))
+def _says(text: str, tree: t.File, before: Group) -> bool:
+    """The text has this tree, these tokens and these comments."""
+    found, errors = parse(Source("<formatted>", text))
     if errors or found is None or not t.same(tree, found):
-        return text
-    return after if _words(groups(after, list(grammar().lex(after)))) == _words(before) else text
+        return False
+    return _words(groups(text, list(grammar().lex(text)))) == _words(before)
 
 
 def _words(group: Group) -> list[str]:
@@ -75,7 +69,9 @@ def _must_break(part: Part) -> bool:
     """There is a line break in it that stays."""
     if isinstance(part, Piece):
         return part.broken
-    return part.exploded or any(_must_break(p) for item in part.items for p in item)
+    if part.gap.comments or part.exploded:
+        return True
+    return any(_must_break(p) for item in part.items for p in item)
 
 
 def _flat(item: Sequence[Part]) -> str:
@@ -195,6 +191,10 @@ class _Writer:
         """Continue the last line; a line that goes on from it is indented more than `indent`."""
         for index, part in enumerate(parts):
             rest = parts[index:]
+            if isinstance(part, Group) and part.gap.comments:
+                self._comments(part.gap, indent + INDENT)
+                self.lines.append(_Line(indent + INDENT, [""]))
+                part = _bare(part)
             if isinstance(part, Piece):
                 if self._breaks_before(part, rest, indent):
                     resumed = indent if part.resumes and part.kind != "ARROW" else indent + INDENT
@@ -263,15 +263,21 @@ class _Writer:
         for row in rows:
             blank = self._comments(first(row[0]).gap, indent)
             items = [[_bare(item[0]), *item[1:]] for item in row]
-            text = " ".join(_flat(item).lstrip() for item in items)
-            line = _Line(indent, [text], blank)
-            if any(_must_break(part) for item in items for part in item) or not line.fits():
-                for item in items:
-                    self._item(item, indent, blank)
-                    blank = False
-            else:
-                self.lines.append(_table_row(line, items) or line)
+            if not self._line(items, indent, blank):
+                for number, item in enumerate(items):
+                    if not self._line([item], indent, blank and not number):
+                        self._item(item, indent, blank and not number)
         self._comments(group.close.gap, indent)
+
+    def _line(self, items: list[Item], indent: int, blank: bool) -> bool:
+        """Write elements as one line, where they can be one."""
+        if any(_must_break(part) for item in items for part in item):
+            return False
+        line = _Line(indent, [" ".join(_flat(item).lstrip() for item in items)], blank)
+        if line.fits():
+            self.lines.append(_table_row(line, items) or line)
+            return True
+        return False
 
     # -- the last line
 
@@ -283,10 +289,6 @@ class _Writer:
         line.cells[-1] += text if line.cells[-1] else text.lstrip()
 
     def _add(self, piece: Piece) -> None:
-        if piece.gap.comments:
-            indent = self.lines[-1].indent
-            self._comments(piece.gap, indent)
-            self.lines.append(_Line(indent, [""]))
         self._append(" " * piece.space + piece.text)
 
 

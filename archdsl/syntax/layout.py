@@ -79,10 +79,13 @@ class Group:
     def exploded(self) -> bool:
         """Written with its items on lines of their own, or so for a comment's sake."""
         starts = [first(item).gap for item in self.items]
-        comments = any(gap.comments for gap in (*starts, self.close.gap))
+        broken = any(gap.newlines for gap in starts)
         if self.is_body:
-            return comments or self.close.gap.newlines > 0 or any(gap.newlines for gap in starts)
-        return comments or (len(self.items) > 1 and any(gap.newlines for gap in starts))
+            comments = any(gap.comments for gap in (*starts, self.close.gap))
+            return comments or broken or self.close.gap.newlines > 0
+        gaps = [part.gap for item in self.items for part in item]
+        comments = any(gap.comments for gap in (*gaps, self.close.gap))
+        return comments or (broken and len(self.items) > 1)
 
 
 Part = Piece | Group

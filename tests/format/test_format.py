@@ -19,7 +19,7 @@ from archdsl.syntax.grammar import grammar
 from archdsl.syntax.parse import parse
 from tests.format.perturb import perturbed
 
-SHIPPED = [*sorted(specs_folder().glob("*.arch")), PACKAGE / "prelude" / "prelude.arch"]
+SHIPPED = [*sorted(specs_folder().rglob("*.arch")), PACKAGE / "prelude" / "prelude.arch"]
 
 STRANGE = """
 use "resnet50.arch"
@@ -79,7 +79,7 @@ def test_any_whitespace_and_comments(data: st.DataObject) -> None:
     names = ["resnet50", "vgg16", "googlenet", "lenet5", None, None]
     name = data.draw(st.sampled_from(names))
     text = (specs_folder() / f"{name}.arch").read_text(encoding="utf-8") if name else STRANGE
-    text = data.draw(perturbed(text))
+    text = "\t\n" + data.draw(perturbed(text))  # so that no text is as it should be
     once = formatted(text)
     assert formatted(once) == once
     assert t.same(tree(once), tree(text))
@@ -204,6 +204,39 @@ def test_comments_stay_where_they_are() -> None:
           # last
         }
         # end
+        """,
+    )
+
+
+def test_comments_and_tables_inside_expressions() -> None:
+    check(
+        """
+        block a(sizes=[0.5 for x in # why
+            [1]], b=2) {
+          conv (in+  # all
+             (1)) 1x1
+          layers [
+            [1, 16], [6, 160], [
+              1, 1] ]
+        }
+        """,
+        """
+        block a(sizes=[
+          0.5 for x in  # why
+            [1]
+        ], b=2) {
+          conv (
+            in+  # all
+              (1)
+          ) 1x1
+          layers [
+            [1,  16],
+            [6, 160],
+            [
+              1, 1
+            ]
+          ]
+        }
         """,
     )
 
