@@ -28,6 +28,7 @@ from archdsl.backends.code import (
     literal,
 )
 from archdsl.backends.initial import Branch, branches, own_rule
+from archdsl.backends.names import TAKEN, unique, variable
 from archdsl.ir.graph import Graph, Item, Node, Param, Scope
 from archdsl.ops.table import Call, Input, Name, Shape
 
@@ -65,10 +66,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """`layers`: the arguments of nn.Sequential where the graph is a chain; else None.
+    """`layers`: the arguments of nn.Sequential, where all parts are numbered; else `members`, in
+    the order of construction.
 
-    Otherwise `members` in the order of construction, and the forward: `steps`, which compute
-    values from `inputs` numbered ones, and `outputs`; those at `absent` are None in evaluation.
+    The forward, but where nn.Sequential has it: `steps`, which compute values from `inputs`
+    numbered ones, and `outputs`; those at `absent` are None in evaluation. `parts`: what the
+    forward calls the numbered parts.
     """
 
     layers: tuple[Expr, ...] | None
@@ -78,6 +81,7 @@ class Body:
     outputs: tuple[Expr, ...]
     absent: tuple[int, ...]
     inits: tuple[Branch, ...]
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,17 @@ def positional(graph: Graph) -> bool:
     return all(item.name == str(place) for place, item in enumerate(graph.items))
 
 
+def _numbered(graph: Graph) -> bool:
+    """Whether no part has a name, and some need one: joins aside, it could be an nn.Sequential."""
+    items = [graph.items[place] for place in graph.declared]
+    parts = [item for item in items if item.name is not None]
+    if any(isinstance(item, Param) or item.training_only for item in items):
+        return False
+    if not any(isinstance(item, Scope) or _function(item) is None for item in parts):  # type: ignore[arg-type]
+        return False
+    return [item.name for item in parts] == [str(number) for number in range(len(parts))]
+
+
 def body(
     graph: Graph,
     outputs: tuple[int, ...],
@@ -150,7 +165,10 @@ def body(
     if sequential:
         return Body(_layers(flow, built), (), (), 1, (), (), inits)
     members: list[Child | Own] = []
-    for place in graph.declared:
+    layers, names = None, {}
+    if _numbered(graph):
+        layers, names = _layers(flow, built), _names(graph)
+    for place in graph.declared if layers is None else ():
         item = graph.items[place]
         if isinstance(item, Param):
             members.append(_own(item))
@@ -158,7 +176,7 @@ def body(
             members.append(Child(item.name, built[item.graph]))
         elif item.name is not None and _function(item) is None:
             members.append(Child(item.name, _module(item, flow)))
-    steps, values = _steps(flow)
+    steps, values = _steps(flow, names)
     absent = tuple(
         place
         for place, value in enumerate(outputs)
@@ -166,7 +184,8 @@ def body(
     )
     results = tuple(values[value] for value in outputs)
     inputs = len(graph.input_shapes)
-    return Body(None, tuple(members), steps, inputs, results, absent, inits)
+    parts = tuple(names.values())
+    return Body(layers, tuple(members), steps, inputs, results, absent, inits, parts)
 
 
 # ---- construction ----------------------------------------------------------------------------
@@ -174,13 +193,31 @@ def body(
 
 def _layers(flow: Flow, built: Mapping[Graph, Expr]) -> tuple[Expr, ...]:
     parts: list[tuple[str, Expr]] = []
-    for item in flow.graph.items:
+    for place in flow.graph.declared:
+        item = flow.graph.items[place]
+        if item.name is None:
+            continue
         expr = built[item.graph] if isinstance(item, Scope) else _module(item, flow)  # type: ignore[arg-type]
-        parts.append((str(item.name), expr))
-    if not positional(flow.graph):
+        parts.append((item.name, expr))
+    if [name for name, _ in parts] != [str(number) for number in range(len(parts))]:
         pairs = tuple(Many((Code(literal(name)), e), "()") for name, e in parts)
         return (Apply(Code("OrderedDict"), (Many(pairs),)),)
     return tuple(_runs([expr for _, expr in parts]))
+
+
+def _names(graph: Graph) -> dict[str, str]:
+    """What the forward calls the numbered parts: `conv0`, `bn1`."""
+    names: dict[str, str] = {}
+    for place in graph.declared:
+        item = graph.items[place]
+        if item.name is not None:
+            kind = item.op.name if isinstance(item, Node) else _kind(item)
+            names[item.name] = unique(f"{variable(kind)}{item.name}", {*names.values(), *TAKEN})
+    return names
+
+
+def _kind(item: Item) -> str:
+    return (isinstance(item, Scope) and item.graph.block) or "part"
 
 
 def _runs(exprs: list[Expr]) -> list[Expr]:
@@ -239,18 +276,23 @@ def _apply(call: Call, node: Node, values: tuple[Expr, ...], inplace: bool) -> E
     # instances that do not still share a class
     given = dict(call.kwargs)
     every = call.full or call.kwargs
-    kwargs = [(key, _argument(arg, values, key, key not in given)) for key, arg in every]
+    kwargs = [
+        (key, _argument(arg, values, key, key not in given, "" if key == "groups" else key))
+        for key, arg in every
+    ]
     if inplace:
         kwargs.append(("inplace", Code("True")))
     return Apply(Code(call.target), tuple(args), tuple(kwargs))
 
 
-def _argument(arg: Any, values: tuple[Expr, ...], hint: str, silent: bool = False) -> Expr:
+def _argument(
+    arg: Any, values: tuple[Expr, ...], hint: str, silent: bool = False, role: str = ""
+) -> Expr:
     if isinstance(arg, Input):
         return values[arg.index or 0]
     if isinstance(arg, Name):
         return Code(arg.text)
-    return Lit(arg, hint, silent)
+    return Lit(arg, hint, silent, role)
 
 
 def _hint(arg: Any, place: int, node: Node) -> str:
@@ -258,14 +300,17 @@ def _hint(arg: Any, place: int, node: Node) -> str:
         return "out"
     if place == 0 and node.input_shapes[0][:1] == (arg,):
         return "channels"
-    return "size"
+    if node.shape[-1:] == (arg,) != node.input_shapes[0][-1:]:
+        return "out"
+    return "dim" if node.input_shapes[0][-1:] == (arg,) else "size"
 
 
 # ---- the forward -----------------------------------------------------------------------------
 
 
-def _steps(flow: Flow) -> tuple[tuple[Step, ...], dict[int, Expr]]:
-    """The steps, and for each value of the graph the expression that stands for it."""
+def _steps(flow: Flow, parts: Mapping[str, str]) -> tuple[tuple[Step, ...], dict[int, Expr]]:
+    """The steps, and for each value of the graph the expression that stands for it; `parts`: the
+    variables that hold the numbered parts, where they do."""
     count = len(flow.graph.input_shapes)
     values: dict[int, Expr] = {number: Value(number) for number in range(count)}
     shapes: dict[int, Shape] = dict(enumerate(flow.graph.input_shapes))
@@ -278,7 +323,10 @@ def _steps(flow: Flow) -> tuple[tuple[Step, ...], dict[int, Expr]]:
             values[results[0]] = Member(item.name)
             continue
         inputs = tuple(values[v] for v in item.inputs)
-        expr = _call(item, inputs, shapes, flow)
+        if item.name is not None and item.name in parts:
+            expr: Expr = Apply(Code(parts[item.name]), inputs)
+        else:
+            expr = _call(item, inputs, shapes, flow)
         if isinstance(expr, (Value, Member)):  # the identity: another name for the same value
             values[results[0]] = expr
             continue

@@ -26,12 +26,14 @@ class Lit:
     """A literal. Any two compare equal, so that trees compare equal where they differ only in
     literals: such trees share a class, and the literals become its constructor's arguments.
 
-    `hint`: what to call it then. `silent`: torch's default, need not be written.
+    `hint`: what to call it then. `silent`: torch's default, need not be written. `role`: torch's
+    name for what is no number of channels, such as a stride: equal numbers may mean other things.
     """
 
     value: Any = field(compare=False)
     hint: str = field(compare=False, default="value")
     silent: bool = field(compare=False, default=False)
+    role: str = field(compare=False, default="")
 
 
 @dataclass(frozen=True, slots=True)

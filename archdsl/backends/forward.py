@@ -52,7 +52,7 @@ class _Pending:
 
 class _Writer:
     def __init__(self, body: Body, taken: frozenset[str], names: dict[int, str]) -> None:
-        self.body, self.taken, self.given = body, taken, names
+        self.body, self.taken, self.given = body, taken.union(body.parts), names
         self.lines: list[str] = []
         self.pending: list[_Pending] = []
         self.variables: dict[int, str] = dict(enumerate(inputs(body.inputs)))

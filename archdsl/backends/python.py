@@ -54,8 +54,7 @@ def emit_module(program: Program) -> Emitted:
     blocks = results.definition()
     blocks += ["\n".join(_class(cls, names)) for cls in classes[:-1]]
     blocks.append("\n".join(_class(classes[-1], names, results)))
-    used = _used("\n".join(blocks))
-    code = "\n\n\n".join([*(text for text in support if used & {*defined(text)}), *blocks])
+    code = "\n\n\n".join([*_needed(support, blocks), *blocks])
     head = "\n\n".join(filter(None, [_docstring(program), _imports(code)]))
     return Emitted(f"{head}\n\n\n{code}\n", classes[-1].name)
 
@@ -108,8 +107,19 @@ def _used(code: str) -> set[str]:
     return {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
 
 
+def _needed(support: list[str], blocks: list[str]) -> list[str]:
+    """The definitions that the blocks use, and those that these use, which stand before them."""
+    used = _used("\n".join(blocks))
+    needed = []
+    for text in reversed(support):
+        if used & {*defined(text)}:
+            needed.append(text)
+            used |= _used(text)
+    return needed[::-1]
+
+
 def _support(root: Graph) -> list[str]:
-    """The source that operators need and torch lacks, each once, in the order of first use."""
+    """What operators need and torch lacks: definitions, each once, in the order of first use."""
     seen: set[Graph] = set()
     texts: dict[str, None] = {}
 
@@ -121,7 +131,7 @@ def _support(root: Graph) -> list[str]:
             if isinstance(item, Scope):
                 visit(item.graph)
             elif isinstance(item, Node) and item.op.support:
-                texts[item.op.support.strip("\n")] = None
+                texts.update(dict.fromkeys(item.op.support.strip("\n").split("\n\n\n")))
 
     visit(root)
     return list(texts)
@@ -193,15 +203,26 @@ def _class(cls: ClassDef, names: frozenset[str], results: _Results | None = None
     if construct:
         lines += _def("__init__", ["self", *(p.text for p in cls.parameters)], "None")
         lines += construct
-    if cls.body.layers is not None:
+    if not cls.body.outputs:
         return lines if construct else [*lines, f"{STEP}pass"]
     if construct:
         lines.append("")
     parameters = [f"{name}: Tensor" for name in inputs(cls.body.inputs)]
     lines += _def("forward", ["self", *parameters], _returns(cls, results))
+    if cls.body.parts:
+        lines += _unpacked(cls.body.parts)
     if results is not None and results.tuple:
         return lines + forward(cls.body, names, results.variables(), results.leave)
     return lines + forward(cls.body, names)
+
+
+def _unpacked(names: tuple[str, ...]) -> list[str]:
+    """The numbered parts by name: what one of them is called with reads better."""
+    margin = STEP * 2
+    line = f"{margin}{', '.join(names)}{',' * (len(names) == 1)} = self"
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"{margin}(", *(f"{margin}{STEP}{name}," for name in names), f"{margin}) = self"]
 
 
 def _returns(cls: ClassDef, results: _Results | None) -> str:
@@ -231,7 +252,8 @@ def _construct(cls: ClassDef) -> list[str]:
         lines = lay(Apply(Code("super().__init__"), body.layers, rows=True), 2)
     else:
         lines = [f"{STEP * 2}super().__init__()"]
-        lines += [f"{STEP * 2}self.{p.name} = {p.name}" for p in cls.parameters if p.stored]
+    lines += [f"{STEP * 2}self.{p.name} = {p.name}" for p in cls.parameters if p.stored]
+    if body.layers is None:
         for member in body.members:
             lines += _own(member) if isinstance(member, Own) else _child(member)
     if len(lines) == 1 and not body.inits and not body.layers:

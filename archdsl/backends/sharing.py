@@ -19,19 +19,25 @@ from archdsl.backends.variants import name_classes
 from archdsl.ir.graph import Graph, Program, Scope
 from archdsl.ir.labels import RESERVED
 
-CHANNELS = "in_channels"
+CHANNELS, DIM = "in_channels", "dim"
 LONG = {"out": "out_channels"}
 
 
 @dataclass
 class Parameter:
     """A constructor's argument. `default`: what torch takes where nothing is said, a `Lit`.
-    `stored`: the forward reads it, as an attribute."""
+    `stored`: the forward reads it, as an attribute. `role`: its literals'."""
 
     name: str
     type: str
     default: Lit | None
     stored: bool
+    role: str
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is given without its name: the channels that come in, always the first."""
+        return self.name in (CHANNELS, DIM)
 
     @property
     def text(self) -> str:
@@ -49,10 +55,10 @@ class ClassDef:
         self.name = ""
 
     def arguments(self, args: Sequence[Expr]) -> Iterator[tuple[str, Expr]]:
-        """The arguments of a call; the channels that come in, always the first, need no name."""
+        """The arguments of a call."""
         for parameter, arg in zip(self.parameters, args, strict=True):
             if not (isinstance(arg, Lit) and arg.silent):
-                yield ("" if parameter.name == CHANNELS else f"{parameter.name}="), arg
+                yield ("" if parameter.plain else f"{parameter.name}="), arg
 
 
 @dataclass(eq=False)
@@ -97,7 +103,7 @@ def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> 
 def _inline(family: _Family, uses: int) -> bool:
     """A plain chain is written where it is used, unless it is a block that is used again."""
     layers = family.body.layers
-    if layers is None or family.body.inits:
+    if layers is None or family.body.outputs or family.body.inits:
         return False
     return family.graphs[0].block is None or uses < 2 or len(layers) < 2
 
@@ -172,17 +178,18 @@ def _class(family: _Family, label: str) -> Iterator[tuple[Graph, Expr]]:
     stored = range(in_forward, in_forward + len(found(first.steps, Lit)))
     # what torch would take everywhere, though the values differ (a stride as large as its kernel)
     unsaid = [all(lit.silent for lit in column) for column in columns]
-    varying: dict[tuple[str, ...], list[int]] = {}
-    for place, column in enumerate(columns):
-        key = tuple(repr(lit.value) for lit in column)
-        if len(set(key)) > 1 and not unsaid[place]:
-            varying.setdefault(key, []).append(place)
+    varying = [
+        place
+        for place, column in enumerate(columns)
+        if len({repr(lit.value) for lit in column}) > 1 and not unsaid[place]
+    ]
     arguments = []
     for name, places in _parameter_names(family, columns, varying, stored):
         column = columns[places[0]]
         silent = next((c for p in places for c in columns[p] if c.silent), None)
         read = any(place in stored for place in places)
-        arguments.append((Parameter(name, _type(column), silent, read), places, column))
+        parameter = Parameter(name, _type(column), silent, read, column[0].role)
+        arguments.append((parameter, places, column))
     # those that may be left out stand last
     arguments.sort(key=lambda argument: argument[0].default is not None)
     made = ClassDef(family.name, first, label)
@@ -197,7 +204,7 @@ def _class(family: _Family, label: str) -> Iterator[tuple[Graph, Expr]]:
 def _given(parameter: Parameter, lit: Lit) -> Lit:
     default = parameter.default
     silent = default is not None and repr(default.value) == repr(lit.value)
-    return Lit(lit.value, parameter.name, silent)
+    return Lit(lit.value, parameter.name, silent, parameter.role)
 
 
 def _with_arguments(
@@ -210,7 +217,7 @@ def _with_arguments(
             return leaf
         place = next(places)
         if place not in arguments:
-            return Lit(leaf.value, leaf.hint, unsaid[place])
+            return Lit(leaf.value, leaf.hint, unsaid[place], leaf.role)
         name = arguments[place].name
         return Code(f"self.{name}" if place in stored else name)
 
@@ -219,43 +226,64 @@ def _with_arguments(
 
 
 def _parameter_names(
-    family: _Family,
-    columns: list[tuple[Lit, ...]],
-    varying: dict[tuple[str, ...], list[int]],
-    stored: range,
+    family: _Family, columns: list[tuple[Lit, ...]], varying: list[int], stored: range
 ) -> list[tuple[str, list[int]]]:
     """A name for each argument, and the literals it stands for; in the order of the signature."""
-    given: dict[tuple[Any, ...], str] = {}
     settings = [dict(graph.args) for graph in family.graphs]
-    for name in settings[0]:
-        if all(name in known for known in settings):
-            given.setdefault(tuple(_plain(known[name]) for known in settings), name)
-    order = [CHANNELS, *(variable(name) for name in given.values())]
-    channels = tuple(_plain(graph.input_shapes[0][:1]) for graph in family.graphs)
+    given = {
+        name: tuple(_plain(known[name]) for known in settings)
+        for name in settings[0]
+        if all(name in known for known in settings)
+    }
+    incoming = {
+        CHANNELS: tuple(_plain(graph.input_shapes[0][:1]) for graph in family.graphs),
+        DIM: tuple(_plain(graph.input_shapes[0][-1:]) for graph in family.graphs),
+    }
+    roles = {columns[place][0].role for place in varying}
+    #: the same values, meaning the same -> the name where there is one, and the places
+    groups: dict[tuple[Any, ...], tuple[str | None, list[int]]] = {}
+    for place in varying:
+        role = columns[place][0].role
+        exact = tuple(repr(lit.value) for lit in columns[place])
+        values = tuple(_plain(lit.value) for lit in columns[place])
+        name = None if role else next((n for n, v in incoming.items() if v == values), None)
+        if name is None:
+            name = _fitting(role, [n for n, known in given.items() if known == values], roles)
+        key = (name or role, exact)
+        groups.setdefault(key, (name, []))[1].append(place)
+    order = [*incoming, *map(variable, given)]
     attributes = {
         *RESERVED,
         *(item.name for item in family.graphs[0].items if item.name is not None),
     }
     names: list[tuple[int, str, list[int]]] = []
     used: set[str] = set()
-    for places in varying.values():
-        column = columns[places[0]]
-        values = tuple(_plain(lit.value) for lit in column)
-        if values == channels:
-            name, rank = CHANNELS, 0
-        elif values in given:
-            name = variable(given[values])
-            rank = order.index(name)
-        else:
-            name, rank = variable(column[0].hint), len(order)
+    for known_name, places in groups.values():
+        if known_name is None:
+            name, rank = variable(columns[places[0]][0].hint), len(order)
             if name in order:  # the block means something else by it
                 name = LONG.get(name, name)
+        else:
+            name = variable(known_name)
+            rank = order.index(name)
         hidden = attributes if any(place in stored for place in places) else set()
         name = unique(name, used | hidden | TAKEN)
         used.add(name)
         names.append((rank, name, places))
     names.sort(key=lambda entry: entry[0])
     return [(name, places) for _, name, places in names]
+
+
+def _fitting(role: str, names: list[str], roles: set[str]) -> str | None:
+    """Which of the block's parameters, all of the same values, is meant: `padding` is `pad`, and
+    not `stride`, though both are 1 here and 2 there."""
+    if not role:
+        return next(iter(names), None)
+    for name in names:
+        if role.startswith(name) or name.startswith(role):
+            return name
+    others = roles - {role}
+    return next((n for n in names if not any(o.startswith(n) for o in others)), None)
 
 
 def _plain(value: Any) -> Any:

@@ -176,9 +176,12 @@ class WindowAttention(nn.Module):
     def mask(self, x, shift):
         """-100 between places that only the shift made neighbours, for each window."""
         over = [
-            torch.arange(n, device=x.device) >= n - s for n, s in zip(x.shape[1:3], shift)
+            torch.arange(n, device=x.device) >= n - s
+            for n, s in zip(x.shape[1:3], shift)
         ]
-        region = self.cut((2 * over[0][:, None] + 1 * over[1])[None, :, :, None]).squeeze(-1)
+        region = self.cut(
+            (2 * over[0][:, None] + 1 * over[1])[None, :, :, None]
+        ).squeeze(-1)
         apart = region[:, None, :] != region[:, :, None]
         return torch.zeros_like(apart, dtype=x.dtype).masked_fill(apart, -100.0)
 
@@ -201,8 +204,12 @@ class CosineWindowAttention(WindowAttention):
     def make_bias(self, heads):
         if min(self.window) < 2:
             raise ValueError("a window has at least 2x2 places")
-        offsets = [torch.arange(1 - n, n, dtype=torch.float32) / (n - 1) for n in self.window]
-        table = torch.stack(torch.meshgrid(*offsets, indexing="ij"), -1).unsqueeze(0) * 8
+        offsets = [
+            torch.arange(1 - n, n, dtype=torch.float32) / (n - 1) for n in self.window
+        ]
+        table = (
+            torch.stack(torch.meshgrid(*offsets, indexing="ij"), -1).unsqueeze(0) * 8
+        )
         table = table.sign() * torch.log2(table.abs() + 1.0) / 3.0
         self.register_buffer("relative_coords_table", table)
 
@@ -287,8 +294,12 @@ class RelativeAttention(nn.Module):
         side = math.isqrt(places)
         if side**2 != places:
             raise ValueError("the windows are not square")
-        self.relative_position_bias_table = nn.Parameter(torch.empty((2 * side - 1) ** 2, heads))
-        rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+        self.relative_position_bias_table = nn.Parameter(
+            torch.empty((2 * side - 1) ** 2, heads)
+        )
+        rows, columns = torch.meshgrid(
+            torch.arange(side), torch.arange(side), indexing="ij"
+        )
         rows, columns = rows.flatten(), columns.flatten()
         down = rows[:, None] - rows + side - 1
         right = columns[:, None] - columns + side - 1
@@ -299,7 +310,8 @@ class RelativeAttention(nn.Module):
         batch, windows, places, dim = x.shape
         parts = [batch, windows, places, self.heads, dim // self.heads]
         q, k, v = (
-            part.reshape(parts).transpose(2, 3) for part in self.to_qkv(x).chunk(3, dim=-1)
+            part.reshape(parts).transpose(2, 3)
+            for part in self.to_qkv(x).chunk(3, dim=-1)
         )
         weights = q @ (k * dim**-0.5).transpose(-2, -1)
         bias = self.relative_position_bias_table[self.relative_position_index.view(-1)]

@@ -64,21 +64,24 @@ class StochasticDepth(Op, name="stochastic_depth", family="regularisation"):
 
     example = "stochastic_depth 0.1"
     support = '''\
-class StochasticDepth(nn.Module):
+def stochastic_depth(x, p, mode="row", training=True):
     """Drops a residual branch in training, for each sample ("row") or for the whole batch."""
+    if not training or p == 0:
+        return x
+    size = [x.shape[0] if mode == "row" else 1] + [1] * (x.ndim - 1)
+    keep = torch.empty(size, dtype=x.dtype, device=x.device).bernoulli_(1 - p)
+    if p < 1:
+        keep.div_(1 - p)
+    return x * keep
 
+
+class StochasticDepth(nn.Module):
     def __init__(self, p, mode="row"):
         super().__init__()
         self.p, self.mode = p, mode
 
     def forward(self, x):
-        if not self.training or self.p == 0:
-            return x
-        size = [x.shape[0] if self.mode == "row" else 1] + [1] * (x.ndim - 1)
-        keep = torch.empty(size, dtype=x.dtype, device=x.device).bernoulli_(1 - self.p)
-        if self.p < 1:
-            keep.div_(1 - self.p)
-        return x * keep
+        return stochastic_depth(x, self.p, self.mode, self.training)
 
     def extra_repr(self):
         return f"p={self.p}, mode={self.mode}"
@@ -94,3 +97,6 @@ class StochasticDepth(nn.Module):
 
     def module(self, *inputs: Shape) -> Call:
         return call("StochasticDepth", self.p, **self.keywords("mode"))
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("stochastic_depth", X, self.p, **self.keywords("mode"), training=TRAINING)

@@ -29,7 +29,9 @@ class Pad(nn.Module):
         return F.pad(x, self.sizes, self.mode, self.value)
 
     def extra_repr(self):
-        return f"{', '.join(map(str, self.sizes))}, mode={self.mode}, value={self.value}"
+        return (
+            f"{', '.join(map(str, self.sizes))}, mode={self.mode}, value={self.value}"
+        )
 '''
 
     sizes: tuple[int, ...] = arg(Ints(), doc="a number, or before and after each dimension")

@@ -11,11 +11,14 @@ import pytest
 import torch
 from torch import nn
 
+import archdsl
 from archdsl.backends.python import emit
 from archdsl.backends.torch import build
 from archdsl.ir.graph import Program
 from archdsl.ir.labels import RESERVED
 from archdsl.ops.init import Attribute
+from archdsl.ops.table import operators
+from archdsl.pipeline import open_spec
 from tests.backends import building
 from tests.backends.building import Builder
 
@@ -64,6 +67,15 @@ def test_ruff_finds_nothing(programs: dict[str, Program], tmp_path: Path) -> Non
             text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_torch_lacks_is_formatted_too(tmp_path: Path) -> None:
+    for op in operators():
+        if op.support:
+            (tmp_path / f"{op.name}.py").write_text(op.support)
+    command = ["ruff", "format", "--diff", "--isolated", "--no-cache", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_source_stands_alone(programs: dict[str, Program], tmp_path: Path) -> None:
@@ -118,8 +130,9 @@ def test_defaults_become_the_defaults_of_arguments() -> None:
     source = emit(program)
     assert source.count("class Unit") == 1
     assert "stride: int = 1" in source
-    assert "Unit(4, mid=8, stride=2)" in source
-    assert "Unit(8, mid=16)" in source
+    # the pooling's kernel is no stride, though the numbers are the same
+    assert "Unit(4, mid=8, kernel_size=2, stride=2)" in source
+    assert "Unit(8, mid=16, kernel_size=1)" in source
     assert list(build(program).state_dict()) == [key for key, _ in program.state()]
 
 
@@ -142,6 +155,47 @@ def test_a_default_that_depends_on_another_argument() -> None:
         assert torch.equal(build(b.program())(x), wanted)
         if strides == (None, None):
             assert "stride" not in source
+
+
+def test_parts_without_names_are_an_nn_sequential() -> None:
+    """With a forward of their own: the keys are numbers, the forward reads as if they had names."""
+    text = """
+    block unit(out) {
+      residual { conv out 3x3 pad=1 -> bn -> relu; conv out 3x3 pad=1 -> bn } shortcut {
+        conv out 1x1
+      }
+      relu; dropout 0.5
+    }
+    model net() {
+      input 3x8x8
+      unit 4; unit 6; relu -> gap -> flatten
+      concat { linear 2; linear 3 }
+    }
+    """
+    program = open_spec(text).checked()
+    source = emit(program)
+    assert source.count("nn.Module") == 0 and "getattr" not in source
+    assert "class Unit(nn.Sequential):" in source
+    assert "conv0, bn1, relu2, conv3, bn4, conv5, relu6, dropout7 = self\n" in source
+    assert "x = bn4(conv3(y)) + conv5(x)\n" in source
+    module = build(program).eval()
+    assert list(module.state_dict()) == [key for key, _ in program.state()]
+    x = torch.rand(2, 3, 8, 8)
+    one, two = module[0], module[1]
+    expected = x
+    for unit in (one, two):
+        y = unit[4](unit[3](unit[2](unit[1](unit[0](expected)))))
+        expected = unit[6](y + unit[5](expected))
+    expected = module[4](module[3](module[2](expected)))
+    expected = torch.cat([module[5](expected), module[6](expected)], 1)
+    assert torch.equal(module(x), expected)
+    assert torch.equal(torch.export.export(module, (x,)).module()(x), expected)
+
+
+def test_only_the_needed_support_is_written() -> None:
+    source = archdsl.compile("swin_t")
+    assert "class WindowAttention" in source and "CosineWindowAttention" not in source
+    assert "stochastic_depth(y, self.drop, training=self.training)" in source
 
 
 def test_variants_of_a_block_have_names_of_their_own() -> None:
