@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archdsl.backends.errors import ArtefactError
+from archdsl.cli import completion
 from archdsl.cli.options import (
     InputOption,
     LimitOption,
@@ -146,9 +147,15 @@ def draw(
 
 
 def diff(
-    old: Annotated[str, typer.Argument(metavar="SPEC", show_default=False, help="The one spec.")],
+    old: SpecArgument,
     new: Annotated[
-        str, typer.Argument(metavar="OTHER", show_default=False, help="The other spec.")
+        str,
+        typer.Argument(
+            metavar="OTHER",
+            show_default=False,
+            help="The other spec.",
+            autocompletion=completion.specs,
+        ),
     ],
     format: Annotated[DiffFormat, typer.Option(help="For people, or JSON.")] = DiffFormat.text,
     param: ParamOption = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from archdsl.cli import completion
 from archdsl.cli.options import (
     SPEC_HELP,
     InputOption,
@@ -43,7 +44,13 @@ class TableFormat(enum.StrEnum):
 
 def check(
     specs: Annotated[
-        list[str], typer.Argument(metavar="SPEC...", help=SPEC_HELP, show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="SPEC...",
+            help=SPEC_HELP,
+            show_default=False,
+            autocompletion=completion.specs,
+        ),
     ],
     param: ParamOption = None,
     input: InputOption = None,
@@ -199,7 +206,12 @@ def specs(
 
 def ops(
     name: Annotated[
-        str | None, typer.Argument(help="One operator, in full.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="One operator, in full.",
+            show_default=False,
+            autocompletion=completion.operators,
+        ),
     ] = None,
 ) -> None:
     """The operators: all in a line each, or one with its arguments and an example.

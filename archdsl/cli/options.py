@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from archdsl.cli import completion
+
 if TYPE_CHECKING:
     from archdsl.diagnostics.model import Diagnostic
     from archdsl.pipeline import Spec
 
 SPEC_HELP = "A path, a shipped name (resnet50), FILE.arch:MODEL, or - for standard input."
 
-SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help=SPEC_HELP, show_default=False)]
+SpecArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPEC", help=SPEC_HELP, show_default=False, autocompletion=completion.specs
+    ),
+]
 ParamOption = Annotated[
     list[str] | None,
     typer.Option("-p", "--param", metavar="NAME=VALUE", help="Set a parameter of the model."),

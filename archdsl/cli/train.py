@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from archdsl.cli import completion
 from archdsl.cli.options import InputOption, ParamOption, fail, pairs, shape, usage
 
 RUN_HELP = "A run folder (runs/lenet5-1) or a checkpoint (runs/lenet5-1/best.pt)."
@@ -46,6 +47,7 @@ def train(
             help="A path, a shipped name (lenet5), FILE.arch:MODEL, or - for standard input. Not "
             "needed with --resume.",
             show_default=False,
+            autocompletion=completion.specs,
         ),
     ] = None,
     recipe: Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from archdsl.cli import completion
 from archdsl.cli.options import fail, show, unified, usage
 
 if TYPE_CHECKING:
@@ -119,7 +120,10 @@ def _count(changed: int, same: int, *, would: bool) -> str:
 
 def explain(
     code: Annotated[
-        str | None, typer.Argument(help="A code, such as E0203.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="A code, such as E0203.", show_default=False, autocompletion=completion.codes
+        ),
     ] = None,
 ) -> None:
     """What a diagnostic means, with an example of the mistake and of its cure; all, without a code.
@@ -147,7 +151,10 @@ def new(
     like: Annotated[
         str | None,
         typer.Option(
-            "--like", metavar="SPEC", help="Begin with a variant of a shipped spec (resnet50)."
+            "--like",
+            metavar="SPEC",
+            help="Begin with a variant of a shipped spec (resnet50).",
+            autocompletion=completion.shipped_specs,
         ),
     ] = None,
 ) -> None:

@@ -104,3 +104,26 @@ def test_shell_completion(shell: str) -> None:
     environment = {"_ARCHDSL_COMPLETE": f"source_{shell}"}
     result = CliRunner().invoke(app, [], prog_name="archdsl", env=environment)
     assert "archdsl" in result.stdout and "complete" in result.stdout.lower()
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("check resnet1", ["resnet101", "resnet152", "resnet18"]),
+        ("check nets/", ["nets/a.arch", "nets/inner/"]),
+        ("train mi", ["mine.arch"]),
+        ("new a --like vgg19", ["vgg19", "vgg19_bn"]),
+        ("ops co", ["concat", "conv"]),
+        ("explain E0101", ["E0101"]),
+        ("check a --shap", ["--shapes"]),
+    ],
+)
+def test_what_the_shell_completes(words: str, offered: list[str]) -> None:
+    Path("nets/inner").mkdir(parents=True)
+    for name in ("mine.arch", "mine.txt", "nets/a.arch", "nets/a.yaml"):
+        Path(name).touch()
+    count = len(words.split())
+    environment = {"COMP_WORDS": f"archdsl {words}", "COMP_CWORD": str(count)}
+    environment["_ARCHDSL_COMPLETE"] = "complete_bash"
+    result = CliRunner().invoke(app, [], prog_name="archdsl", env=environment)
+    assert sorted(result.stdout.split()) == offered
