@@ -1,4 +1,4 @@
-"""What the shell offers for an argument (Tab); Typer leaves out what does not begin as the word does.
+"""What the shell offers for an argument (Tab); Typer drops what does not begin as the word does.
 
 Nothing heavy is imported: the shell waits.
 """
