@@ -1,18 +1,22 @@
 """What changed from one program to another.
 
-In: two checked programs. Out: a `Difference`. Layers are paired in the order of execution, by what
-they are and the names that people gave them; numbers in names (positions) do not count, so that a
-layer that is put in between does not change those after it.
+In: two checked programs. Out: a `Difference`. The parts of a model, then those of each block, are
+paired in the order of execution, by what they are and the names that people gave them; numbers in
+names (positions) do not count, so that a layer that is put in between does not change those after
+it. A block that is all new, or gone, is one change.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from difflib import SequenceMatcher
+from math import prod
 from typing import Any
 
-from archdsl.ir.graph import Node, Param, Program, Scope
+from archdsl.backends.diagram.wording import block_text, varying
+from archdsl.ir.graph import Graph, Param, Program, Scope
 from archdsl.ir.show import as_document
 from archdsl.ops.table import Op
 
@@ -21,8 +25,9 @@ MOST = 3000
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One operator, or parameter of a scope. `key`: its name without positions."""
+class Part:
+    """An operator, a parameter of a scope, or a scope. `key`: its name without positions;
+    `labelled`: a person gave it. `op`: as a spec has it. `inside`: a scope's parts."""
 
     name: str
     key: str
@@ -31,18 +36,32 @@ class Layer:
     shape: str
     params: int
     macs: int
+    labelled: bool
+    inside: tuple[Part, ...] = field(default=(), repr=False)
 
     @property
     def same(self) -> Hashable:
+        """What is equal for parts that do not differ: a scope is what is inside it."""
+        if self.inside:
+            return self.key, self.shape, tuple(part.same for part in self.inside)
         return self.key, self.op, self.shape, self.params, self.macs
+
+    def as_dict(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k not in ("labelled", "inside")}
 
 
 @dataclass(frozen=True)
 class Change:
-    """A layer that is gone (`new` None), has come (`old` None), or is another."""
+    """A part that is gone (`new` None), has come (`old` None), or is another."""
 
-    old: Layer | None
-    new: Layer | None
+    old: Part | None
+    new: Part | None
+
+    @property
+    def follows(self) -> bool:
+        """Whether nobody wrote it: its shape or size follows from what comes before."""
+        old, new = self.old, self.new
+        return old is not None and new is not None and (old.key, old.op) == (new.key, new.op)
 
 
 @dataclass(frozen=True)
@@ -59,12 +78,15 @@ class Difference:
         return bool(self.changes or self.others)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        sides = ((change.old, change.new) for change in self.changes)
+        changes = [
+            {"old": old and old.as_dict(), "new": new and new.as_dict()} for old, new in sides
+        ]
+        return {**asdict(self), "changes": changes}
 
 
 def compare(old: Program, new: Program) -> Difference:
-    pairs = _pairs(list(_layers(old)), list(_layers(new)))
-    changes = tuple(Change(a, b) for a, b in pairs if a is None or b is None or a.same != b.same)
+    changes = tuple(_changes(_parts(old), _parts(new)))
     others = list(_others(old, new))
     if not changes and not others and _wiring(old) != _wiring(new):
         others.append("the same layers are connected in another way")
@@ -77,20 +99,31 @@ def compare(old: Program, new: Program) -> Difference:
     )
 
 
-def _layers(program: Program) -> Iterator[Layer]:
-    for name, item in program.walk():
-        key = ".".join("*" if part.isdigit() else part for part in name.split("."))
-        if isinstance(item, Node):
-            params = sum(w.size for w in item.weights if not w.buffer)
-            shape = _shape(item.shape)
-            text = op_text(item.op)
-            yield Layer(name, key, text, item.op.name, shape, params, item.macs)
-        elif isinstance(item, Param):
-            kind = "buffer" if item.buffer else "param"
-            shape = _shape(item.shape)
-            text = f"{kind} {shape}"
-            size = 0 if item.buffer else _product(item.shape)
-            yield Layer(name, key, text, kind, shape, size, 0)
+def _parts(program: Program) -> tuple[Part, ...]:
+    differs = varying(program)
+
+    def parts(graph: Graph, prefix: str) -> Iterator[Part]:
+        for item in graph.items:
+            name = prefix + item.name if item.name else prefix.rstrip(".")
+            key = ".".join("*" if part.isdigit() else part for part in name.split("."))
+            shape = _shape(item.shapes[0])
+            if isinstance(item, Scope):
+                inside = tuple(parts(item.graph, name + "."))
+                sizes = item.graph.sizes
+                kind = item.graph.block or "group"
+                text = block_text(item.graph, differs) or kind
+                costs = sizes.params, sizes.macs
+                yield Part(name, key, text, kind, shape, *costs, item.labelled, inside)
+            elif isinstance(item, Param):
+                kind = "buffer" if item.buffer else "param"
+                size = 0 if item.buffer else prod(item.shape)
+                yield Part(name, key, f"{kind} {shape}", kind, shape, size, 0, True)
+            else:
+                params = sum(w.size for w in item.weights if not w.buffer)
+                text, kind = op_text(item.op), item.op.name
+                yield Part(name, key, text, kind, shape, params, item.macs, item.labelled)
+
+    return tuple(parts(program.graph, ""))
 
 
 def _others(old: Program, new: Program) -> Iterator[str]:
@@ -100,6 +133,9 @@ def _others(old: Program, new: Program) -> Iterator[str]:
         one, other = (", ".join(name for name, _ in pairs) or "none" for pairs in (a, b))
         if one != other:
             yield f"{what}: {one} -> {other}"
+    for name, shape in old.output_shapes.items():
+        if (now := new.output_shapes.get(name, shape)) != shape:
+            yield f"{name}: {_shape(shape)} -> {_shape(now)}"
     if _inits(old) != _inits(new):
         yield "the rules of initialisation"
 
@@ -132,21 +168,33 @@ def _wiring(program: Program) -> Any:
 
 # ---- pairs ---------------------------------------------------------------------------------------
 
-_Pair = tuple[Layer | None, Layer | None]
+_Pair = tuple[Part | None, Part | None]
 
-#: by what layers are paired, the closest first
-_KEYS: tuple[Callable[[Layer], Hashable], ...] = (
-    lambda layer: layer.same,
-    lambda layer: (layer.key, layer.op),
-    lambda layer: (layer.key, layer.kind),
-    lambda layer: (layer.op, layer.shape),
+#: by what parts are paired, the closest first
+_KEYS: tuple[Callable[[Part], Hashable], ...] = (
+    lambda part: (part.key, part.kind) if part.labelled else id(part),
+    lambda part: part.same,
+    lambda part: (part.key, part.op),
+    lambda part: (part.key, part.kind),
+    lambda part: (part.op, part.shape),
 )
 
 
-def _pairs(old: Sequence[Layer], new: Sequence[Layer], level: int = 0) -> list[_Pair]:
+def _changes(old: Sequence[Part], new: Sequence[Part]) -> Iterator[Change]:
+    for one, other in _pairs(old, new):
+        if one is None or other is None:
+            yield Change(one, other)
+        elif one.same != other.same:
+            if one.inside and other.inside:
+                yield from _changes(one.inside, other.inside)
+            else:
+                yield Change(one, other)
+
+
+def _pairs(old: Sequence[Part], new: Sequence[Part], level: int = 0) -> list[_Pair]:
     """Both in their order, those that belong together paired."""
     if not old or not new or level == len(_KEYS) or len(old) * len(new) > MOST**2:
-        return [*((layer, None) for layer in old), *((None, layer) for layer in new)]
+        return [*((part, None) for part in old), *((None, part) for part in new)]
     key = _KEYS[level]
     matcher = SequenceMatcher(None, [*map(key, old)], [*map(key, new)], autojunk=False)
     pairs: list[_Pair] = []
@@ -162,9 +210,8 @@ def _pairs(old: Sequence[Layer], new: Sequence[Layer], level: int = 0) -> list[_
 
 
 def show_difference(difference: Difference, *, color: bool = False) -> str:
-    """For people: a line for each layer, with what is other about it."""
-    rows = [*(("~", other, "", "", "") for other in difference.others)]
-    rows += [_row(change) for change in difference.changes]
+    """For people: what somebody wrote in another way, the same change in several places once."""
+    rows = [*(("~", other, "", "", "") for other in difference.others), *_rows(difference.changes)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     paint = {"-": "\033[31m", "+": "\033[32m", "~": "\033[33m"} if color else {}
     lines = []
@@ -172,6 +219,10 @@ def show_difference(difference: Difference, *, color: bool = False) -> str:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         line = " ".join(cells).rstrip()
         lines.append(f"{paint[row[0]]}{line}\033[0m" if color else line)
+    follow = sum(change.follows for change in difference.changes)
+    if follow:
+        have, s = ("has", "") if follow == 1 else ("have", "s")
+        lines.append(f"{follow} other layer{s} {have} another size, which follows from this")
     lines.append("")
     lines.append(" -> ".join(difference.names))
     lines.append(f"parameters {_amount(*difference.params)}")
@@ -179,18 +230,65 @@ def show_difference(difference: Difference, *, color: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _row(change: Change) -> tuple[str, str, str, str, str]:
-    old, new = change.old, change.new
-    if old is None or new is None:
-        layer = old or new
-        if layer is None:
+_Row = tuple[str, str, str, str, str]
+
+
+def _rows(changes: Sequence[Change]) -> Iterator[_Row]:
+    """Sign, name, operator, shape, and by how much the parameters differ."""
+    groups: dict[tuple[str, ...], list[tuple[str, str, int]]] = {}
+    for change in changes:
+        if change.follows:
+            continue
+        old, new = change.old, change.new
+        part = new or old
+        if part is None:
             raise ValueError("a change of nothing")
-        sign = "-" if new is None else "+"
-        params = f"{sign}{layer.params:,}" if layer.params else ""
-        return sign, layer.name, layer.op, layer.shape, params
-    name = new.name if old.key == new.key else f"{old.name} -> {new.name}"
-    params = f"{new.params - old.params:+,}" if new.params != old.params else ""
-    return "~", name, _both(old.op, new.op), _both(old.shape, new.shape), params
+        sign, name, op, shape = "+" if old is None else "-", part.name, part.op, part.shape
+        more = part.params if old is None else -part.params
+        if old is not None and new is not None:
+            sign, op, shape = "~", _words(old.op, new.op), _both(old.shape, new.shape)
+            name = new.name if old.key == new.key else f"{old.name} -> {new.name}"
+            more = new.params - old.params
+        where = shape if part.params else ""  # what has no weights is the same anywhere
+        alike = (sign, re.sub(r"\d+", "#", name), op, where)
+        groups.setdefault(alike, []).append((name, shape, more))
+    for (sign, _, op, _), found in groups.items():
+        names, shapes, sizes = zip(*found, strict=True)
+        shape = shapes[0] if len({*shapes}) == 1 else ""
+        yield sign, _together(names), op, shape, f"{sum(sizes):+,}" if any(sizes) else ""
+
+
+def _together(names: Sequence[str]) -> str:
+    """Names that differ in numbers as one: `layer1.0–2.conv1`."""
+    columns = zip(*(re.split(r"(\d+)", name) for name in names), strict=True)
+    texts, places = [], 1
+    for column in columns:
+        numbers = [*dict.fromkeys(column)]
+        places *= len(numbers)
+        texts.append(_numbers(numbers))
+    if places == len({*names}):
+        times = f" ×{len(names)}" if len(names) > 1 else ""
+        return "".join(texts) + times
+    return f"{names[0]} … {names[-1]} ×{len(names)}"
+
+
+def _numbers(numbers: list[str]) -> str:
+    if len(numbers) == 1:
+        return numbers[0]
+    whole = [*map(int, numbers)]
+    if whole == [*range(whole[0], whole[0] + len(whole))]:
+        return f"{numbers[0]}–{numbers[-1]}"
+    shown = numbers if len(numbers) <= 4 else [*numbers[:3], "…", numbers[-1]]
+    return f"{{{','.join(shown)}}}"
+
+
+def _words(old: str, new: str) -> str:
+    """`conv 64->128 3x3`: what is the same is said once."""
+    ones, others = old.split(), new.split()
+    if len(ones) != len(others) or ones[0] != others[0]:
+        return _both(old, new)
+    pairs = zip(ones, others, strict=True)
+    return " ".join(one if one == other else f"{one}->{other}" for one, other in pairs)
 
 
 def _both(old: str, new: str) -> str:
@@ -229,10 +327,3 @@ def _value(value: Any) -> str:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "1"
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    product = 1
-    for side in shape:
-        product *= side
-    return product
