@@ -124,8 +124,11 @@ def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str) -> Any:
         value: Any = expr.name
     else:
         value = frame.evaluate(expr)
-    if value is None and spec.default is None:
-        return None
+    if value is None:
+        if spec.default is None:
+            return None
+        if "none" in words:  # the constant's name is this argument's own word
+            value = "none"
     try:
         return spec.type.convert(value)
     except ValueError as wanted:

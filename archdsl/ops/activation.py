@@ -265,7 +265,7 @@ class PReLU(Op, name="prelu", family="activation"):
     fresh = True
 
     num_parameters: int = arg(Int(1), default=1, doc="1, or the number of channels: `prelu in`")
-    init: float = arg(Float(), default=0.25, doc="the slope at first", keyword=True)
+    slope: float = arg(Float(), default=0.25, doc="the slope at first", keyword=True)
 
     def shape(self, *inputs: Shape) -> Shape:
         channels = inputs[0][0] if inputs[0] else 1
@@ -281,4 +281,5 @@ class PReLU(Op, name="prelu", family="activation"):
         return (Weight("weight", (self.num_parameters,)),)
 
     def module(self, *inputs: Shape) -> Call:
-        return call("nn.PReLU", **self.keywords())
+        start = {"init": (self.slope, 0.25)}
+        return call("nn.PReLU", **self.keywords("num_parameters"), **start)

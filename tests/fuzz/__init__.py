@@ -1,0 +1,1 @@
+"""Random specs against torch: `python -m tests.fuzz 100000`."""

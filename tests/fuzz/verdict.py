@@ -1,0 +1,271 @@
+"""A spec's verdict against torch: what is accepted runs as predicted, what is refused, torch refuses.
+
+An accepted program is built and run; an interpreter, which calls one layer or function after the
+other, shows every value on the way. For a refused one the program up to the refusal is built: its
+outputs are the very tensors that the operator would get, and torch must not take them.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from archdsl.backends.torch import PACKAGE, build
+from archdsl.diagnostics.source import Span
+from archdsl.ir import elaborate
+from archdsl.ir.arguments import operator
+from archdsl.ir.build import Builder, Draft, Value, freeze, operand_shapes
+from archdsl.ir.graph import Graph, Node, Param, Program, Scope
+from archdsl.ir.report import Reporter
+from archdsl.ops import Op
+from archdsl.ops.table import Blame
+from archdsl.pipeline import Spec, open_spec
+from archdsl.syntax import tree as t
+from tests.ops.test_against_torch import DELIBERATE, run, torch_refuses
+
+BATCH = 2
+#: what is refused although torch computes something: (operator, words of the message) -> why
+MEANT = {**DELIBERATE, ("add", "residual"): "a residual is a sum of equals, not of what can be repeated"}
+
+
+class Wrong(Exception):
+    """The checker and torch disagree."""
+
+
+def verdict(text: str) -> str:
+    """"accepted", "refused" (by torch too), or "deliberate"; raises `Wrong`."""
+    spec = open_spec(text)
+    if spec.program is not None:
+        agrees(spec.program)
+        return "accepted"
+    return refusal(spec)
+
+
+# ---- accepted --------------------------------------------------------------------------------
+
+
+def agrees(program: Program) -> None:
+    torch.manual_seed(0)
+    module = build(program)
+    state = [(key, w.shape, w.dtype) for key, w in program.state()]
+    actual = module.state_dict()
+    found = [(k, tuple(v.shape), str(v.dtype).removeprefix("torch.")) for k, v in actual.items()]
+    _equal("the state_dict", state, found)
+    _equal("parameters", program.params, sum(p.numel() for p in module.parameters()))
+    x = torch.randn(BATCH, *program.input_shape)
+    expected = list(program.output_shapes.values())
+    module.eval()
+    with torch.no_grad():
+        out = _tuple(module(x.clone()))
+        _equal("the outputs", expected, [tuple(o.shape[1:]) for o in out])
+        shown = _interpret(program.graph, module, [x.clone()])
+        for one, other in zip(out, shown, strict=False):
+            if not torch.equal(one.nan_to_num(7.0), other.nan_to_num(7.0)):
+                raise Wrong("the module computes another value than its layers one by one")
+    _equal("MACs", program.macs, _macs(module, program))
+    module.train()
+    leaf = x.clone().requires_grad_()
+    out = _tuple(module(leaf))
+    expected += [program.values[value] for _, value in program.aux]
+    _equal("the outputs in training", expected, [tuple(o.shape[1:]) for o in out])
+    torch.stack([o.sum() for o in out]).sum().backward()
+
+
+def _equal(what: str, ours: Any, torchs: Any) -> None:
+    if ours != torchs:
+        raise Wrong(f"{what}: {ours} predicted, {torchs} in torch")
+
+
+def _tuple(out: Any) -> tuple[Tensor, ...]:
+    """The outputs, without those for training that are absent in evaluation."""
+    return tuple(o for o in out if o is not None) if isinstance(out, tuple) else (out,)
+
+
+def _macs(module: nn.Module, program: Program) -> float:
+    """Of one sample; what does not depend on the batch counts once. With gradients: without, torch
+    has an attention that it does not count."""
+    counts = []
+    for batch in (BATCH, BATCH + 1):
+        with FlopCounterMode(display=False) as counter:
+            module(torch.randn(batch, *program.input_shape))
+        counts.append(counter.get_total_flops() / 2)
+        if counts == [BATCH * program.macs]:
+            return program.macs
+    return (BATCH + 1) * counts[0] - BATCH * counts[1]
+
+
+def _interpret(graph: Graph, module: nn.Module, inputs: list[Tensor]) -> list[Tensor]:
+    """The outputs; raises `Wrong` where a value has another shape than predicted."""
+    values = list(inputs)
+    for item in graph.items:
+        args = [values[v] for v in item.inputs]
+        if isinstance(item, Scope):
+            made = _interpret(item.graph, getattr(module, item.name), args)
+        elif isinstance(item, Param):
+            made = [getattr(module, item.name)]
+            _equal(f"`{item.name}`", item.shape, tuple(made[0].shape))
+        else:
+            made = [_node(item, module, args)]
+            _equal(f"`{item.op.name}`", item.shape, tuple(made[0].shape[1:]))
+        values += made
+    return [values[v] for v in graph.outputs]
+
+
+def _node(node: Node, module: nn.Module, args: list[Tensor]) -> Tensor:
+    layer = getattr(module, node.name or "", None)
+    if layer is None and isinstance(module, nn.Module) and node.name in module._modules:
+        layer = module._modules[node.name]
+    if layer is not None:
+        return layer(*args)
+    if node.op.arity is None:  # parameters among the parts of a concatenation
+        batch = max(a.shape[0] for a in args if a.dim() == 1 + len(node.shape))
+        args = [_batched(a, len(node.shape), batch) for a in args]
+    return run(node.op, node.op.function(*node.input_shapes), args, training=module.training)
+
+
+def _batched(value: Tensor, rank: int, batch: int) -> Tensor:
+    value = value if value.dim() > rank else value[None]
+    return value.expand(batch, *value.shape[1:]) if value.shape[0] == 1 else value
+
+
+# ---- refused ---------------------------------------------------------------------------------
+
+
+class Refusal(Exception):
+    """The first refusal of an operator; `values`: its operands, at last in the root's scope."""
+
+    def __init__(self, op: Op, values: list[Value], message: str) -> None:
+        super().__init__(message)
+        self.op, self.values, self.message = op, values, message
+        self.shapes = operand_shapes(values)
+        self.learned = any(v.draft and isinstance(v.draft.content, tuple) for v in values)
+        self.prefix: Program | None = None
+
+
+class _Prober(elaborate._Elaborator):
+    """Elaborates up to the first refusal."""
+
+    def _call(
+        self, call: t.Call, flow: Value, builder: Builder, frame: Any, label: str | None
+    ) -> Value:
+        target, bound = self._target(call, frame)
+        if isinstance(target, type) and target.arity == 1 and flow.shape is not None:
+            report = Reporter()
+            if operator(target, bound, frame, report) is None and report.found:
+                raw = {k: _raw(target, k, a, frame) for k, a in bound.items()}
+                raise Refusal(target(**raw), [flow], report.found[0].message)
+        return super()._call(call, flow, builder, frame, label)
+
+    def _apply(self, call: t.Call, op: Op, bound: Any, inputs: list[Value]) -> Any:
+        try:
+            op.shape(*operand_shapes(inputs))
+        except Blame as blame:
+            raise Refusal(op, inputs, blame.message) from None
+        return super()._apply(call, op, bound, inputs)
+
+    def _residual_mismatch(self, step: Any, main: Value, side: Value, flow: Value) -> None:
+        raise Refusal(elaborate.RESIDUAL(), [main, side], "residual")
+
+    def _block(
+        self,
+        call: t.Call,
+        block: Any,
+        bound: Any,
+        flow: Value,
+        builder: Builder,
+        frame: Any,
+        label: str | None,
+    ) -> Value:
+        try:
+            return super()._block(call, block, bound, flow, builder, frame, label)
+        except Refusal as refusal:
+            graph = _prefix(refusal.values)
+            draft = Draft(builder.next_position(call.span), False, graph, [flow], call.span)
+            refusal.values = builder.add(draft, *graph.output_shapes)
+            raise
+
+    def model(self, model: Any, given: Any) -> Program | None:
+        try:
+            return super().model(model, given)
+        except Refusal as refusal:
+            graph = _prefix(refusal.values)
+            outputs = tuple((f"operand{i}", v) for i, v in enumerate(graph.outputs))
+            refusal.prefix = Program("prefix", graph, outputs, (), "")
+            raise
+
+
+def _raw(kind: type[Op], name: str, argument: t.Argument, frame: Any) -> Any:
+    """A value that may be of no use."""
+    expr, wanted = argument.value, kind.args[name].type
+    word = isinstance(expr, t.Name) and expr.name in wanted.words()
+    value = expr.name if word else frame.evaluate(expr)
+    if wanted.accepts(value):
+        return wanted.convert(value)
+    sizes = hasattr(wanted, "or_words") or hasattr(wanted, "one")
+    return (value,) if sizes and not isinstance(value, tuple) else value
+
+
+def _prefix(values: list[Value]) -> Graph:
+    """The graph of a block up to some of its values, which become its outputs."""
+    root = _outermost(values[0].builder)
+    reached = [root.reach(value) for value in values]
+    _prune(root)
+    root.outputs, root.inits, root.declared = reached, [], {}
+    return freeze(root)
+
+
+def _outermost(builder: Builder | None) -> Builder:
+    assert builder is not None
+    return builder if builder.parent is None else _outermost(builder.parent)
+
+
+def _prune(builder: Builder) -> None:
+    """Without the groups that nothing has left yet."""
+    builder.inits = []
+    for draft in builder.drafts:
+        if isinstance(draft.content, Builder):
+            _prune(draft.content)
+    builder.drafts = [d for d in builder.drafts if d.outputs]
+
+
+def refusal(spec: Spec) -> str:
+    with patch.object(elaborate, "_Elaborator", _Prober):
+        try:
+            found = Spec(spec.source, spec.folder).diagnostics
+        except Refusal as refusal:
+            if any(refusal.op.name == name and words in refusal.message for name, words in MEANT):
+                return "deliberate"
+            _refused(refusal)
+            return "refused"
+    raise Wrong(f"no operator is to blame for {found[0].code}: {found[0].message}")
+
+
+def _refused(refusal: Refusal) -> None:
+    batch = 11
+    assert refusal.prefix is not None
+    xs = [torch.randn(batch, *shape) for shape in refusal.shapes]
+    if not refusal.learned:
+        torch.manual_seed(0)
+        with torch.no_grad():
+            out = _tuple(build(refusal.prefix)(torch.randn(batch, *refusal.prefix.input_shape)))
+        _equal("the operands", list(refusal.shapes), [tuple(o.shape[1:]) for o in out])
+        xs = list(out)
+    if not torch_refuses(refusal.op, refusal.shapes, xs):
+        raise Wrong(f"torch takes {refusal.op} on {refusal.shapes}: {refusal.message}")
+
+
+@contextmanager
+def cleaned() -> Iterator[None]:
+    """Forget the modules that were built."""
+    yield
+    for name in [n for n in sys.modules if n.startswith(PACKAGE + ".")]:
+        linecache.cache.pop(f"<{name}>", None)
+        del sys.modules[name]
