@@ -69,7 +69,8 @@ class _Writer:
         for place, step in enumerate(self.body.steps):
             self._step(place, step)
         outputs = self.body.outputs
-        if leave is None and [Value(p.step.results[0]) for p in self.pending] == [*outputs]:
+        left = [Value(p.step.results[0]) for p in self.pending]
+        if leave is None and len(left) == 1 and left == [*outputs]:
             # one call is left, and it is the output
             return [*self.lines, *lay(self._bound(self.pending[0].expr), INDENT, "return ")]
         self._flush()

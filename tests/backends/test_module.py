@@ -19,6 +19,7 @@ import torch
 import torchvision
 from torch import nn
 
+from archdsl.api import load
 from archdsl.backends.torch import build
 from tests.backends import building
 
@@ -237,3 +238,16 @@ def test_many_threads_get_one_module() -> None:
     with ThreadPoolExecutor(8) as pool:
         built = list(pool.map(lambda _: type(build(building.unet())), range(16)))
     assert len(set(built)) == 1
+
+
+def test_a_group_with_two_outputs_returns_both() -> None:
+    """Neither of them is used inside, and they come in the order of execution."""
+    spec = """
+    model two() {
+      input 4
+      tap entered
+      part: { linear 3 -> tap first; @entered -> linear 5 -> tap second; @first }
+      concat @second
+    }
+    """
+    assert load(spec)(torch.zeros(2, 4)).shape == (2, 8)

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from archdsl.ops import TABLE, Op
-from archdsl.ops.table import Arg, Shape
+from archdsl.ops.table import Arg, Blame, Shape
 from archdsl.ops.types import MAX_INT, Bool, Choice, Float, Floats, Int, Ints, Size, Type
 
 MOST_VALUES = 4000  # of one tensor of one sample
-WRONG = 0.015  # of all steps
+WRONG = 0.04  # of all steps
 OPERATORS = [kind for kind in TABLE.values() if kind.arity == 1]
 JOINS = [kind for kind in TABLE.values() if kind.arity is None]
 #: what a parameter may hold that is called without arguments
@@ -79,18 +79,10 @@ def wrong(rng: random.Random, kind: Type) -> Any:
         case Int(low, high):
             return rng.choice([v for v in (low - 1, high + 1, 1.5) if abs(v) < MAX_INT])
         case Float(low, high):
-            return rng.choice([v for v in (low - 0.5, high + 0.5, low, 1e39) if not _fine(kind, v)])
+            return rng.choice([v for v in (low - 0.5, high + 0.5) if math.isfinite(v)] or ["none"])
         case Size(low):
-            return rng.choice((low - 1, (low, low - 1), (2, 2, 2, 2), 1.5))
-        case Ints(low):
-            return rng.choice((1.5, (1, 0.5)))
-        case Floats():
-            return 1e39
-    return rng.choice((2, 0.5))
-
-
-def _fine(kind: Type, number: float) -> bool:
-    return math.isinf(number) or kind.accepts(number)
+            return rng.choice((low - 1, (2, 2, 2, 2), 1.5))
+    return rng.choice((2.5, "none"))
 
 
 def written(value: Any, listed: bool = False) -> str:
@@ -175,6 +167,7 @@ class Maker:
         self.blocks: list[Block] = []
         self.loops: list[str] = []  # variables; "" for a loop without, which can compute no label
         self.taps: dict[str, Shape] = {}
+        self.wrong = False  # what flows is not known
 
     def spec(self) -> str:
         rng = self.rng
@@ -184,7 +177,7 @@ class Maker:
         env: Env = {"in": shape, **params}
         lines = [f"input {written(shape, len(shape) == 1)}"]
         if rng.random() < 0.1:
-            lines.append("init conv.bias zeros")
+            lines.append("init conv normal std=0.1")
         if rng.random() < 0.1:
             lines.append("init linear normal std=0.01")
         heads: list[str] = []
@@ -192,8 +185,8 @@ class Maker:
         for _ in range(rng.randint(1, 8)):
             piece, flow = self.step(flow, env, 3)
             lines.append(piece.text)
-            if rng.random() < 0.1:
-                lines.append(f"assert {written(flow, len(flow) == 1)}" if flow else "identity")
+            if flow and not self.wrong and rng.random() < 0.1:
+                lines.append(f"assert {written(flow, len(flow) == 1)}")
             if rng.random() < 0.15:
                 heads.append(self.name("t"))
                 self.taps[heads[-1]] = flow
@@ -262,9 +255,7 @@ class Maker:
         text = f"block {name}(a, k={default}, act={act.name}) {{ {body.text} }}"
         return Block(text, call)
 
-    def body(
-        self, shape: Shape, env: Env, depth: int, own: bool = False
-    ) -> tuple[Piece, Shape]:
+    def body(self, shape: Shape, env: Env, depth: int, own: bool = False) -> tuple[Piece, Shape]:
         """A few steps in a row."""
         pieces = []
         for _ in range(self.rng.randint(1, 3)):
@@ -286,29 +277,30 @@ class Maker:
         text = f"{kind} {name} [{', '.join(sides)}] constant 0.5\n{join} @{name}"
 
         def flow(shape: Shape, env: Env) -> Shape:
-            if sides[-len(shape) :][0] == "in" and env["in"][:1] != shape[:1]:
+            if len(sides) - len(shape) not in (0, 1) or (
+                "in" in sides and env["in"][0] != shape[0]
+            ):
                 raise ValueError
             return shape
 
         return Piece(text, flow)
 
-    def step(
-        self, shape: Shape, env: Env, depth: int, bare: bool = False
-    ) -> tuple[Piece, Shape]:
+    def step(self, shape: Shape, env: Env, depth: int, bare: bool = False) -> tuple[Piece, Shape]:
         """One step that fits, but for a few that do not."""
         for _ in range(12):
             piece = self.any_step(shape, env, depth, bare)
-            out = _try(piece.flow, shape, env)
+            out, refused = _try(piece.flow, shape, env)
             if out is not None:
                 return piece, out
-            if self.rng.random() < WRONG:
+            if refused and self.rng.random() < WRONG:
+                self.wrong = True
                 return Piece(piece.text, lambda shape, env: shape), shape
         return Piece("identity", lambda shape, env: shape), shape
 
     def any_step(self, shape: Shape, env: Env, depth: int, bare: bool) -> Piece:
         rng = self.rng
         if depth == 0 or rng.random() < 0.55:
-            bad = rng.random() < WRONG / 2
+            bad = rng.random() < WRONG
             if callable(env.get("act")) and rng.random() < 0.15:
                 piece = Piece("act", lambda shape, env: env["act"]().shape(shape))
             else:
@@ -362,7 +354,10 @@ class Maker:
         for _ in range(rng.randint(1, 2)):
             other, leaving = Piece("identity", lambda shape, env: shape), shape
             for _ in range(4):
-                if _try(lambda *_: made(env).shape(*shapes, leaving), shape, env):
+                if (
+                    _try(lambda last, env: made(env).shape(*shapes, last), leaving, env)[0]
+                    is not None
+                ):
                     break
                 other, leaving = self.step(shape, env, depth)
             else:
@@ -480,9 +475,12 @@ def _through(pieces: Sequence[Piece]) -> Callable[[Shape, Env], Shape]:
     return flow
 
 
-def _try(flow: Callable[[Shape, Env], Shape], shape: Shape, env: Env) -> Shape | None:
+def _try(flow: Callable[[Shape, Env], Shape], shape: Shape, env: Env) -> tuple[Shape | None, bool]:
+    """What leaves, if that is anything of use; and whether an operator refuses."""
     try:
         out = flow(shape, env)
-    except Exception:  # refused, whatever the reason
-        return None
-    return out if math.prod(out) <= MOST_VALUES else None
+    except (Blame, ValueError):
+        return None, True
+    except LookupError:  # `in`, where nothing enters
+        return None, False
+    return (out if math.prod(out) <= MOST_VALUES else None), False

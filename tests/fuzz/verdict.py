@@ -1,4 +1,4 @@
-"""A spec's verdict against torch: what is accepted runs as predicted, what is refused, torch refuses.
+"""A spec's verdict: what is accepted runs in torch as predicted; what is refused, torch refuses.
 
 An accepted program is built and run; an interpreter, which calls one layer or function after the
 other, shows every value on the way. For a refused one the program up to the refusal is built: its
@@ -8,7 +8,11 @@ outputs are the very tensors that the operator would get, and torch must not tak
 from __future__ import annotations
 
 import linecache
+import random
 import sys
+import traceback
+import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,10 +20,8 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from archdsl.backends.torch import PACKAGE, build
-from archdsl.diagnostics.source import Span
 from archdsl.ir import elaborate
 from archdsl.ir.arguments import operator
 from archdsl.ir.build import Builder, Draft, Value, freeze, operand_shapes
@@ -29,11 +31,22 @@ from archdsl.ops import Op
 from archdsl.ops.table import Blame
 from archdsl.pipeline import Spec, open_spec
 from archdsl.syntax import tree as t
-from tests.ops.test_against_torch import DELIBERATE, run, torch_refuses
+from tests.fuzz.specs import Maker
+from tests.ops.test_against_torch import DELIBERATE, cost, run, torch_refuses
 
-BATCH = 2
+torch.backends.mha.set_fastpath_enabled(False)  # in evaluation, which counts no products
+BATCH = 11  # no side has so many, mostly
 #: what is refused although torch computes something: (operator, words of the message) -> why
-MEANT = {**DELIBERATE, ("add", "residual"): "a residual is a sum of equals, not of what can be repeated"}
+MEANT = {
+    **DELIBERATE,
+    ("add", "residual"): "a residual is a sum of equals, not of what can be repeated",
+}
+#: what a value may not be although torch takes it, for any operator
+VALUES = {
+    "must be true or false": "to Python, everything is one of them",
+    "must be a number": "torch computes on, to NaN or with a slope that it cannot invert",
+    "must be one of": "torch looks at the word only where it needs it",
+}
 
 
 class Wrong(Exception):
@@ -41,7 +54,7 @@ class Wrong(Exception):
 
 
 def verdict(text: str) -> str:
-    """"accepted", "refused" (by torch too), or "deliberate"; raises `Wrong`."""
+    """ "accepted", "refused" (by torch too), or "deliberate"; raises `Wrong`."""
     spec = open_spec(text)
     if spec.program is not None:
         agrees(spec.program)
@@ -60,15 +73,17 @@ def agrees(program: Program) -> None:
     found = [(k, tuple(v.shape), str(v.dtype).removeprefix("torch.")) for k, v in actual.items()]
     _equal("the state_dict", state, found)
     _equal("parameters", program.params, sum(p.numel() for p in module.parameters()))
-    x = torch.randn(BATCH, *program.input_shape)
+    # in double precision: the layers one by one may sum in another order
+    module.double()
+    x = torch.randn(2, *program.input_shape, dtype=torch.double)
     expected = list(program.output_shapes.values())
     module.eval()
     with torch.no_grad():
         out = _tuple(module(x.clone()))
         _equal("the outputs", expected, [tuple(o.shape[1:]) for o in out])
         shown = _interpret(program.graph, module, [x.clone()])
-        for one, other in zip(out, shown, strict=False):
-            if not torch.equal(one.nan_to_num(7.0), other.nan_to_num(7.0)):
+        for one, other in zip(out, shown, strict=True):
+            if not torch.allclose(one, other, rtol=1e-6, atol=1e-6, equal_nan=True):
                 raise Wrong("the module computes another value than its layers one by one")
     _equal("MACs", program.macs, _macs(module, program))
     module.train()
@@ -90,16 +105,13 @@ def _tuple(out: Any) -> tuple[Tensor, ...]:
 
 
 def _macs(module: nn.Module, program: Program) -> float:
-    """Of one sample; what does not depend on the batch counts once. With gradients: without, torch
-    has an attention that it does not count."""
-    counts = []
-    for batch in (BATCH, BATCH + 1):
-        with FlopCounterMode(display=False) as counter:
-            module(torch.randn(batch, *program.input_shape))
-        counts.append(counter.get_total_flops() / 2)
-        if counts == [BATCH * program.macs]:
-            return program.macs
-    return (BATCH + 1) * counts[0] - BATCH * counts[1]
+    """Of one sample; what does not depend on the batch counts once."""
+
+    def count(batch: int) -> float:
+        return cost(module, [torch.randn(batch, *program.input_shape, dtype=torch.double)])
+
+    double = count(2)
+    return double / 2 if double == 2 * program.macs else 2 * double - count(3)
 
 
 def _interpret(graph: Graph, module: nn.Module, inputs: list[Tensor]) -> list[Tensor]:
@@ -241,25 +253,30 @@ def refusal(spec: Spec) -> str:
         try:
             found = Spec(spec.source, spec.folder).diagnostics
         except Refusal as refusal:
-            if any(refusal.op.name == name and words in refusal.message for name, words in MEANT):
-                return "deliberate"
-            _refused(refusal)
-            return "refused"
+            return _refused(refusal)
     raise Wrong(f"no operator is to blame for {found[0].code}: {found[0].message}")
 
 
-def _refused(refusal: Refusal) -> None:
-    batch = 11
+def _refused(refusal: Refusal) -> str:
+    op, shapes, message = refusal.op, refusal.shapes, refusal.message
+    if any(op.name == name and words in message for name, words in MEANT):
+        return "deliberate"
     assert refusal.prefix is not None
-    xs = [torch.randn(batch, *shape) for shape in refusal.shapes]
+    xs = [torch.randn(BATCH, *shape) for shape in shapes]
     if not refusal.learned:
         torch.manual_seed(0)
         with torch.no_grad():
-            out = _tuple(build(refusal.prefix)(torch.randn(batch, *refusal.prefix.input_shape)))
-        _equal("the operands", list(refusal.shapes), [tuple(o.shape[1:]) for o in out])
+            out = _tuple(build(refusal.prefix)(torch.randn(BATCH, *refusal.prefix.input_shape)))
+        _equal("the operands", list(shapes), [tuple(o.shape[1:]) for o in out])
         xs = list(out)
-    if not torch_refuses(refusal.op, refusal.shapes, xs):
-        raise Wrong(f"torch takes {refusal.op} on {refusal.shapes}: {refusal.message}")
+    if torch_refuses(op, shapes, xs):
+        return "refused"
+    if any(words in message for words in VALUES):
+        return "deliberate"
+    raise Wrong(f"torch takes {op} on {shapes}: {message}")
+
+
+# ---- many ------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -269,3 +286,18 @@ def cleaned() -> Iterator[None]:
     for name in [n for n in sys.modules if n.startswith(PACKAGE + ".")]:
         linecache.cache.pop(f"<{name}>", None)
         del sys.modules[name]
+
+
+def judged(count: int, first: int) -> tuple[Counter[str], list[tuple[int, str]]]:
+    """The verdicts on the specs of some seeds, and the failures with what went wrong."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    verdicts, failures = Counter[str](), []
+    for seed in range(first, first + count):
+        text = Maker(random.Random(seed)).spec()
+        try:
+            with cleaned():
+                verdicts[verdict(text)] += 1
+        except Exception:  # whatever it is, it is a failure
+            failures.append((seed, text + traceback.format_exc(limit=-3)))
+    return verdicts, failures

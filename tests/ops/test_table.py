@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from archdsl.editor.patterns import KEYWORDS
 from archdsl.ops import TABLE, Op
 from archdsl.ops.table import Blame
 
@@ -44,6 +45,12 @@ def test_signature(kind: type[Op]) -> None:
     assert positional == sorted(positional, reverse=True)
     for a in kind.args.values():
         assert a.required or a.default is None or a.type.convert(a.default) == a.default
+
+
+@every_operator
+def test_arguments_can_be_written(kind: type[Op]) -> None:
+    """No argument has the name of a word of the language."""
+    assert not set(kind.args) & set(KEYWORDS)
 
 
 @every_operator

@@ -1,0 +1,74 @@
+"""Random specs: the checker and torch agree. `python -m tests.fuzz 100000` for many."""
+
+from __future__ import annotations
+
+import random
+import warnings
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from archdsl.ops import TABLE, Op
+from archdsl.ops.table import Blame, Shape
+from archdsl.pipeline import open_spec
+from tests.fuzz.specs import Maker
+from tests.fuzz.verdict import Wrong, cleaned, verdict
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@settings(
+    max_examples=100,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(st.randoms(use_true_random=False))
+def test_random_specs(rng: random.Random) -> None:
+    text = Maker(rng).spec()
+    with cleaned(), warnings.catch_warnings(action="ignore"):
+        verdict(text)
+
+
+def test_specs_reach_every_operator() -> None:
+    """What is drawn is worth checking: most is valid, and all of the language is in it."""
+    texts = [Maker(random.Random(seed)).spec() for seed in range(300)]
+    words = " ".join(texts).split()
+    assert TABLE.keys() <= set(words)
+    parts = "block residual shortcut repeat for if else tap aux output param assert"
+    assert set(parts.split()) <= set(words)
+    valid = [open_spec(text).program for text in texts[:100]]
+    assert 50 < sum(program is not None for program in valid) < 95
+
+
+@pytest.mark.parametrize("what", ["shape", "macs", "weights"])
+def test_finds_a_wrong_rule(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = TABLE["conv"]
+    right = getattr(kind, what)
+
+    def wrong(self: object, *inputs: tuple[int, ...]) -> object:
+        result = right(self, *inputs)
+        return result + 1 if what == "macs" else result[:-1]
+
+    monkeypatch.setattr(kind, what, wrong)
+    with pytest.raises(Wrong):
+        verdict("model m() {\n  input 3x8x8\n  conv 4 3x3\n}\n")
+
+
+def test_finds_a_wrong_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside a block, in a group that is still open."""
+    text = "block b(k) { g: { relu -> conv 4 k } }\nmodel m() {\n  input 3x8x8\n  b 9\n}\n"
+    assert verdict(text) == "refused"
+
+    def wrong(self: Op, *inputs: Shape) -> Shape:
+        raise Blame("kernel", "too hard")
+
+    monkeypatch.setattr(TABLE["conv"], "shape", wrong)
+    with pytest.raises(Wrong, match="torch takes"):
+        verdict(text.replace("b 9", "b 3"))
