@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision
 
+import archdsl
 from archdsl.pipeline import ParamText, shipped
 from tests.fidelity import checks
 from tests.fidelity.builders import BUILDERS, Case, full, small
@@ -53,6 +55,16 @@ def test_state_and_cost(name: str) -> None:
 def test_some_in_full(name: str) -> None:
     checks.same_initial_weights(small(name))
     checks.same_behaviour(small(name))
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_torchvision_takes_our_weights(name: str, tmp_path: Path) -> None:
+    ours = archdsl.load(name)
+    torch.save(ours.state_dict(), tmp_path / "w.pth")
+    theirs = torchvision.models.get_model(name)
+    theirs.load_state_dict(torch.load(tmp_path / "w.pth", weights_only=True), strict=True)
+    state = theirs.state_dict()
+    assert all(torch.equal(state[key], tensor) for key, tensor in ours.state_dict().items())
 
 
 @pytest.mark.parametrize(
