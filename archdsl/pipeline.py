@@ -6,6 +6,7 @@ phases; asking for one runs those above it. Nothing here imports torch; artefact
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from archdsl.diagnostics.catalogue import (
     NoModel,
     NotText,
     Recursion,
+    SyntaxProblem,
     TooMany,
     UnknownModel,
     UnknownName,
@@ -109,7 +111,7 @@ class Spec:
     def _elaborated(self) -> tuple[Program | None, list[Diagnostic]]:
         problems, root = list(self._loaded.found), self._loaded.root
         if root is None or problems:
-            return None, problems
+            return None, problems + (_wrong_names(root, problems) if root else [])
         for unit in self._loaded.units:
             problems.extend(resolve(unit))
         if any(isinstance(p, Recursion) for p in problems):
@@ -260,6 +262,23 @@ def _decode(data: bytes, name: str) -> tuple[Source, list[Diagnostic]]:
         source = Source(name, "")
         return source, [NotText(Span(source, 0, 0), name, data.index(0))]
     return Source(name, text.replace("\r\n", "\n")), []
+
+
+def _wrong_names(root: Unit, problems: list[Diagnostic]) -> list[Diagnostic]:
+    """What else is wrong in a text with syntax errors, as far as these cannot be the cause: neither
+    on their lines, nor about a word of them."""
+    source, text = root.source, re.sub("#.*", "", root.source.text)
+    syntax = all(isinstance(p, SyntaxProblem) and p.span.source is source for p in problems)
+    if not syntax or text.count("{") != text.count("}"):
+        return []
+    lines = {source.position(p.span.start)[0] for p in problems}
+    words = {word for line in lines for word in re.findall(r"\w+", source.line(line))}
+    return [
+        found
+        for found in resolve(root)
+        if source.position(found.span.start)[0] not in lines
+        and getattr(found, "name", "") not in words
+    ]
 
 
 def _choose(unit: Unit, name: str | None, stem: str) -> Block | Diagnostic:

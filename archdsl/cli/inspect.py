@@ -147,7 +147,7 @@ def _mend(spec: Spec, chosen: Selection, *, write: bool) -> tuple[Spec, list[Dia
         except OSError as error:
             fail(f"cannot write {name}: {error.strerror}")
         for line in concise(mended).splitlines():
-            typer.echo(f"fixed {line}", err=True)
+            typer.echo(f"fixed {line.replace(' [*]', '', 1)}", err=True)
     return spec, mended
 
 

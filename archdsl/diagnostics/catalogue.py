@@ -242,6 +242,8 @@ class DoesNotFit(_Refused):
 
     code = "E0202"
     slug = "does-not-fit"
+    note = "{story}"
+    story: str = ""
 
 
 class ResidualMismatch(Diagnostic):

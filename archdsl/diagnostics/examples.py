@@ -152,4 +152,8 @@ EXAMPLES: dict[str, Example] = {
         "conv 16 3x3  # archdsl: ignore E0203",
         "conv 16 3x3 -> bn  # archdsl: ignore W0002",
     ),
+    "W0013": Example(
+        _model("conv 16 3x3 pad=1 -> relu\ngap -> flatten -> linear 10", input="32x32x3"),
+        _model("conv 16 3x3 pad=1 -> relu\ngap -> flatten -> linear 10"),
+    ),
 }

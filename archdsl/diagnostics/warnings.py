@@ -166,6 +166,20 @@ class MissingFlatten(Diagnostic):
     output: str
 
 
+class ChannelsLast(Diagnostic):
+    """Shapes have their channels first, as PyTorch has them: 3x32x32 is an image of three colours.
+    TensorFlow and image files have them last; read as written, 32x32x3 has 32 channels and is three
+    pixels wide."""
+
+    code = "W0013"
+    slug = "channels-last"
+    severity = "warning"
+    title = "the input {shape} has its channels last"
+    help = "channels come first: `input {first}`"
+    shape: str
+    first: str
+
+
 class BadIgnore(Diagnostic):
     """`# archdsl: ignore W0002`, at the end of a line, hides warnings that begin on this line:
     those of the codes or slugs that it names, or all where it names none."""

@@ -18,11 +18,12 @@ from archdsl.ir.build import Value, operand_shapes
 from archdsl.ir.foreign import similar
 from archdsl.ir.limits import BODY, COPIED, Budget
 from archdsl.ir.names import Block, Slot
-from archdsl.ir.report import Reporter, origin
+from archdsl.ir.report import Reporter, origin, shrinking
 from archdsl.ir.resolve import CONSTANTS
 from archdsl.ir.values import Evaluator, Problem, names_in, show, to_python
 from archdsl.ops import Op
 from archdsl.ops.init import RULES, Attribute, Rule
+from archdsl.ops.spatial import channels_last
 from archdsl.ops.spatial import show as show_shape
 from archdsl.ops.table import Arg, Blame, Shape
 from archdsl.ops.types import is_int
@@ -156,11 +157,25 @@ def blamed(
     if blame.kind == "rank":
         problem = c.WrongRank(call.name_span, blame.message, shapes[0], blame.help)
     elif blame.kind == "fit":
-        problem = c.DoesNotFit(where, blame.message, shapes[0], blame.help)
+        hint = _channels_first(inputs[0]) or blame.help
+        story, steps = shrinking(inputs[0], call.name)
+        problem = c.DoesNotFit(where, blame.message, shapes[0], hint, story)
+        if steps:
+            return problem.with_related(*steps)
     else:
         on = f"on an input of {shapes[0]}" if argument else ""
         problem = c.BadValue(where, blame.message, on, blame.help or _no_channels(argument, inputs))
     return problem.with_related(*origin(inputs[0]))
+
+
+def _channels_first(value: Value) -> str:
+    """For a model's input that looks like height x width x channels."""
+    while (before := value.before) is not None:
+        value = before
+    shape = value.shape or ()
+    if channels_last(shape):
+        return f"channels come first: `input {shape[2]}x{shape[0]}x{shape[1]}`"
+    return ""
 
 
 def _no_channels(argument: t.Argument | None, inputs: list[Value]) -> str:

@@ -6,6 +6,8 @@ wrong with them; values are looked at elsewhere.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from archdsl.diagnostics.catalogue import (
     ExtraArgument,
     Misplaced,
@@ -34,7 +36,9 @@ def bind_call(
     if not join and call.taps:
         found.append(Misplaced(call.taps[0].span, f"`{call.name}` takes no taps", "`@name -> ...`"))
     if join and (call.body is None) == (not call.taps):
-        names = [a.value.name for a in call.args if isinstance(a.value, t.Name) and not a.name]
+        given = [a.value for a in call.args if not a.name]
+        items = [i for v in given for i in (v.items if isinstance(v, t.List) else (v,))]
+        names = [item.name for item in items if isinstance(item, t.Name)]
         taps = "".join(f" @{name}" for name in names) or " @tap"
         hint = f"`{call.name} {{ ... }}` with a branch a line, or `{call.name}{taps}`"
         problem = f"`{call.name}` joins branches"
@@ -59,9 +63,13 @@ def bind(
 ) -> dict[str, t.Argument]:
     """Which argument goes where; what fits nowhere is reported and left out."""
     bound: dict[str, t.Argument] = {}
+    for word, value in apart(args, slots):
+        found.append(_apart(name, word, value))
+        bound.setdefault(word.span.text, value)
+        args = tuple(a for a in args if a is not word and a is not value)
     free = [s.name for s in slots if not s.keyword]
     known = {s.name for s in slots}
-    shown = show_signature(name, slots)
+    label = f"the signature is `{show_signature(name, slots)}`"
     extra = False
     for argument in args:
         key = argument.name
@@ -69,45 +77,74 @@ def bind(
             free = [n for n in free if n not in bound]
             if not free:
                 if not extra:
-                    problem = _takes(name, slots)
-                    label, hint = f"the signature is `{shown}`", _extra_hint(name, slots, args)
-                    fix = _by_name(argument, known - bound.keys()) if "out" not in known else ()
-                    hint = fix[0].title if fix else hint
-                    found.append(ExtraArgument(argument.span, problem, label, hint, fixes=fix))
+                    found.append(_extra(name, slots, args, argument, known - bound.keys(), label))
                 extra = True
                 continue
             key = free.pop(0)
         elif key not in known:
-            where_name = argument.name_span or argument.span
-            hint = ADVICE.get(key.lower(), "")
-            fix = fixes(key, where_name, known) if argument.name_span else ()
-            if key in NEEDLESS:
-                fix = (Fix(hint, ((_with_space(argument.span), ""),), safe=True),)
-            found.append(
-                UnknownArgument(
-                    where_name,
-                    key,
-                    similar(key, known),
-                    hint,
-                    owner=name,
-                    signature=f"the signature is `{shown}`",
-                    fixes=fix,
-                )
-            )
+            found.append(_unknown(name, argument, key, known, label, example))
             continue
         if key in bound:
-            found.append(
-                ExtraArgument(argument.span, f"`{key}` is given twice", "the second time here")
-            )
+            hint = f"leave `{argument.span.text}` out, or what gives `{key}` before it"
+            problem = f"`{key}` is given twice"
+            found.append(ExtraArgument(argument.span, problem, "the second time here", hint))
         bound.setdefault(key, argument)
     wrong = any(a.name is not None and a.name not in known for a in args)
     missing = [f"`{s.name}`" for s in slots if s.required and s.name not in bound]
     if missing and not wrong:
         names = " and ".join(missing[:3]) + (" and more" if len(missing) > 3 else "")
         hint = f"such as `{example}`" if example else ""
-        label = f"the signature is `{shown}`"
         found.append(MissingArgument(where, name, names, label, hint))
     return bound
+
+
+def _apart(name: str, word: t.Argument, value: t.Argument) -> Diagnostic:
+    between = Span(word.span.source, word.span.end, value.span.start)
+    title = f"an argument's name ends with `=`: `{word.span.text}={value.span.text}`"
+    fix = Fix(title, ((between, "="),), safe=True)
+    problem = f"`{name}` gets a name apart from its value"
+    return ExtraArgument(word.span.to(value.span), problem, "", title, fixes=(fix,))
+
+
+def _unknown(
+    name: str, argument: t.Argument, key: str, known: set[str], label: str, example: str
+) -> Diagnostic:
+    where, near = argument.name_span or argument.span, similar(key, known)
+    hint = ADVICE.get(key.lower(), "" if near or not example else f"such as `{example}`")
+    fix = fixes(key, where, known) if argument.name_span else ()
+    if key in NEEDLESS:
+        fix = (Fix(hint, ((_with_space(argument.span), ""),), safe=True),)
+    return UnknownArgument(where, key, near, hint, owner=name, signature=label, fixes=fix)
+
+
+def _extra(
+    name: str,
+    slots: tuple[Slot, ...],
+    args: tuple[t.Argument, ...],
+    argument: t.Argument,
+    free: set[str],
+    label: str,
+) -> Diagnostic:
+    fix = () if any(s.name == "out" for s in slots) else _by_name(argument, free)
+    hint = fix[0].title if fix else _extra_hint(name, slots, args)
+    return ExtraArgument(argument.span, _takes(name, slots), label, hint, fixes=fix)
+
+
+def apart(
+    args: tuple[t.Argument, ...], slots: tuple[Slot, ...]
+) -> list[tuple[t.Argument, t.Argument]]:
+    """Names of arguments that stand before their values as words: `stride 2`. Only where there are
+    more words than there may be."""
+    plain = [a for a in args if a.name is None]
+    known = {s.name for s in slots}
+    if len(plain) <= sum(not s.keyword for s in slots):
+        return []
+    pairs = pairwise(args)
+    return [
+        (a, b)
+        for a, b in pairs
+        if a.name is b.name is None and isinstance(a.value, t.Name) and a.value.name in known
+    ]
 
 
 def _by_name(argument: t.Argument, free: set[str]) -> tuple[Fix, ...]:
@@ -139,6 +176,8 @@ def _extra_hint(name: str, slots: tuple[Slot, ...], args: tuple[t.Argument, ...]
     if all(s.keyword for s in slots):
         return "leave it out: what comes in is never written; other arguments are `name=value`"
     hints = []
+    if "x" in plain:
+        return "a size is one word: `3x3`; `x3` behind a step repeats it"
     if "out" in names:
         hints = [f"what comes in is never written: `{' '.join([name, *plain[1:]])}`"]
     hints += ["a stride is `/2`"] if "stride" in names else []

@@ -30,6 +30,16 @@ class Value:
     draft: Draft | None = None  # None: an input of its builder
     number: int = -1
 
+    @property
+    def before(self) -> Value | None:
+        """The value that the step which computed this one goes on from."""
+        if self.draft is not None:
+            return self.draft.inputs[0] if self.draft.inputs else None
+        outer = self.builder.draft if self.builder else None
+        if outer is None or self.builder is None:
+            return None
+        return outer.inputs[self.builder.inputs.index(self)]
+
 
 @dataclass(eq=False, slots=True)
 class Draft:

@@ -44,6 +44,8 @@ _LOOSE = frozenset(
 NEEDLESS = frozenset(["inplace"])
 
 _FLOWS = "leave it out: what comes in is never written (`conv 64 3x3`, `linear 10`)"
+_RECIPE = "that belongs to training: in the recipe, `loss: cross_entropy` or `optimizer: adam`"
+_RECURRENT = "there are no layers for sequences of words; `archdsl ops` lists the operators"
 _STEP = "write it as a step of its own: `conv 64 3x3 -> relu`"
 #: names that have no counterpart here, and what to do instead
 ADVICE = {
@@ -57,6 +59,11 @@ ADVICE = {
     "view": "`flatten` makes each sample a vector, `reshape [48, -1]` any other shape",
     "device": "where a model runs is said when it is loaded", "dtype": "every tensor is float32",
     "print": "`archdsl check --shapes` shows every shape",
+    "while": "`repeat n { ... }` repeats a number of times",
+    "def": "`block name(parameters) { ... }` stands outside of the model",
+    "loss": _RECIPE, "crossentropy": _RECIPE, "cross_entropy": _RECIPE, "crossentropyloss": _RECIPE,
+    "adam": _RECIPE, "sgd": _RECIPE,
+    "lstm": _RECURRENT, "gru": _RECURRENT, "rnn": _RECURRENT, "embedding": _RECURRENT,
     "return": "the last step is the output; `output @a @b` names several",
 }  # fmt: skip
 

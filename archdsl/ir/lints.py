@@ -19,8 +19,9 @@ from archdsl.diagnostics.select import bad_comments, without_ignored
 from archdsl.diagnostics.source import Span
 from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope
 from archdsl.ir.names import Unit
-from archdsl.ops.spatial import show
+from archdsl.ops.spatial import channels_last, show
 from archdsl.ops.table import Shape
+from archdsl.syntax import tree as t
 
 LARGE = 1_000_000  # parameters; below, no layer is too large
 DOMINANT = 0.9  # of all parameters; VGG-11's largest layer has 0.77
@@ -36,6 +37,7 @@ def lint(unit: Unit, *programs: Program) -> list[Diagnostic]:
     found = [*unused, *bad_comments(unit.source)]
     for program in programs:
         found += _Lints(program).all()
+        found += _channels_last(unit, program)
     once = {(warning.code, warning.span): warning for warning in reversed(found)}  # the first
     return without_ignored(once.values())
 
@@ -176,6 +178,15 @@ class _Lints:
                 origin = origin[0].node(origin[1].inputs[0])
             if origin and origin[1].op.probabilities:
                 yield c.SoftmaxOutput(origin[1].span, origin[1].op.name)
+
+
+def _channels_last(unit: Unit, program: Program) -> Iterator[Diagnostic]:
+    tree = unit.definitions[program.name].tree
+    statements = tree.body.statements if isinstance(tree, t.Model) else ()
+    stated = next((s.shape.span for s in statements if isinstance(s, t.Input)), None)
+    shape = program.input_shape
+    if stated is not None and channels_last(shape):
+        yield c.ChannelsLast(stated, show(shape), show((shape[2], *shape[:2])))
 
 
 def _before(graph: Graph, node: Node) -> Node | None:

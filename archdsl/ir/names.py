@@ -115,3 +115,11 @@ def show_signature(name: str, slots: tuple[Slot, ...]) -> str:
         text = f"{slot.name}=" if slot.keyword else slot.name
         shown.append(text if slot.required else f"[{text}]")
     return " ".join([name, *shown, *["..."] * (len(slots) > 12)])
+
+
+def words(target: Target | None) -> frozenset[str]:
+    """The bare words that the arguments of an operator take; of any, where none is known."""
+    if isinstance(target, Block):
+        return frozenset()
+    kinds = TABLE.values() if target is None else (target,)
+    return frozenset(w for kind in kinds for a in kind.args.values() for w in a.type.words())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 
 from archdsl.diagnostics.model import Diagnostic, Label
 from archdsl.diagnostics.source import Span
@@ -54,6 +55,32 @@ class Reporter:
             yield
         finally:
             self._calls.pop()
+
+
+def shrinking(value: Value, name: str) -> tuple[str, tuple[Label, ...]]:
+    """How a feature map became as small as it is before a step called `name`: in a sentence, and
+    at the last steps that made it smaller."""
+    steps: list[Label] = []
+    same = 1
+    while (before := value.before) is not None and value.shape and before.shape:
+        if len(value.shape) == len(before.shape) and prod(value.shape[1:]) < prod(before.shape[1:]):
+            steps.append(
+                Label(value.span, f"{show(before.shape[1:])} becomes {show(value.shape[1:])}")
+            )
+            same += value.draft is not None and getattr(value.draft.content, "name", "") == name
+        value = before
+    if not steps or value.shape is None:
+        return "", ()
+    nth = f"; this would be the {_ordinal(same)} `{name}` to shrink it" if same > 1 else ""
+    times = "once" if len(steps) == 1 else f"{len(steps)} times"
+    story = f"the map was {show(value.shape[1:])} and has become smaller {times}{nth}"
+    return story, tuple(steps[:MAX_TRAIL])
+
+
+def _ordinal(number: int) -> str:
+    """`2nd`, `3rd`, `11th`."""
+    last = number % 10 if number % 100 // 10 != 1 else 0
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
 
 
 def origin(value: Value) -> tuple[Label, ...]:

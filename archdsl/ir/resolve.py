@@ -19,7 +19,7 @@ from archdsl.diagnostics.catalogue import (
     UnknownRule,
     UnknownTap,
 )
-from archdsl.diagnostics.model import Diagnostic, Label
+from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Span
 from archdsl.diagnostics.warnings import (
     UnusedBlock,
@@ -27,12 +27,11 @@ from archdsl.diagnostics.warnings import (
     UnusedTap,
     UnusedVariable,
 )
-from archdsl.ir.bind import bind, bind_call, is_join
+from archdsl.ir.bind import apart, bind, bind_call, is_join
 from archdsl.ir.foreign import ADVICE, fixes, similar
-from archdsl.ir.names import Block, Slot, Target, Unit
+from archdsl.ir.names import Block, Slot, Unit, signature, words
 from archdsl.ir.report import MAX_FOUND
 from archdsl.ir.values import FUNCTIONS, names_in
-from archdsl.ops import TABLE
 from archdsl.ops.init import RULES, Attribute
 from archdsl.syntax import tree as t
 
@@ -243,8 +242,12 @@ class _Definition:
         alone = call.body is None and not call.taps
         # of what is passed as a parameter nothing is known without its value
         word = target is None or (is_join(target) and alone)
-        for argument in call.args:
-            self._expr(argument.value, scope, word=word, also=_words(target))
+        named = [] if target is None else [a for a, _ in apart(call.args, signature(target))]
+        foreign = target is None and call.name not in scope and call.name.lower() in ADVICE
+        for argument in () if foreign else call.args:
+            times = argument.span.text == "x"  # as in `3 x 3`: there will be too many arguments
+            if argument not in named and not (times and "x" not in scope):
+                self._expr(argument.value, scope, word=word, also=words(target))
         if call.name in scope:
             self.used.add(scope[call.name])
             return
@@ -253,6 +256,10 @@ class _Definition:
             names, fix = similar(call.name, known), fixes(call.name, call.name_span, known)
             other = "" if names else "`archdsl ops` lists the operators"
             hint = ADVICE.get(call.name.lower(), other)
+            if not fix and self._is_step(call):
+                end = Span(call.span.source, call.name_span.end, call.name_span.end)
+                hint = f"a label ends with a colon: `{call.name}: {call.args[0].span.text} ...`"
+                fix = (Fix(hint, ((end, ":"),), safe=True),)
             self.found.append(UnknownOperation(call.name_span, call.name, names, hint, fixes=fix))
             return
         if isinstance(target, Block) and target.unit is self.unit:
@@ -262,6 +269,13 @@ class _Definition:
         self.unit.bound[call] = bind_call(call, target, self.found)
         if len(self.found) > before:
             self.unit.flawed.add(call)
+
+    def _is_step(self, call: t.Call) -> bool:
+        """Whether a call of an unknown name is rather a label without a colon: a step follows."""
+        first = call.args[0].value if call.args and call.args[0].name is None else None
+        near = [self.unit.target(name) for name in similar(call.name, self.unit.names())]
+        known = isinstance(first, t.Name) and self.unit.target(first.name) is not None
+        return known and not any(isinstance(target, Block) for target in near)
 
     # -- names
 
@@ -321,7 +335,7 @@ class _Definition:
         for part in names_in(expr):
             if isinstance(part, t.Function):
                 target = None if part.name in scope else self.unit.target(part.name)
-                also |= _words(target)
+                also |= words(target)
                 if not self._known(part.name, scope, also) and part.name not in FUNCTIONS:
                     names, hint = similar(part.name, FUNCTIONS), ADVICE.get(part.name, "")
                     self.found.append(UnknownFunction(part.name_span, part.name, names, hint))
@@ -338,14 +352,6 @@ class _Definition:
         if isinstance(target, Block) and target.unit is self.unit:
             self.passed.add(name)
         return name in also or name == "in" or target is not None
-
-
-def _words(target: Target | None) -> frozenset[str]:
-    """The bare words that the arguments of an operator take; of any, where none is known."""
-    if isinstance(target, Block):
-        return frozenset()
-    kinds = TABLE.values() if target is None else (target,)
-    return frozenset(w for kind in kinds for a in kind.args.values() for w in a.type.words())
 
 
 def model_slots(model: Block) -> tuple[Slot, ...]:

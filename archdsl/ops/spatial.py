@@ -34,6 +34,11 @@ def show(shape: Shape) -> str:
     return "x".join(map(str, shape)) or "a single number"
 
 
+def channels_last(shape: Shape) -> bool:
+    """Whether an image's shape has its one or three channels at the end, as TensorFlow has them."""
+    return len(shape) == 3 and shape[2] in (1, 3) and min(shape[:2]) >= 8
+
+
 def spread(field: str, value: tuple[int, ...], n: int) -> Shape:
     """One number for each of n dimensions."""
     if len(value) not in (1, n):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from lark import Token
 
 from archdsl.diagnostics.catalogue import SyntaxProblem
-from archdsl.diagnostics.model import Diagnostic, Label
+from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Source, Span
+from archdsl.syntax.advice import DEFINITIONS, PYTHON, Place, advice
 from archdsl.syntax.grammar import grammar
 from archdsl.syntax.lexer import CLOSING, OPENING
 
@@ -30,44 +30,60 @@ _NAMES = {
     "TAP": "a tap",
     "TIMES": "a repeat count",
 }
+#: what to write for a character, and that text where it is certain
 _CHARACTERS = {
-    '"': 'close the string with `"` on its line',
-    "'": 'strings stand in double quotes: `"..."`',
-    "“": 'strings stand in plain double quotes: `"..."`',
-    "”": 'strings stand in plain double quotes: `"..."`',
-    "×": "write the letter x: `3x3`",
-    "→": "write `->`",
-    "–": "write a plain `-`",
-    "&": "write `and`",
-    "|": "write `or`",
-    "!": "write `not`, or `!=` for unequal",
-    "^": "write `**` for a power",
-    "@": "a tap is `@name`, without a space",
-    "\u00a0": "a no-break space; write a plain one",
-    "\ufeff": "a byte order mark; it may only stand first in a file",
-    "\r": "a carriage return without a line feed; save the file with ordinary line ends",
+    '"': ('close the string with `"` on its line', ""),
+    "'": ('strings stand in double quotes: `"..."`', '"'),
+    "“": ('strings stand in plain double quotes: `"..."`', '"'),
+    "”": ('strings stand in plain double quotes: `"..."`', '"'),
+    "×": ("write the letter x: `3x3`", "x"),
+    "→": ("write `->`", "->"),
+    "–": ("write a plain `-`", "-"),
+    "&": ("write `and`", ""),
+    "&&": ("write `and`", "and"),
+    "|": ("write `->` between steps, `or` between conditions", ""),
+    "||": ("write `or`", "or"),
+    "!": ("write `not`, or `!=` for unequal", ""),
+    "^": ("write `**` for a power", "**"),
+    "@": ("a tap is `@name`, without a space", ""),
+    "\u00a0": ("a no-break space; write a plain one", " "),
+    "\ufeff": ("a byte order mark; it may only stand first in a file", ""),
+    "\r": ("a carriage return without a line feed; save the file with ordinary line ends", ""),
 }
-_PYTHON = frozenset(["class", "def", "import", "from", "self", "return"])
-_ARITHMETIC = frozenset(["PLUS", "MINUS", "STAR", "SLASH", "INTDIV", "PERCENT", "POWER"])
 _PARTNERS = {"RPAR": ")", "RSQB": "]"}
-_DEFINITIONS = "a file is made of `model name { ... }`, `block name(...) { ... }` and `use`"
 
 
 def bad_character(span: Span) -> Diagnostic:
     """A character, or a run of letters and digits, that begins no token."""
-    text = span.text
-    if text == '"':
-        return SyntaxProblem(span, "this string does not end on its line", "", _CHARACTERS[text])
+    text, source = span.text, span.source
     if not text.isalnum() and len(text) == 1:
-        return SyntaxProblem(span, f"unexpected character `{text}`", "", _CHARACTERS.get(text, ""))
-    hint = "a name begins with a letter, a size is such as `3x3`"
+        double = Span(source, span.start, span.start + 2)
+        span = double if double.text in _CHARACTERS else span
+        hint, instead = _CHARACTERS.get(span.text, ("", ""))
+        edits = [(span, instead)] if instead else []
+        if instead == '"':  # as every quote of its line
+            start = source.line_starts[source.position(span.start)[0] - 1]
+            end = span.start + len(re.split("[\n#]", source.text[span.start :], maxsplit=1)[0])
+            quotes = re.finditer("['“”]", source.text[start:end])
+            edits = [(Span(source, start + q.start(), start + q.end()), '"') for q in quotes]
+        fixes = (Fix(hint, tuple(edits), safe=True),) if edits else ()
+        what = f"unexpected character `{text}`"
+        if text == '"':
+            what = "this string does not end on its line"
+        return SyntaxProblem(span, what, "", hint, fixes=fixes)
+    hint, instead = "a name begins with a letter, a size is such as `3x3`", ""
     if re.fullmatch(r"[0-9]+([X×*][0-9]+)+", text):
-        hint = f"write a lower-case x: `{re.sub('[^0-9]', 'x', text)}`"
+        instead = re.sub("[^0-9]", "x", text)
+        hint = f"write a lower-case x: `{instead}`"
     elif re.fullmatch(r"[0-9]+(_[0-9]+)+", text):
-        hint = f"write `{text.replace('_', '')}`"
+        instead = text.replace("_", "")
+        hint = f"write `{instead}`"
+    elif re.fullmatch("[0-9]+[xX]", text):
+        hint = f"a repetition stands behind its step: `conv 64 3x3 x{text[:-1]}`"
     elif not text.isascii():
         hint = "names are made of the letters a to z, digits and `_`"
-    return SyntaxProblem(span, f"`{text}` is no number, size or name", "", hint)
+    fixes = (Fix(hint, ((span, instead),), safe=True),) if instead else ()
+    return SyntaxProblem(span, f"`{text}` is no number, size or name", "", hint, fixes=fixes)
 
 
 def bad_token(source: Source, tokens: list[Token], at: int, expected: Iterable[str]) -> Diagnostic:
@@ -77,21 +93,23 @@ def bad_token(source: Source, tokens: list[Token], at: int, expected: Iterable[s
         return SyntaxProblem(Span(source, end, end), "the file ends too early", "here", "")
     token = tokens[at]
     label = _expectation(sorted(expected))
-    hint = _hint(_Place(tokens, at))
+    hint, edits = advice(Place(source, tokens, at))
+    fixes = (Fix(hint, tuple(edits), safe=True),) if edits else ()
     if token.type == "_SEPARATOR":
         start = tokens[at - 1].end_pos or 0 if at else 0
-        return SyntaxProblem(Span(source, start, start), "the line ends too early", label, hint)
+        what = "the line ends too early"
+        return SyntaxProblem(Span(source, start, start), what, label, hint, fixes=fixes)
     what = f"unexpected `{token}`"
     if token.type == "RBRACE":
         what = "the statement before `}` is not finished"
-    elif hint == _DEFINITIONS:
+    elif hint == DEFINITIONS:
         label = ""
-    return SyntaxProblem(_span(source, token), what, label, hint)
+    return SyntaxProblem(_span(source, token), what, label, hint, fixes=fixes)
 
 
 def is_python(tokens: list[Token], at: int) -> bool:
     """Whether this is no spec at all, so that one error is enough."""
-    return at < len(tokens) and str(tokens[at]) in _PYTHON
+    return at < len(tokens) and str(tokens[at]) in PYTHON
 
 
 # ---- brackets --------------------------------------------------------------------------------
@@ -188,96 +206,6 @@ def _unclosed_brace(
 def _indent(source: Source, token: Token) -> int:
     line = source.line(source.position(token.start_pos or 0)[0])
     return len(line) - len(line.lstrip())
-
-
-# ---- advice ----------------------------------------------------------------------------------
-
-
-class _Place(NamedTuple):
-    """A token and its surroundings."""
-
-    tokens: list[Token]
-    at: int
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.at]
-
-    def kind(self, step: int) -> str:
-        """The type of a neighbour."""
-        place = self.at + step
-        return str(self.tokens[place].type) if 0 <= place < len(self.tokens) else ""
-
-    def statement(self) -> list[str]:
-        """The types of the statement's tokens up to this one."""
-        first = self.at
-        while first > 0 and self.tokens[first - 1].type not in ("_SEPARATOR", "LBRACE", "RBRACE"):
-            first -= 1
-        return [str(t.type) for t in self.tokens[first : self.at + 1]]
-
-    def is_outside(self) -> bool:
-        """Whether it stands outside of all braces."""
-        kinds = [t.type for t in self.tokens[: self.at]]
-        return kinds.count("LBRACE") == kinds.count("RBRACE")
-
-
-def _hint(place: _Place) -> str:
-    token, kind = place.token, place.token.type
-    line = place.statement()
-    first = line[0]
-    if str(token) in _PYTHON:
-        return (
-            "this looks like Python; a spec has its own form: `model net() { input 3x32x32 ... }`"
-        )
-    if kind == "INTDIV" and len(line) == 1:
-        return "a comment begins with `#`"
-    if place.is_outside() and len(line) == 1:
-        return _DEFINITIONS
-    if first == "USE":
-        return 'a file stands in quotes: `use "resnet50.arch"`'
-    if first in ("MODEL", "BLOCK") and place.is_outside():
-        return _header_hint(place, first, kind)
-    if first == "INPUT":
-        return "a shape is one word, channels first: `input 3x224x224`"
-    if kind == "EQUAL":
-        if "IF" in line:
-            return "`==` compares"
-        return "`name: step` names a layer, `let name = value` a value, `name=value` an argument"
-    return _step_hint(place, kind, line)
-
-
-def _header_hint(place: _Place, first: str, kind: str) -> str:
-    if first == "BLOCK" and kind == "LBRACE":
-        return "a block's parameters come first, if only `()`: `block name() { ... }`"
-    if kind in ("MINUS", "NUMBER", "SIZE", "DOT", "TIMES"):
-        return "a name is made of letters, digits and `_`, and begins with a letter"
-    return f"`{first.lower()} name(parameter, parameter=default) {{ ... }}`"
-
-
-def _step_hint(place: _Place, kind: str, line: list[str]) -> str:
-    token = place.token
-    previous = place.kind(-1)
-    if kind == "FUNC" and (len(line) == 1 or previous in ("LABEL", "COLON", "ARROW")):
-        return f"arguments stand behind the name, without parentheses: `{token} ...`"
-    if kind == "DOT" and place.kind(1) == "NUMBER":
-        return f"write `0.{place.tokens[place.at + 1]}`"
-    if kind in _ARITHMETIC:
-        return "put arithmetic in parentheses: `(2*mid)`; `x3` behind a step repeats it"
-    if kind == "COMMA":
-        return "arguments are separated by spaces: `conv 64 3x3`"
-    if kind == "COMPARE":
-        return "put a comparison in parentheses, or after `if`"
-    if kind == "ARROW":
-        return "a step is missing before `->`"
-    if kind == "_SEPARATOR" and previous == "COLON":
-        return "a step follows its label on the same line; `label: { ... }` names several"
-    if kind in ("LABEL", "COLON"):
-        return "a label stands at the beginning of a step: `label: conv 64 3x3`"
-    if kind == "ELSE":
-        return "`else` needs an `if c { ... }` before it"
-    if kind == "SHORTCUT":
-        return "`shortcut` belongs to `residual { ... } shortcut { ... }`"
-    return ""
 
 
 def _expectation(expected: list[str]) -> str:

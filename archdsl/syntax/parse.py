@@ -209,9 +209,11 @@ def _part_at_fault(tokens: list[Token], at: int) -> tuple[int, int]:
             break
         depth += (kind in CLOSING) - (kind in OPENING)
         first -= 1
-    outside = sum((x.type in OPENING) - (x.type in CLOSING) for x in tokens[:first]) == 0
-    outside = outside and tokens[first].type not in _DEFINITIONS
-    depth, last = 0, at
+    outside = _depth(tokens[:first]) == 0
+    if tokens[first].type in _DEFINITIONS:  # without a brace, what follows has lost its head
+        alias = "EQUAL" in (token.type for token in tokens[first + 1 : first + 3])
+        outside = tokens[first].type != "USE" and not alias and not _has_body(tokens, first)
+    depth, last = max(_depth(tokens[first:at]), 0), at
     while last < len(tokens):
         kind = tokens[last].type
         follows = tokens[last + 1].type if last + 1 < len(tokens) else "MODEL"
@@ -227,3 +229,14 @@ def _part_at_fault(tokens: list[Token], at: int) -> tuple[int, int]:
     if last == len(tokens) and first > 0 and tokens[first - 1].type == "_SEPARATOR":
         first -= 1
     return first, last
+
+
+def _depth(tokens: list[Token]) -> int:
+    """How many brackets are open at the end."""
+    return sum((token.type in OPENING) - (token.type in CLOSING) for token in tokens)
+
+
+def _has_body(tokens: list[Token], at: int) -> bool:
+    """Whether a brace opens in the statement that begins here."""
+    kinds = (token.type for token in tokens[at:])
+    return next((kind for kind in kinds if kind in ("LBRACE", "_SEPARATOR")), "") == "LBRACE"

@@ -276,6 +276,6 @@ def test_the_brace_that_is_missing_is_found_by_the_layout() -> None:
 
 
 def test_hints_know_the_word() -> None:
-    assert "`conv ...`" in hints("model m { conv(3, 4) }")[0].helps[0]
+    assert "`conv 3 4`" in hints("model m { conv(3, 4) }")[0].helps[0]
     assert "`0.5`" in hints("model m { dropout .5 }")[0].helps[0]
     assert "`3x32`" in hints("model m { input 3X32 }")[0].helps[0]
