@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from archdsl.artefacts import ARTEFACTS, Artefact, Request, by_suffix, make_text, write
 from archdsl.diagnostics.model import Diagnostic
@@ -63,7 +63,7 @@ def load(
     device: str | torch.device | None = None,
     *,
     input: Sequence[int] | None = None,
-    optimize: bool = False,
+    optimize: bool | Literal["cpu"] = False,
     channels_last: bool = False,
     **params: Any,
 ) -> nn.Module:
@@ -77,7 +77,10 @@ def load(
 
     `optimize`: for inference alone, in evaluation mode, to the rounding the same results: batch
     normalisation is folded into the layers before it; dropout, identities and train-only parts are
-    gone. `channels_last`: with the memory layout that many CPUs and GPUs convolve faster in.
+    gone. "cpu": besides, convolutions of two dimensions do the activation or addition that follows,
+    and their weights lie as this CPU reads them; such a module runs here and does nothing else, it
+    has no state_dict to save. `channels_last`: with the memory layout that many CPUs and GPUs
+    convolve faster in.
 
     Raises SpecError where the spec has errors, archdsl.backends.weights.WeightsError where the
     weights do not fit.
@@ -101,6 +104,10 @@ def load(
         from archdsl.backends.export import inference
 
         module = inference(program, module)
+        if optimize == "cpu":
+            from archdsl.backends.cpu import for_cpu
+
+            return for_cpu(module, program.input_shape)
         module = module if device is None else module.to(device)
     if channels_last:
         module = module.to(memory_format=torch.channels_last)

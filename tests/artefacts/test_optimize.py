@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import archdsl
+from archdsl.backends.cpu import FusedConv2d, for_cpu
 from archdsl.backends.export import inference
 from archdsl.backends.optimize import optimize
 from archdsl.backends.torch import build
@@ -93,6 +94,43 @@ def test_load_and_its_layout(tmp_path: Path) -> None:
     x = torch.randn(2, *size)
     assert_same(module, better, x)
     assert_same(better, copy.deepcopy(better), x)
+
+
+#: sums with what the convolution reads, with what is used once more, and with themselves
+SUMS = """model net() {
+  input 3x12x12
+  conv 8 3x3 pad=1 -> relu
+  residual { conv 8 3x3 pad=1 } -> relu
+  conv 8 1x1 -> tap a
+  residual { conv 8 3x3 pad=1 -> bn } -> hardswish
+  residual { conv 8 1x1 -> relu -> conv 8 1x1 } -> tap b
+  residual { conv 8 3x3 pad=1 } -> relu
+  add @a @b
+  conv 4 1x1 -> tanh
+  add { identity; identity }
+  conv 4 5x5 pad=2 -> silu
+}"""
+
+
+@pytest.mark.parametrize("spec", [SUMS, UNET, MIXED, "lenet5"])
+def test_fused_for_the_cpu(spec: str) -> None:
+    module = trained(spec)
+    better = inference(module.program, module)
+    fused = for_cpu(copy.deepcopy(better), module.program.input_shape)
+    assert any(isinstance(part, FusedConv2d) for part in fused.modules())
+    for batch in (1, 3):
+        x = torch.randn(batch, *module.program.input_shape)
+        assert_same(better, fused, x)
+        assert_same(fused, fused, x)  # no result was left in an input
+
+
+def test_what_cannot_be_traced_is_left_alone() -> None:
+    class Odd(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if x.sum() > 0 else -x
+
+    odd = Odd()
+    assert for_cpu(odd, (3,)) is odd
 
 
 def test_the_source_of_the_optimised_program() -> None:
