@@ -6,13 +6,12 @@ from archdsl.ir.graph import Program
 
 
 def bundle(program: Program, text: str | None = None) -> dict[str, str]:
-    """The picture, as SVG and as Mermaid; and `text`, or the table of layers, where there are no
-    pictures."""
+    """The picture; and `text`, or the table of layers, where there are no pictures. Not the
+    Mermaid text too: JupyterLab would prefer it to the picture."""
     from archdsl.backends import diagram
     from archdsl.ir.table import shape_table
 
     return {
         "image/svg+xml": diagram.draw_svg(program),
-        "text/vnd.mermaid": diagram.draw_mermaid(program),
         "text/plain": shape_table(program) if text is None else text,
     }

@@ -208,7 +208,7 @@ def test_notebooks_show_it() -> None:
 
     program = _program("lenet5")
     bundle = program._repr_mimebundle_()
-    assert set(bundle) == {"image/svg+xml", "text/plain", "text/vnd.mermaid"}
+    assert set(bundle) == {"image/svg+xml", "text/plain"}
     assert bundle["image/svg+xml"] == diagram.draw_svg(program)
     module = archdsl.load("lenet5")
     shown = module._repr_mimebundle_()  # type: ignore[operator]
