@@ -59,7 +59,12 @@ def train(
     data_dir: DataDirOption = None,
     device: DeviceOption = None,
     devices: Annotated[
-        int | None, typer.Option("--devices", min=1, help="Processes, one device each.")
+        int | None,
+        typer.Option("--devices", min=1, help="Processes on a machine, one device each."),
+    ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option("--nodes", min=1, help="Machines, with the same command started on each."),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", min=1, help="Passes over the data.")
@@ -135,6 +140,7 @@ def train(
             data_dir=("data.dir", data_dir, "--data-dir"),
             device=("device", device, "--device"),
             devices=("devices", devices, "--devices"),
+            nodes=("nodes", nodes, "--nodes"),
             epochs=("epochs", epochs, "--epochs"),
             batch_size=("batch_size", batch_size, "--batch-size"),
             lr=("optimizer.lr", lr, "--lr"),

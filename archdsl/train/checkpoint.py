@@ -64,7 +64,7 @@ def _replace(path: Path, write: Any, keep: Path | None = None) -> None:
         system = error if isinstance(error, OSError) else error.__context__  # torch hides it
         reason = system.strerror if isinstance(system, OSError) else str(error).splitlines()[0]
         raise TrainError(
-            f"{path}: the checkpoint cannot be written: {reason}", _good_help(path.parent)
+            f"{path}: the checkpoint cannot be written: {reason}", good_help(path.parent)
         ) from None
 
 
@@ -103,7 +103,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         found = _read(path)
     except TrainError as error:
-        raise TrainError(error.message, _good_help(path.parent, path)) from None
+        raise TrainError(error.message, good_help(path.parent, path)) from None
     if "format" not in found or "recipe" not in found:
         raise TrainError(
             f"{path}: not a checkpoint of archdsl train", "weights alone are loaded with --weights"
@@ -156,7 +156,7 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _good_help(folder: Path, bad: Path | None = None) -> str:
+def good_help(folder: Path, bad: Path | None = None) -> str:
     """Which checkpoint of the folder can be read, and how far it is."""
     for name in (LAST, PREVIOUS, BEST):
         path = folder / name

@@ -22,8 +22,15 @@ from torch.utils.data import DataLoader, Dataset
 from archdsl.train.augment import Batch, PerImage
 from archdsl.train.errors import TrainError
 from archdsl.train.recipe import Recipe
-from archdsl.train.samples import BadSample, Samples, Tensors, to_channels, to_size
-from archdsl.train.sampling import SPLIT, batch_bounds, epoch_order, generator, share
+from archdsl.train.samples import BadSample, Samples, Tensors, Wrapped, to_channels, to_size
+from archdsl.train.sampling import (
+    SPLIT,
+    batch_bounds,
+    epoch_order,
+    generator,
+    seed_libraries,
+    share,
+)
 from archdsl.train.sources import Source
 
 CACHE_BYTES = 2**30
@@ -66,6 +73,15 @@ class LoadedData:
     classes: tuple[str, ...]
     fit: Fit
     notes: list[str]
+
+    def first_tested(self, count: int) -> tuple[Tensor, Tensor]:
+        """The first readable test images, fitted but not normalised, and their targets."""
+        split, found = self.test, []
+        for at in range(min(count, len(split))):
+            x = split.held[at] if split.held is not None else _read(split.samples, at, self.fit)
+            if isinstance(x, Tensor):
+                found.append((x, split.samples.y[at]))
+        return torch.stack([x for x, _ in found]), torch.stack([y for _, y in found])
 
 
 def load_data(source: Source, recipe: Recipe, input_shape: tuple[int, ...]) -> LoadedData:
@@ -142,7 +158,8 @@ def _published(
 def _hold(samples: Samples, fit: Fit, recipe: Recipe, unless: bool) -> Split:
     """Decodes and fits the whole split, where it is small and needs no random crop."""
     cache = recipe.data.cache
-    if unless or cache == "none" or not len(samples.y):
+    alive = isinstance(samples, Wrapped) and not samples.steady()
+    if unless or alive or cache == "none" or not len(samples.y):
         return Split(samples, None)
     if isinstance(samples, Tensors) and not fit.image:
         fit(samples.read(0))
@@ -199,14 +216,19 @@ def _by(shape: tuple[int, ...]) -> str:
 class _Streamed(Dataset[Any]):
     """Samples decoded where they are asked for, by (epoch, index); epoch -1 is for testing."""
 
-    def __init__(self, samples: Samples, fit: Fit, per_image: PerImage | None, skip: bool) -> None:
-        self.samples, self.fit, self.per_image, self.skip = samples, fit, per_image, skip
+    def __init__(
+        self, samples: Samples, fit: Fit, per_image: PerImage | None, seed: int, skip: bool
+    ) -> None:
+        self.samples, self.fit, self.per_image = samples, fit, per_image
+        self.seed, self.skip = seed, skip
 
     def __getitem__(self, position: tuple[int, int]) -> tuple[Tensor | None, Tensor, str]:
         epoch, index = position
         bad = ""
         for at in range(index, index + 100):  # a bad one is replaced by the next good one
             at %= len(self.samples.y)
+            if isinstance(self.samples, Wrapped):
+                seed_libraries(self.seed, epoch, index)
             try:
                 x = self.samples.read(at)
                 if epoch >= 0 and self.per_image:
@@ -308,7 +330,8 @@ class Batches:
             per_image = (
                 PerImage(recipe.augment, _size(fit.input_shape), recipe.seed) if fit.image else None
             )
-            dataset = _Streamed(split.samples, fit, per_image, recipe.data.on_bad_image == "skip")
+            skip = recipe.data.on_bad_image == "skip"
+            dataset = _Streamed(split.samples, fit, per_image, recipe.seed, skip)
             given = recipe.data.workers
             auto = max(1, min(8, (os.cpu_count() or 2) - 1) // self.world)
             workers = auto if given == "auto" else given

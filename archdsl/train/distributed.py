@@ -1,7 +1,7 @@
 """Many processes, on what torch ships: elastic_launch starts them, torch.distributed joins them.
 
-`archdsl train --devices 4` launches here; under `torchrun` (RANK is set) a process just joins,
-which is also how several machines are used.
+`archdsl train --devices 4` launches here; on several machines the same command is started on each,
+with `--nodes` and the place where they meet. Under `torchrun` (RANK is set) a process just joins.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 
 from archdsl.train.errors import TrainError
+from archdsl.train.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,6 @@ class Ranks:
         every = [torch.empty_like(mine) for _ in range(self.world)]
         dist.all_gather(every, mine)
         return [one.tolist() for one in every]
-
-    def barrier(self) -> None:
-        if self.world > 1:
-            dist.barrier()
 
     def same_buffers(self, module: nn.Module) -> None:
         """Gives every rank the first one's buffers (batch normalisation's statistics)."""
@@ -128,21 +125,23 @@ def joined(device_name: str) -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
-def launch(work: Callable[..., Any], devices: int, *args: Any) -> Any:
-    """Runs `work(*args)` in that many processes; the first one's result.
+def launch(work: Callable[..., Any], recipe: Recipe, *args: Any) -> Any:
+    """Runs `work(*args)` in the recipe's processes; the result of the first one on this machine.
 
     A signal is forwarded to them; then `SignalException` comes out of here, when they have saved.
     """
+    from torch.distributed import DistError
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import RendezvousError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=devices,
+        min_nodes=recipe.nodes,
+        max_nodes=recipe.nodes,
+        nproc_per_node=recipe.devices,
         run_id="archdsl",
         rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
+        rdzv_endpoint=recipe.rendezvous or "localhost:0",
         max_restarts=0,
         start_method=_start_method(),
     )
@@ -150,7 +149,14 @@ def launch(work: Callable[..., Any], devices: int, *args: Any) -> Any:
     before = quiet.level
     quiet.setLevel(logging.CRITICAL)  # it would print a child's traceback, once for every rank
     try:
-        return elastic_launch(config, work)(*args)[0]
+        results = elastic_launch(config, work)(*args)
+        return results[min(results)]
+    except (RendezvousError, DistError) as error:
+        raise TrainError(
+            f"the machines did not meet at {recipe.rendezvous}: {str(error).splitlines()[0]}",
+            f"start the same command on all {recipe.nodes} of them; the port must be open on the "
+            "one that it names",
+        ) from None
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         told = _told(failure.message)

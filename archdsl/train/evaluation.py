@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from archdsl.train.data import Batches, Fit, load_data
 from archdsl.train.distributed import Ranks, pick_device
 from archdsl.train.errors import TrainError
 from archdsl.train.model import Model
-from archdsl.train.objective import Objective
+from archdsl.train.objective import Objective, autocast
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import Override, read_recipe
 from archdsl.train.samples import IMAGE_SUFFIXES, BadSample, read_image, to_channels
@@ -163,7 +164,8 @@ def evaluate(
     data.fit = trained.fit
     batches = Batches(data, recipe, trained.device)
     ranks = Ranks(0, 1, trained.device)
-    return test_model(trained.module, batches, Objective(recipe), ranks)
+    cast = functools.partial(autocast, recipe, trained.device)
+    return test_model(trained.module, batches, Objective(recipe), ranks, cast)
 
 
 @dataclass(frozen=True)

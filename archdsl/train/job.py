@@ -7,22 +7,26 @@ each of several.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from torch import nn
 
-from archdsl.train.checkpoint import LAST, find_checkpoint, read_checkpoint
+from archdsl.train.checkpoint import LAST, find_checkpoint, good_help, read_checkpoint
 from archdsl.train.data import LoadedData, load_data
 from archdsl.train.distributed import Ranks, joined, launch, launched
 from archdsl.train.errors import TrainError
-from archdsl.train.evaluation import load_trained
 from archdsl.train.loop import NotFinite, Result, Trainer
 from archdsl.train.model import Model, describe, unchanged
 from archdsl.train.recipe import Recipe
@@ -31,7 +35,14 @@ from archdsl.train.run_folder import RunFolder, best_row, new_folder
 from archdsl.train.sources import Source, Wanted, open_source
 from archdsl.train.spec_files import SpecFiles
 from archdsl.train.stopping import StopSignals
-from archdsl.train.telling import announce, conclude, dry_text, not_finite, out_of_memory
+from archdsl.train.telling import (
+    announce,
+    conclude,
+    dry_text,
+    not_finite,
+    out_of_memory,
+    worker_lost,
+)
 
 # What may differ when a run goes on: nothing that would change the meaning of its steps so far.
 MAY_CHANGE = (
@@ -39,6 +50,9 @@ MAY_CHANGE = (
     "max_steps",
     "device",
     "devices",
+    "nodes",
+    "rendezvous",
+    "tensorboard",
     "early_stop",
     "checkpoint",
     "eval_every",
@@ -91,9 +105,9 @@ def fit(
         overrides=overrides,
         quiet=quiet,
     )
-    if job.recipe.devices == 1 or launched():
+    if launched() or job.recipe.devices * job.recipe.nodes == 1:
         return train(job)
-    if job.resume is None:
+    if job.resume is None and job.recipe.nodes == 1:
         job = replace(job, out=str(new_folder(job.model.name, job.out)))
     return _train_in_many(job)
 
@@ -120,7 +134,7 @@ def settle(
         origin = SpecFiles.gather(spec).origin
         recipe = recipe_beside(Path(origin)) if origin is not None else None
     settled = read_recipe(recipe, overrides)
-    _check_strategy(settled)
+    _check_means(settled)
     model = describe(spec, input, params)
     wanted = Wanted(model.input_shape, model.outputs, settled.regression)
     source = open_source(settled.data, wanted)
@@ -156,7 +170,7 @@ def _settle_resumed(
             f"{changed[0]} cannot change in the middle of a run",
             f"a resumed run may change {', '.join(MAY_CHANGE)}",
         )
-    _check_strategy(now)
+    _check_means(now)
     if isinstance(spec, nn.Module):
         model = describe(spec, input)
     else:
@@ -182,36 +196,46 @@ def _differing(a: Any, b: Any, name: str = "") -> list[str]:
     return [] if a == b else [name]
 
 
-def _check_strategy(recipe: Recipe) -> None:
+def _check_means(recipe: Recipe) -> None:
     if recipe.strategy == "fsdp" and recipe.ema is not None:
         raise TrainError("ema does not work with strategy: fsdp", "use strategy: ddp")
+    if recipe.tensorboard and find_spec("tensorboard") is None:
+        raise TrainError(
+            "tensorboard: true needs the package tensorboard",
+            'pip install "archdsl[tensorboard]", or leave it out: metrics.csv holds the figures',
+        )
+    if recipe.nodes > 1 and recipe.rendezvous is None and not launched():
+        raise TrainError(
+            f"nodes: {recipe.nodes} machines need a place to meet",
+            "--set rendezvous=HOST:29400, with the name of one of them, the same on each",
+        )
 
 
 def train(job: Job) -> Result:
     """Does the job, as the only process or as one of the launcher's."""
     recipe = job.recipe
     with joined(recipe.device) as ranks, _own_randomness(recipe, ranks.device):
-        model, data = _load(job, ranks)
+        model, data = _load(job)
         torch.manual_seed(recipe.seed)
         module = job.model.build(job.weights)
         path = None
         if ranks.first:
             path = job.resume.parent if job.resume else new_folder(model.name, job.out)
-        folder = RunFolder(path, job.quiet, recipe.plots)
         try:
-            return _train(job, module, data, ranks, folder)
-        finally:
-            folder.close()
+            with contextlib.closing(RunFolder(path, job.quiet, recipe)) as folder:
+                return _train(job, module, data, ranks, folder)
+        except OSError as error:
+            if path is None or isinstance(error, TimeoutError | ConnectionError):
+                raise
+            raise TrainError(
+                f"{error.filename or path}: the run folder cannot be written: {error.strerror}",
+                good_help(path),
+            ) from None
 
 
-def _load(job: Job, ranks: Ranks) -> tuple[Model, LoadedData]:
-    """The first rank opens (and perhaps downloads) the data before the others do."""
+def _load(job: Job) -> tuple[Model, LoadedData]:
     recipe, model = job.recipe, job.model
-    wanted = Wanted(model.input_shape, model.outputs, recipe.regression)
-    for turn in (True, False):
-        if ranks.first is turn:
-            source = open_source(recipe.data, wanted)
-        ranks.barrier()
+    source = open_source(recipe.data, Wanted(model.input_shape, model.outputs, recipe.regression))
     if (
         recipe.data.channels is not None
         and source.channels is not None
@@ -243,9 +267,11 @@ def _train(
             stopped = trainer.run(signals)
     except NotFinite as error:
         raise TrainError(*not_finite(error, recipe, folder.folder)) from None
-    except (torch.OutOfMemoryError, RuntimeError) as error:
+    except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise TrainError(*out_of_memory(module, data, recipe, ranks)) from None
+        if str(error).startswith("DataLoader worker"):
+            raise TrainError(*worker_lost(error)) from None
         raise
     best = best_row(trainer.history, bool(data.classes))
     result = Result(
@@ -262,11 +288,16 @@ def _own_randomness(recipe: Recipe, device: torch.device) -> Iterator[None]:
     before, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
+    if recipe.deterministic:  # what cuBLAS wants for it
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    others = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices):
         torch.use_deterministic_algorithms(recipe.deterministic or before)
         try:
             yield
         finally:
+            random.setstate(others[0])
+            np.random.set_state(others[1])
             torch.use_deterministic_algorithms(before)
             torch.set_num_threads(threads)
 
@@ -275,17 +306,19 @@ def _train_in_many(job: Job) -> Result:
     """Launches the recipe's processes; the result is put together from what they saved."""
     from torch.distributed.elastic.multiprocessing import SignalException
 
-    assert job.out is not None
     try:
-        result: Result = launch(_train_part, job.recipe.devices, job)
+        result: Result = launch(_train_part, job.recipe, job)
     except SignalException as error:
-        if not (Path(job.out) / LAST).is_file():  # before the first step
-            return Result(Path(job.out), None, [], None, 0, int(error.sigval))
-        saved = read_checkpoint(find_checkpoint(job.out))
+        run = None if job.out is None else Path(job.out)
+        if run is None or not (run / LAST).is_file():  # another machine's, or before the first step
+            return Result(run, None, [], None, 0, int(error.sigval))
+        saved = read_checkpoint(find_checkpoint(run))
         best = best_row(saved["history"], bool(saved["classes"]))
-        return Result(Path(job.out), None, saved["history"], best, saved["step"], int(error.sigval))
+        return Result(run, None, saved["history"], best, saved["step"], int(error.sigval))
+    if result.run is None:  # the first rank is on another machine, and so are the files
+        return result
     module = job.model.build() if job.model.module is None else job.model.module
-    module = load_trained(job.out, "cpu", module).module
+    module.load_state_dict(read_checkpoint(result.run / LAST)["model"])
     return replace(result, module=module)
 
 
@@ -295,5 +328,5 @@ def _train_part(job: Job) -> Result:
 
 def dry_run(job: Job) -> str:
     """The resolved recipe, parameter count, steps and memory, without training."""
-    _, data = _load(job, Ranks(0, 1, torch.device("cpu")))
+    _, data = _load(job)
     return dry_text(job.model.name, job.model.build(job.weights), data, job.recipe)

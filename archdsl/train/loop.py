@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ from archdsl.train.augment import mixer
 from archdsl.train.checkpoint import save_checkpoint, save_weights, tested_weights
 from archdsl.train.data import Batches, LoadedData
 from archdsl.train.distributed import Ranks
+from archdsl.train.errors import TrainError
 from archdsl.train.evaluation import Tested, test_model
-from archdsl.train.objective import Objective, make_optimizer
+from archdsl.train.objective import Objective, autocast, make_optimizer
 from archdsl.train.recipe import Recipe
 from archdsl.train.run_folder import Row, RunFolder, best_row, table_header, table_line
 from archdsl.train.sampling import seed_step
@@ -36,7 +38,6 @@ from archdsl.train.stopping import Stopped, StopSignals, stale_tests
 
 WINDOW = 64  # losses kept on the device between two looks at them
 AGREE_EVERY = 8  # steps between two agreements of all ranks on whether to stop or save
-AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass
@@ -181,7 +182,9 @@ class Trainer:
         if recipe.channels_last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         self.optimizer.zero_grad(set_to_none=True)
-        pieces = list(zip(x.chunk(recipe.grad_accum), y.chunk(recipe.grad_accum), strict=True))
+        # A last batch may be too small: batch normalisation cannot work on one sample.
+        count = max(1, min(recipe.grad_accum, len(x) // 2))
+        pieces = list(zip(x.tensor_split(count), y.tensor_split(count), strict=True))
         for number, (x_piece, y_piece) in enumerate(pieces, 1):
             with self._synced(number == len(pieces)):
                 with self.autocast():
@@ -210,10 +213,7 @@ class Trainer:
         return contextlib.nullcontext()
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        kind = AMP.get(self.recipe.precision)
-        if kind is None:
-            return contextlib.nullcontext()
-        return torch.autocast(self.ranks.device.type, dtype=kind)
+        return autocast(self.recipe, self.ranks.device)
 
     def end_epoch(self, signals: StopSignals) -> None:
         """The epoch's row; with it, when it is due: test, table line, checkpoint, plot."""
@@ -250,6 +250,7 @@ class Trainer:
         if due:
             self.folder.say(table_line(row, bool(self.data.classes)))
             self.folder.table(self.history)
+            self.folder.events(row)
             self.save(best=best_row(self.history, bool(self.data.classes)) is row)
             self.folder.plot(self.history, now=False)
 
@@ -260,6 +261,9 @@ class Trainer:
             self.ranks.same_buffers(model)
         stop = signals.check if signals is not None and self.ranks.world == 1 else None
         return test_model(model, self.batches, self.objective, self.ranks, self.autocast, stop)
+
+    def _samples(self) -> list[int]:
+        return [len(self.data.train), len(self.data.test)]
 
     def _finished(self) -> bool:
         recipe = self.recipe
@@ -318,6 +322,7 @@ class Trainer:
             "model_from": self.model_from,
             "recipe": self.recipe.resolved(),
             "classes": list(self.data.classes),
+            "samples": self._samples(),
             "fit": {**asdict(self.data.fit), "input_shape": list(self.data.fit.input_shape)},
             "model": model,
             "optimizer": optimizer,
@@ -331,7 +336,14 @@ class Trainer:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Takes up where `state` was taken."""
+        """Takes up where `state` was taken; only the same data makes that the same run."""
+        if (saved["classes"], saved["samples"]) != (list(self.data.classes), self._samples()):
+            raise TrainError(
+                f"{self.recipe.data.name} has changed since the run began: "
+                f"{_data(saved['samples'], saved['classes'])} then, "
+                f"{_data(self._samples(), self.data.classes)} now",
+                "put the data back as it was to go on, or start a new run",
+            )
         if self.fsdp:
             distributed.set_state_dicts(
                 self.module, self.optimizer, saved["model"], saved["optimizer"]
@@ -351,10 +363,20 @@ class Trainer:
             self.sums.total = [sum(column) for column in zip(*sums, strict=True)]
 
 
+def _data(samples: list[int], classes: Sequence[str]) -> str:
+    return f"{samples[0]} to train on, {samples[1]} to test on, {len(classes)} classes"
+
+
 def _memory(device: torch.device) -> str:
-    if device.type != "cuda":
+    """The most memory used so far: the GPU's, or the process's."""
+    if device.type == "cuda":
+        return f", {torch.cuda.max_memory_reserved(device) / 2**30:.1f} GiB"
+    if sys.platform == "win32":
         return ""
-    return f", {torch.cuda.max_memory_reserved(device) / 2**30:.1f} GiB"
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return f", {peak / (2**30 if sys.platform == 'darwin' else 2**20):.1f} GiB"
 
 
 def _version() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -78,6 +79,12 @@ def _like(target: Tensor, output: Tensor) -> Tensor:
         f"the model's output has shape {tuple(output.shape[1:])}, "
         f"the target {tuple(target.shape[1:])}"
     )
+
+
+def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any]:
+    """The recipe's precision for a forward pass."""
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(recipe.precision)
+    return nullcontext() if kind is None else torch.autocast(device.type, dtype=kind)
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe, fused: bool = True) -> torch.optim.Optimizer:

@@ -5,6 +5,7 @@ line and column). Out: a `Recipe`, checked, whole, and immutable. One fact has o
 belongs to the optimizer's constructor is under `optimizer`, and so on. Nothing here imports torch.
 
 `optimizer: adam` is short for `optimizer: {name: adam}`; so are `data`, `scheduler` and `loss`.
+`lr` and `weight_decay` may stand by themselves: they are the optimizer's (`SHORT`).
 """
 
 from __future__ import annotations
@@ -201,6 +202,9 @@ Scheduler = Annotated[
 Loss = Annotated[Annotated[CrossEntropy | OtherLoss, ByName], _short("cross_entropy")]
 
 
+SHORT = ("lr", "weight_decay")  # of `optimizer`, and may be written without it
+
+
 class Ema(Part):
     decay: Fraction = 0.9999
     every: Count = 1
@@ -254,7 +258,11 @@ class Recipe(Part):
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
     devices: Count = 1
-    """Processes on this machine, one device each. For several machines start with torchrun."""
+    """Processes on each machine, one device each."""
+    nodes: Count = 1
+    """Machines, the same command started on each. Where torchrun starts it, its own flags count."""
+    rendezvous: str | None = None
+    """HOST:PORT of one of the machines, where all of them meet; needed with `nodes`."""
     threads: Count | None = None
     """CPU threads of each process; torch's choice by default. One is best for tiny models on a busy
     machine. Another number may change the last bits of a run.
@@ -264,6 +272,8 @@ class Recipe(Part):
     checkpoint: Checkpoint = Checkpoint()
     plots: bool = True
     """Draw curves, confusion matrix and sample answers into the run folder."""
+    tensorboard: bool = False
+    """Write events for TensorBoard into the run folder; needs the package tensorboard."""
 
     @property
     def regression(self) -> bool:
@@ -289,4 +299,8 @@ def json_schema() -> dict[str, Any]:
             "default": default,
             "description": text,
         }
+    sgd = schema["$defs"]["Sgd"]["properties"]
+    for key in SHORT:
+        text = f"Short for optimizer.{key}."
+        schema["properties"][key] = {**sgd[key], "description": text, "default": None}
     return schema

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from archdsl.train.errors import TrainError
-from archdsl.train.recipe import Recipe
+from archdsl.train.recipe import SHORT, Recipe
 
 Keys = tuple[str | int, ...]
 MAX_NODES = 10_000
@@ -37,12 +37,29 @@ def read_recipe(
         text = _Text("recipe", {})
     else:
         text = _parse(Path(source))
+    for key in SHORT:
+        _move_short(text, key)
     for override in overrides:
-        _apply(text, override)
+        short = len(override.keys) == 1 and override.keys[0] in SHORT
+        _apply(text, replace(override, keys=("optimizer", *override.keys)) if short else override)
     try:
         return Recipe.model_validate(text.values)
     except ValidationError as error:
         raise TrainError("\n".join(_explain(text, error))) from None
+
+
+def _move_short(text: _Text, key: str) -> None:
+    """`lr: 0.1` to where it belongs, as if it had been written there."""
+    whole = ("optimizer", key)
+    if key not in text.values:
+        return
+    plan = text.values.get("optimizer")
+    if isinstance(plan, dict) and key in plan:
+        raise TrainError(text.problem((key,), f"optimizer.{key} is given too", at_key=True))
+    value, at, place = text.values.pop(key), text.keys.get((key,)), text.places.get((key,))
+    _apply(text, Override(whole, value, text.name))
+    if at is not None and place is not None:
+        text.keys[whole], text.places[whole] = at, place
 
 
 def recipe_beside(spec: Path) -> Path | None:

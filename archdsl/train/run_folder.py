@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from archdsl.train.errors import TrainError
+from archdsl.train.recipe import Recipe
 
 COLUMNS = (
     "epoch",
@@ -59,21 +60,27 @@ def new_folder(name: str, out: str | Path | None) -> Path:
 class RunFolder:
     """Writes for the first rank; for the others (`folder=None`) every method does nothing."""
 
-    def __init__(self, folder: Path | None, quiet: bool = False, plots: bool = True) -> None:
-        self.folder, self.plots = folder, plots
+    def __init__(self, folder: Path | None, quiet: bool, recipe: Recipe) -> None:
+        self.folder, self.plots = folder, recipe.plots
         self.quiet = quiet or folder is None
         self.log: TextIO | None = None
         self.bar: Any = None
         self.bar_began = -1.0
         self.plotted = time.monotonic()
+        self.writer: Any = None
+        if folder is not None and recipe.tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(str(folder / "events"))
         if folder is not None:
             self.log = (folder / "log.txt").open("a", encoding="utf-8")
 
     def close(self) -> None:
         self.close_bar()
+        if self.writer is not None:
+            self.writer.close()
         if self.log is not None:
             self.log.close()
-            self.log = None
 
     def write(self, name: str, text: str) -> None:
         if self.folder is not None:
@@ -124,6 +131,15 @@ class RunFolder:
             writer.writeheader()
             writer.writerows(history)
         os.replace(new, self.folder / "metrics.csv")
+
+    def events(self, row: Row) -> None:
+        """The row's figures, for TensorBoard."""
+        if self.writer is None:
+            return
+        for name in COLUMNS[2:]:
+            if row[name] is not None:
+                self.writer.add_scalar(name.replace("_", "/", 1), row[name], row["step"])
+        self.writer.flush()
 
     def plot(self, history: Sequence[Row], now: bool) -> None:
         """curves.png; while training, once a minute at most."""

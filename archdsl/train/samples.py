@@ -6,6 +6,7 @@ which nobody resizes or normalises unasked.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from archdsl.train.sampling import seed_libraries
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -80,6 +83,17 @@ class Wrapped:
             return as_sample(self.dataset[at][0])
         except BadSample as error:
             raise BadSample(f"sample {at}: {error}") from None
+
+    def steady(self) -> bool:
+        """Whether a sample read twice is the same; if not, the dataset augments by itself."""
+        for index in range(min(32, len(self.y))):
+            with contextlib.suppress(BadSample):
+                seed_libraries(0, 0, index)
+                first = self.read(index)
+                seed_libraries(0, 1, index)
+                if not torch.equal(first, self.read(index)):
+                    return False
+        return True
 
     def subset(self, indices: Tensor) -> Wrapped:
         return Wrapped(self.dataset, self.y[indices], self.indices[indices])

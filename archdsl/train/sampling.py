@@ -7,6 +7,9 @@ knows the step knows all the random numbers that follow, for any number of worke
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,6 +43,15 @@ def seed_sample(seed: int, epoch: int, index: int) -> None:
     for every accelerator, with a formatted stack trace.
     """
     torch.default_generator.manual_seed(seed_of(SAMPLE, seed, epoch, index))
+
+
+def seed_libraries(seed: int, epoch: int, index: int) -> None:
+    """The same for a user's own code, which may draw from Python's and NumPy's generators too.
+    Without it NumPy's would give the same numbers in every worker process and every epoch."""
+    value = seed_of(SAMPLE, seed, epoch, index)
+    torch.default_generator.manual_seed(value)
+    random.seed(value)
+    np.random.seed(value % 2**32)
 
 
 def seed_step(seed: int, step: int, rank: int, device: torch.device) -> None:

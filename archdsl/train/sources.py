@@ -7,13 +7,14 @@ testing; class names; published mean and deviation.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib
 import importlib.util
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -145,13 +146,11 @@ def _vision(
         make = getattr(datasets, name)
 
         def split(train: bool) -> Any:
-            try:
+            with contextlib.suppress(RuntimeError):  # not there, or not whole
                 return make(str(root), train=train)
-            except RuntimeError:  # not there, or not whole
-                pass
             try:
-                root.mkdir(parents=True, exist_ok=True)
-                return make(str(root), train=train, download=True)
+                with _alone(root):
+                    return make(str(root), train=train, download=True)
             except (OSError, RuntimeError) as error:
                 reason = str(error).strip().splitlines()[0] if str(error).strip() else "no internet"
                 raise TrainError(
@@ -176,6 +175,18 @@ def _vision(
     return open_it
 
 
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """One process downloads; the others of a run wait, and then find the files there."""
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / ".lock", "w") as file:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 SUBFOLDER = {
     "MNIST": "MNIST/raw",
     "FashionMNIST": "FashionMNIST/raw",
@@ -190,8 +201,8 @@ def _caltech(root: Path) -> Source:
     folder = root / "caltech101" / "101_ObjectCategories"
     if not folder.is_dir():
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            Caltech101(str(root), download=True)
+            with _alone(root):
+                Caltech101(str(root), download=True)
         except (OSError, RuntimeError) as error:
             raise TrainError(
                 f"Caltech-101 is not in {folder}, and downloading it failed: {error}",

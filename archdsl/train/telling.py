@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import torch
@@ -68,8 +69,25 @@ def conclude(trainer: Trainer, result: Result, seconds: float) -> None:
     what = "IMAGE..." if trainer.data.fit.image else "FILE.csv"
     folder.say(
         f"  run       {run}\n  evaluate  archdsl eval {run}\n"
-        f"  predict   archdsl predict {run} {what}"
+        f"  predict   archdsl predict {run} {what}{_export(trainer, run)}"
     )
+
+
+def _export(trainer: Trainer, run: Path) -> str:
+    """The command that takes the trained network elsewhere, where it came from a spec's file."""
+    model = trainer.model_from
+    spec = model["spec"]
+    if spec is None:
+        return ""
+    path = spec["origin"] or str(run / "spec.arch")
+    words = [os.path.relpath(path) if path.startswith(os.getcwd()) else path]
+    words[0] += f":{spec['model']}" if spec["model"] else ""
+    for name, value in model["params"].items():
+        words += ["-p", f"{name}={value['text'] if isinstance(value, dict) else value}"]
+    if model["input"]:
+        words += ["--input", "x".join(map(str, model["input"]))]
+    words += ["--weights", f"{run}/best.safetensors", "-o", f"{model['name']}.pt2"]
+    return "\n  export    archdsl compile " + shlex.join(words)
 
 
 def _parameters(module: nn.Module) -> int:
@@ -82,10 +100,9 @@ def _pictures(trainer: Trainer, run: Path) -> None:
     tested, data = trainer.tested, trainer.data
     if tested is not None and 1 < len(data.classes) <= 100 and tested.confusion:
         plot_confusion(tested.confusion, data.classes, run / "confusion.png")
-    held = data.test.held
-    if not data.classes or not data.fit.image or held is None or trainer.fsdp:
+    if not data.classes or not data.fit.image or trainer.fsdp:
         return
-    x, y = held[:18], data.test.samples.y[:18]
+    x, y = data.first_tested(18)
     trainer.module.eval()
     with torch.inference_mode():
         output = trainer.module(trainer.batches.batch.plain(x.to(trainer.ranks.device)))
@@ -110,6 +127,15 @@ def not_finite(error: NotFinite, recipe: Recipe, folder: Path | None) -> tuple[s
     if recipe.scheduler.name != "onecycle":
         tips.append("--set scheduler.warmup_epochs=1")
     return f"the loss is {error.loss} at step {error.step}", f"{good}try {', or '.join(tips)}"
+
+
+def worker_lost(error: RuntimeError) -> tuple[str, str]:
+    """A process that decodes images was ended from outside, mostly for want of memory."""
+    return (
+        f"a process that decodes images was lost: {str(error).splitlines()[0]}",
+        "--workers 0 does without; in a container, --ipc=host or --shm-size=8g gives the processes "
+        "the shared memory that they need",
+    )
 
 
 def out_of_memory(
@@ -141,9 +167,10 @@ def _memory_of(device: torch.device) -> int:
 
 def dry_text(name: str, module: nn.Module, data: LoadedData, recipe: Recipe) -> str:
     """The resolved recipe, parameter count, steps and memory of a run that is not made."""
-    batches = Batches(data, recipe, torch.device("cpu"), 0, recipe.devices)
+    world = recipe.devices * recipe.nodes
+    batches = Batches(data, recipe, torch.device("cpu"), 0, world)
     fixed, each = step_memory(module, data.fit.input_shape, recipe)
-    batch = -(-batches.batch_size // recipe.devices // recipe.grad_accum)
+    batch = -(-batches.batch_size // world // recipe.grad_accum)
     steps = batches.steps_per_epoch
     shape = "x".join(map(str, data.fit.input_shape))
     return "\n".join(

@@ -14,7 +14,7 @@ from archdsl.train import Override, Recipe, TrainError, json_schema, read_recipe
 
 WRONG = """\
 epoch: 3
-lr: 0.1
+momentum: 0.1
 optimizer:
   name: sgd
   momentun: 0.9
@@ -34,10 +34,10 @@ recipe.yaml:1:1: unknown key epoch
     1 | epoch: 3
       | ^
 help: did you mean epochs?
-recipe.yaml:2:1: unknown key lr
-    2 | lr: 0.1
+recipe.yaml:2:1: unknown key momentum
+    2 | momentum: 0.1
       | ^
-help: did you mean optimizer.lr?
+help: did you mean optimizer.momentum?
 recipe.yaml:5:3: unknown key optimizer.momentun
     5 |   momentun: 0.9
       |   ^
@@ -101,6 +101,9 @@ def test_every_problem_at_its_place() -> None:
         ("epochs: 3\n", ("epochs.x=1",), "--set epochs.x=1: epochs has no keys of its own"),
         ("a: &a [*a]\n", (), "nested over 20 deep"),
         ("data: {workers: -1}\n", (), "data.workers: expected at least 0 or 'auto', not -1"),
+        ("lr: fast\n", (), "recipe.yaml:1:5: optimizer.lr: expected a number, not 'fast'"),
+        ("lr: 1\noptimizer: {lr: 2}\n", (), "recipe.yaml:1:1: lr: optimizer.lr is given too"),
+        ("optimizer: 3\nlr: 1\n", (), "optimizer has no keys of its own"),
         ("epochs: yes\n", (), "epochs: expected a whole number, not true"),
         (
             "scheduler: {name: onecycle, warmup_epochs: 3}\n",
@@ -132,6 +135,13 @@ def test_short_forms_and_overrides() -> None:
     assert read_recipe(None, [Override.parse("optimizer.momentum=0.5")]).optimizer.name == "sgd"
 
 
+def test_rate_and_decay_may_stand_by_themselves() -> None:
+    Path("r.yaml").write_text("lr: 0.3\noptimizer: adamw\n")
+    recipe = read_recipe("r.yaml", [Override.parse("weight_decay=0.2")])
+    assert recipe == read_recipe({"optimizer": {"name": "adamw", "lr": 0.3, "weight_decay": 0.2}})
+    assert read_recipe({"lr": 0.3}).optimizer.name == "sgd"
+
+
 def test_resolved_reads_back() -> None:
     recipe = read_recipe({"augment": {"mixup": 0.2}, "scheduler": {"name": "step", "gamma": 0.5}})
     assert read_recipe(recipe.resolved()) == recipe
@@ -141,7 +151,7 @@ def test_resolved_reads_back() -> None:
 def test_schema_knows_every_key_and_short_form() -> None:
     schema = json_schema()
     json.dumps(schema)
-    assert set(schema["properties"]) == set(Recipe.model_fields)
+    assert set(schema["properties"]) == {*Recipe.model_fields, "lr", "weight_decay"}
     short = schema["properties"]["optimizer"]["anyOf"][0]
     assert short == {"type": "string", "enum": ["adam", "adamw", "rmsprop", "sgd"]}
 
