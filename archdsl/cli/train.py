@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from archdsl.cli import completion
-from archdsl.cli.options import InputOption, ParamOption, fail, pairs, shape, usage
+from archdsl.cli.options import InputOption, ParamOption, SpecArgument, fail, pairs, shape, usage
 
 RUN_HELP = "A run folder (runs/lenet5-1) or a checkpoint (runs/lenet5-1/best.pt)."
 DATA_HELP = (
@@ -253,6 +253,59 @@ def predict(
             typer.echo("\n".join(map(str, found)))
 
 
+def bench(
+    spec: SpecArgument,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Images in a step.")] = 32,
+    device: DeviceOption = None,
+    precision: Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")] = "fp32",
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Channels last in memory.")
+    ] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="torch.compile the model.")] = False,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Steps that are counted.")] = 10,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    param: ParamOption = None,
+    input: InputOption = None,
+    output_format: Annotated[
+        OutputFormat, typer.Option("--format", help="Lines, or JSON.")
+    ] = OutputFormat.text,
+) -> None:
+    """Images a second for training and for inference, on made-up images.
+
+    Training steps (forward, backward, SGD) and inference take turns; the figures are medians.
+
+    \b
+    Examples:
+      archdsl bench lenet5 --batch 64
+      archdsl bench resnet50 --device cuda --batch 256 --precision bf16 --channels-last --compile
+      archdsl bench mynet.arch -p classes=10 --input 3x64x64 --format json
+    """
+    import json
+
+    settings = {
+        "precision": precision,
+        "channels_last": channels_last,
+        "compile": compiled,
+        "threads": threads,
+        "device": device or "auto",
+    }
+    with _problems():
+        from archdsl.train.recipe_file import read_recipe
+
+        read_recipe(settings)  # its errors before torch's two seconds
+        from archdsl.train import bench as module
+
+        found = module.bench(
+            _spec(spec) or "",
+            batch=batch,
+            rounds=rounds,
+            params=_params(param),
+            input=shape(input),
+            **settings,
+        )
+        typer.echo(json.dumps(found.as_dict()) if output_format == "json" else str(found))
+
+
 def recipe_schema() -> None:
     """Print the JSON Schema of recipes, for editors that complete and check YAML.
 
@@ -271,6 +324,7 @@ def register(app: typer.Typer) -> None:
     app.command("train")(train)
     app.command("eval")(evaluate)
     app.command("predict")(predict)
+    app.command("bench")(bench)
     app.command("recipe-schema")(recipe_schema)
 
 

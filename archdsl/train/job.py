@@ -39,6 +39,7 @@ from archdsl.train.telling import (
     announce,
     conclude,
     dry_text,
+    is_out_of_memory,
     not_finite,
     out_of_memory,
     worker_lost,
@@ -71,6 +72,14 @@ class Job:
     resume: Path | None = None
     weights: str | None = None
     quiet: bool = False
+
+    def load(self) -> LoadedData:
+        """The data, fitted to the model."""
+        data, model = self.recipe.data, self.model
+        source = open_source(data, Wanted(model.input_shape, model.outputs, self.recipe.regression))
+        if None not in (data.channels, source.channels) and model.input_shape is None:
+            source = replace(source, channels=data.channels)
+        return load_data(source, self.recipe, model.input_shape or _own_shape(source))
 
 
 def fit(
@@ -214,13 +223,13 @@ def _check_means(recipe: Recipe) -> None:
 def train(job: Job) -> Result:
     """Does the job, as the only process or as one of the launcher's."""
     recipe = job.recipe
-    with joined(recipe.device) as ranks, _own_randomness(recipe, ranks.device):
-        model, data = _load(job)
+    with joined(recipe.device) as ranks, own_randomness(recipe, ranks.device):
+        data = job.load()
         torch.manual_seed(recipe.seed)
         module = job.model.build(job.weights)
         path = None
         if ranks.first:
-            path = job.resume.parent if job.resume else new_folder(model.name, job.out)
+            path = job.resume.parent if job.resume else new_folder(job.model.name, job.out)
         try:
             with contextlib.closing(RunFolder(path, job.quiet, recipe)) as folder:
                 return _train(job, module, data, ranks, folder)
@@ -231,18 +240,6 @@ def train(job: Job) -> Result:
                 f"{error.filename or path}: the run folder cannot be written: {error.strerror}",
                 good_help(path),
             ) from None
-
-
-def _load(job: Job) -> tuple[Model, LoadedData]:
-    recipe, model = job.recipe, job.model
-    source = open_source(recipe.data, Wanted(model.input_shape, model.outputs, recipe.regression))
-    if (
-        recipe.data.channels is not None
-        and source.channels is not None
-        and model.input_shape is None
-    ):
-        source = replace(source, channels=recipe.data.channels)
-    return model, load_data(source, recipe, model.input_shape or _own_shape(source))
 
 
 def _own_shape(source: Source) -> tuple[int, ...]:
@@ -268,7 +265,7 @@ def _train(
     except NotFinite as error:
         raise TrainError(*not_finite(error, recipe, folder.folder)) from None
     except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        if is_out_of_memory(error):
             raise TrainError(*out_of_memory(module, data, recipe, ranks)) from None
         if str(error).startswith("DataLoader worker"):
             raise TrainError(*worker_lost(error)) from None
@@ -282,7 +279,7 @@ def _train(
 
 
 @contextmanager
-def _own_randomness(recipe: Recipe, device: torch.device) -> Iterator[None]:
+def own_randomness(recipe: Recipe, device: torch.device) -> Iterator[None]:
     """Leaves the caller's generators and settings as they were."""
     devices = [torch.cuda.current_device()] if device.type == "cuda" else []
     before, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
@@ -328,5 +325,4 @@ def _train_part(job: Job) -> Result:
 
 def dry_run(job: Job) -> str:
     """The resolved recipe, parameter count, steps and memory, without training."""
-    _, data = _load(job)
-    return dry_text(job.model.name, job.model.build(job.weights), data, job.recipe)
+    return dry_text(job.model.name, job.model.build(job.weights), job.load(), job.recipe)

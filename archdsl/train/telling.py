@@ -138,6 +138,10 @@ def worker_lost(error: RuntimeError) -> tuple[str, str]:
     )
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def out_of_memory(
     module: nn.Module, data: LoadedData, recipe: Recipe, ranks: Ranks
 ) -> tuple[str, str]:

@@ -27,15 +27,14 @@ def _trainer(spec: str, recipe: dict[str, Any], **spec_options: Any) -> Any:
     import torch
 
     from archdsl.train.distributed import Ranks
-    from archdsl.train.job import _load, settle
+    from archdsl.train.job import settle
     from archdsl.train.loop import Trainer
     from archdsl.train.run_folder import RunFolder
 
     job = settle(spec, recipe, quiet=True, **spec_options)
     ranks = Ranks(0, 1, torch.device("cpu"))
-    model, data = _load(job, ranks)
-    folder = RunFolder(None, True, False)
-    return Trainer(job.model.build(), data, job.recipe, ranks, folder, model.plain())
+    folder = RunFolder(None, True, job.recipe)
+    return Trainer(job.model.build(), job.load(), job.recipe, ranks, folder, job.model.plain())
 
 
 def mnist() -> Iterator[Row]:
@@ -130,7 +129,7 @@ def images() -> Iterator[Row]:
                 ]
             ),
         )
-        recipe = read_recipe({"augment": {"random_resized_crop": True, "flip": 0.5}})
+        recipe = read_recipe({"augment": {"crop": "random_resized", "hflip": 0.5}})
         per_image = PerImage(recipe.augment, (224, 224), 0)
         paths = [Path(path) for path, _ in reference.samples]
 
