@@ -11,6 +11,7 @@ import json
 import logging
 import multiprocessing
 import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -145,6 +146,7 @@ def launch(work: Callable[..., Any], recipe: Recipe, *args: Any) -> Any:
         max_restarts=0,
         start_method=_start_method(),
     )
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     quiet = logging.getLogger("torch.distributed.elastic")
     before = quiet.level
     quiet.setLevel(logging.CRITICAL)  # it would print a child's traceback, once for every rank
@@ -165,6 +167,9 @@ def launch(work: Callable[..., Any], recipe: Recipe, *args: Any) -> Any:
         raise TrainError(f"process {rank}: {told[0]}", told[1]) from None
     finally:
         quiet.setLevel(before)
+        for number, handler in handlers.items():  # it leaves its own behind
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
 
 
 def _start_method() -> str:

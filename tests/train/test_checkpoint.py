@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from archdsl.train import fit
+from archdsl.train import Override, fit
 from archdsl.train.checkpoint import find_checkpoint, read_checkpoint, read_weights, save_checkpoint
 from tests.train.nets import RECIPE, SPEC, same, small_net, weights
 
@@ -86,6 +86,16 @@ def test_unwritable_folder(tmp_path: Path, raises: Any) -> None:
     (tmp_path / "file").write_text("")
     text = raises(fit, small_net(), RECIPE, input=(1, 8, 8), out=tmp_path / "file/run")
     assert "the run folder cannot be made" in text
+
+
+def test_unwritable_files_name_the_good_checkpoint(run: Path, raises: Any) -> None:
+    """A table that cannot be replaced, as on a full disk or in a folder that became read-only."""
+    (run / "metrics.csv").unlink()
+    (run / "metrics.csv").mkdir()
+    more = [Override.parse("epochs=3")]
+    text = raises(fit, small_net(), resume=run, overrides=more, quiet=True)
+    assert "the run folder cannot be written: Is a directory" in text
+    assert f"{run}/last.pt is good (step 26)" in text
 
 
 def test_weights_start_a_run(run: Path, tmp_path: Path, raises: Any) -> None:

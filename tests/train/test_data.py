@@ -66,6 +66,13 @@ def test_folder_problems(files: list[str], expected: str, tmp_path: Path, raises
     assert expected in raises(open_folder, tmp_path)
 
 
+def test_paths_are_bytes_not_objects(tmp_path: Path) -> None:
+    """A list of strings would be copied into each worker process, page by page."""
+    image(tmp_path / "a/1.png")
+    train, _, _ = open_folder(tmp_path)
+    assert train.paths.dtype.kind == "S" and isinstance(train.y, torch.Tensor)
+
+
 def test_missing_folder_and_dataset(tmp_path: Path, raises: Any) -> None:
     assert "no such folder" in raises(open_folder, tmp_path / "none")
     assert "there is no dataset 'mnits'" in raises(opened, "mnits")

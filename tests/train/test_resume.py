@@ -26,6 +26,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "image augmentation": {"augment": {"auto": "trivialaugment", "crop": "random_resized"}},
     "bf16": {"precision": "bf16", "optimizer": "rmsprop"},
+    "fp16": {"precision": "fp16", "channels_last": True},
+    "deterministic": {"deterministic": True, "optimizer": "adam"},
 }
 
 
@@ -41,7 +43,7 @@ def test_stopping_in_an_epoch_changes_no_bit(variant: str, tmp_path: Path) -> No
     assert same(weights(tmp_path / "a/last.pt"), weights(tmp_path / "b/last.pt"))
     assert measured(whole.history) == measured(rest.history)
     a, b = (torch.load(tmp_path / run / "last.pt", weights_only=True) for run in "ab")
-    for key in ("optimizer", "ema", "step", "epoch", "sums"):
+    for key in ("optimizer", "scaler", "ema", "step", "epoch", "sums"):
         assert str(a[key]) == str(b[key]), key
 
 
@@ -67,6 +69,37 @@ def test_worker_count_changes_no_bit(tmp_path: Path) -> None:
         fit(small_net(), recipe, input=(1, 8, 8), out=tmp_path / str(workers), quiet=True)
         found.append(weights(tmp_path / str(workers) / "last.pt"))
     assert same(found[0], found[1]) and same(found[0], found[2])
+
+
+def test_a_dataset_that_augments_itself_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    """Python's, NumPy's and torch's numbers in a user's own Dataset follow the position as well: no
+    worker count, epoch or pause repeats or changes them. Such a dataset is not held in memory."""
+    found = []
+    for workers in (0, 2):
+        recipe = {**RECIPE, "data": {"name": "tests.train.nets:Noisy", "workers": workers}}
+        recipe |= {"epochs": 2, "batch_size": 8}
+        out = tmp_path / str(workers)
+        fit(small_net(classes=2), recipe, input=(1, 8, 8), out=out, quiet=True)
+        found.append(weights(out / "last.pt"))
+    assert same(*found)
+    cut = {**recipe, "max_steps": 7}
+    fit(small_net(classes=2), cut, input=(1, 8, 8), out=tmp_path / "cut", quiet=True)
+    goes_on = [Override.parse("max_steps=null")]
+    fit(small_net(classes=2), resume=tmp_path / "cut", overrides=goes_on, quiet=True)
+    assert same(found[0], weights(tmp_path / "cut/last.pt"))
+
+
+def test_changed_data_is_refused(tmp_path: Path, raises: Any) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("".join(f"{n},{n % 3},{'ab'[n % 2]}\n" for n in range(40)))
+    spec = "model m(classes=2) {\n  input 2\n  linear classes\n}\n"
+    recipe = {**RECIPE, "data": f"csv:{table}", "max_steps": 1}
+    fit(spec, recipe, out=tmp_path / "a", quiet=True)
+    with table.open("a") as file:
+        file.write("1,2,a\n" * 10)
+    text = raises(fit, None, resume=tmp_path / "a")
+    assert "has changed since the run began: 32 to train on, 8 to test on" in text
+    assert "40 to train on" in text
 
 
 def test_seed_changes_the_weights(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import multiprocessing as mp
 import os
 import random
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -20,7 +21,6 @@ import torch
 
 from archdsl.train import Override, fit
 from archdsl.train.checkpoint import find_checkpoint, read_checkpoint
-from archdsl.train.errors import TrainError
 from tests.train.nets import RECIPE, SPEC, same, weights
 
 CHILDREN = mp.get_context("forkserver")
@@ -35,23 +35,38 @@ LONG: dict[str, Any] = {
 }
 
 
-def go_on(spec: str, out: str, recipe: dict[str, Any]) -> None:
-    """Begins a run or goes on with it, whichever it is."""
+def go_on(
+    spec: str, out: str, recipe: dict[str, Any], resume: Path | None, place: dict[str, str]
+) -> None:
+    """Begins a run or goes on with it. `place`: as one of several ranks, as torchrun says it."""
     torch.set_num_threads(1)
-    try:
-        path = find_checkpoint(out)
-    except TrainError:
+    os.environ.update(place)
+    if resume is None:
         fit(spec, recipe, out=out, quiet=True)
     else:
-        fit(None, resume=path, quiet=True)
+        fit(None, resume=resume, quiet=True)
+
+
+def lives(spec: Path, out: Path, recipe: dict[str, Any], world: int) -> list[Any]:
+    """The processes of a run that begins or goes on, whichever it is."""
+    resume = find_checkpoint(out) if (out / "last.pt").exists() else None
+    places: list[dict[str, str]] = [{}]
+    if world > 1:
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            port = str(free.getsockname()[1])
+        common = {"WORLD_SIZE": str(world), "MASTER_ADDR": "localhost", "MASTER_PORT": port}
+        places = [{**common, "RANK": str(n), "LOCAL_RANK": str(n)} for n in range(world)]
+    return [start(go_on, str(spec), str(out), recipe, resume, place) for place in places]
 
 
 def command(spec: str, out: str, *flags: str) -> None:
-    """`archdsl train` as the shell would run it."""
+    """`archdsl train` as the shell would run it: in a process group of its own."""
     import typer
 
     from archdsl.cli.train import register
 
+    os.setsid()
     torch.set_num_threads(1)
     app = typer.Typer()
     register(app)
@@ -74,30 +89,31 @@ def wait_for(path: Path, child: Any, seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-def kill_and_go_on(tmp_path: Path, kills: int, recipe: dict[str, Any], gap: float) -> int:
+def kill_and_go_on(
+    tmp_path: Path, kills: int, recipe: dict[str, Any], gap: float, world: int
+) -> int:
     """Kills a run again and again at random moments; how many times it was really cut short."""
     spec = tmp_path / "tiny.arch"
     spec.write_text(SPEC)
-    go_on(str(spec), str(tmp_path / "whole"), recipe)
+    finish(lives(spec, tmp_path / "whole", recipe, world))
     chance = random.Random(5)
     cut, out = 0, tmp_path / "cut"
     for _ in range(kills):
         before = read_checkpoint(out / "last.pt")["step"] if (out / "last.pt").exists() else 0
-        child = start(go_on, str(spec), str(out), recipe)
+        children = lives(spec, out, recipe, world)
         # Wait until this life has made progress, then strike at a random moment after that.
         end = time.monotonic() + 120
-        while child.is_alive() and time.monotonic() < end:
+        while children[0].is_alive() and time.monotonic() < end:
             if (out / "last.pt").exists() and read_checkpoint(out / "last.pt")["step"] > before:
                 break
             time.sleep(0.005)
         time.sleep(chance.random() * gap)
-        if child.is_alive():
-            os.kill(child.pid, signal.SIGKILL)
-            cut += 1
-        child.join()
-    last = start(go_on, str(spec), str(out), recipe)
-    last.join()
-    assert last.exitcode == 0
+        cut += children[0].is_alive()
+        for child in children:
+            child.kill()
+        for child in children:
+            child.join()
+    finish(lives(spec, out, recipe, world))
     assert same(weights(tmp_path / "whole/last.pt"), weights(out / "last.pt"))
     whole, rest = (read_checkpoint(tmp_path / run / "last.pt") for run in ("whole", "cut"))
     assert same(whole["ema"], rest["ema"])
@@ -105,29 +121,47 @@ def kill_and_go_on(tmp_path: Path, kills: int, recipe: dict[str, Any], gap: floa
     return cut
 
 
-def test_killed_runs_go_on_bit_for_bit(tmp_path: Path) -> None:
-    assert kill_and_go_on(tmp_path, 3, LONG, gap=0.05) >= 2
+def finish(children: list[Any]) -> None:
+    for child in children:
+        child.join()
+        assert child.exitcode == 0
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_killed_runs_go_on_bit_for_bit(world: int, tmp_path: Path) -> None:
+    assert kill_and_go_on(tmp_path, 3, LONG, gap=0.05, world=world) >= 2
 
 
 @pytest.mark.slow
-def test_twenty_kills(tmp_path: Path) -> None:
+@pytest.mark.parametrize("world", [1, 2])
+def test_twenty_kills(world: int, tmp_path: Path) -> None:
     recipe = {**LONG, "epochs": 25, "checkpoint": {"steps": 3}}
-    assert kill_and_go_on(tmp_path, 20, recipe, gap=0.1) >= 15
+    assert kill_and_go_on(tmp_path, 20, recipe, gap=0.1, world=world) >= 15
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_saves_and_exits(number: signal.Signals, code: int, tmp_path: Path) -> None:
+WORKERS = ["--workers", "2", "--set", "augment.auto=trivialaugment"]
+PROCESSES = ["--devices", "2"]
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+@pytest.mark.parametrize("more", [WORKERS, pytest.param(PROCESSES, marks=pytest.mark.slow)])
+def test_signal_saves_and_exits(
+    more: list[str], number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    """To the whole group, as a terminal and a cluster send it: workers that died of it would take
+    the current step with them, and ranks that did not agree would wait for one another."""
     spec = tmp_path / "tiny.arch"
     spec.write_text(SPEC)
-    flags = ["--set", "data.limit=200", "--set", "plots=false", "--batch-size", "16"]
+    flags = ["--set", "data.limit=200", "--set", "plots=false", "--batch-size", "16", *more]
     child = start(command, str(spec), str(tmp_path / "cut"), "--epochs", "4000", *flags)
     wait_for(tmp_path / "cut/last.pt", child)
-    os.kill(child.pid, number)
-    child.join(30)
+    os.killpg(child.pid, number)
+    child.join(60)
     assert child.exitcode == code
     saved = read_checkpoint(tmp_path / "cut/last.pt")
     step = saved["step"]
-    assert f"stopped by a signal after step {step}" in (tmp_path / "cut.txt").read_text()
+    assert f"stopped by a signal after step {step}" in (tmp_path / "cut/log.txt").read_text()
     # Three more steps from there are the steps of a run that nobody stopped.
     end = [Override.parse(f"max_steps={step + 3}")]
     fit(None, resume=tmp_path / "cut", overrides=end, quiet=True)
