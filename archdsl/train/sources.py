@@ -78,17 +78,8 @@ def open_source(data: Data, wanted: Wanted) -> Source:
     else:
         raise TrainError(
             f"there is no dataset {data.name!r}",
-            "known: "
-            + ", ".join(
-                [
-                    *NAMED,
-                    "fake",
-                    "folder:PATH",
-                    "csv:PATH",
-                    "formula:EXPRESSION",
-                    "module:attribute",
-                ]
-            ),
+            f"known: {', '.join(NAMED)}, fake, folder:PATH, csv:PATH, formula:EXPRESSION, "
+            "module:attribute",
         )
     return _only(source, tuple(data.classes)) if data.classes else source
 
