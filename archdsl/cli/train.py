@@ -52,7 +52,11 @@ def train(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option("--recipe", metavar="FILE", help="The recipe; by default SPEC's with .yaml."),
+        typer.Option(
+            "--recipe",
+            metavar="FILE|NAME",
+            help="A recipe's file, or a shipped one (resnet50); by default SPEC's with .yaml.",
+        ),
     ] = None,
     set_: SetOption = None,
     data: DataOption = None,
@@ -126,6 +130,7 @@ def train(
       archdsl train specs/lenet5.arch --data mnist --epochs 1
       archdsl train specs/resnet18.arch --data folder:photos --input 3x64x64 -p classes=5
       archdsl train specs/resnet18.arch --data cifar10 --fit --set optimizer.momentum=0.95
+      archdsl train resnet34 --recipe resnet50 --data imagenet --data-dir /data/imagenet
       archdsl train --resume runs/lenet5-1 --epochs 20
       archdsl train specs/resnet50.arch --data imagenet --data-dir /data/imagenet --devices 4
       torchrun --nproc-per-node 4 -m archdsl train specs/resnet50.arch --data imagenet

@@ -36,7 +36,7 @@ def read_recipe(
     elif source is None:
         text = _Text("recipe", {})
     else:
-        text = _parse(Path(source))
+        text = _parse(_named(source))
     for key in SHORT:
         _move_short(text, key)
     for override in overrides:
@@ -60,6 +60,22 @@ def _move_short(text: _Text, key: str) -> None:
     _apply(text, Override(whole, value, text.name))
     if at is not None and place is not None:
         text.keys[whole], text.places[whole] = at, place
+
+
+def _named(source: str | Path) -> Path:
+    """The file itself, or the shipped recipe of that name: `resnet50`."""
+    path = Path(source).expanduser()
+    if path.exists() or path.name != str(source) or path.suffix:
+        return path
+    from archdsl.pipeline import specs_folder
+
+    known = sorted(one.stem for one in specs_folder().glob("*.yaml"))
+    if path.name not in known:
+        raise TrainError(
+            f"{path}: there is no such file, and no shipped recipe of that name",
+            _nearest(path.name, known) or f"shipped are {', '.join(known)}",
+        )
+    return specs_folder() / f"{path.name}.yaml"
 
 
 def recipe_beside(spec: Path) -> Path | None:

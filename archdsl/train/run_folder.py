@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from archdsl.files import write_atomic
 from archdsl.train.errors import TrainError
 from archdsl.train.recipe import Recipe
 
@@ -84,7 +85,7 @@ class RunFolder:
 
     def write(self, name: str, text: str) -> None:
         if self.folder is not None:
-            (self.folder / name).write_text(text, encoding="utf-8")
+            write_atomic(self.folder / name, text)
 
     def say(self, text: str) -> None:
         """A line for the terminal (above the progress line) and the log."""
@@ -125,12 +126,11 @@ class RunFolder:
         """Writes metrics.csv, whole: a resumed run may find later lines in it than its own."""
         if self.folder is None:
             return
-        new = self.folder / ".metrics.csv.tmp"
-        with new.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(history)
-        os.replace(new, self.folder / "metrics.csv")
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writeheader()
+        writer.writerows(history)
+        write_atomic(self.folder / "metrics.csv", text.getvalue())
 
     def events(self, row: Row) -> None:
         """The row's figures, for TensorBoard."""

@@ -142,6 +142,12 @@ def test_rate_and_decay_may_stand_by_themselves() -> None:
     assert read_recipe({"lr": 0.3}).optimizer.name == "sgd"
 
 
+def test_a_shipped_recipe_by_its_name(raises: Any) -> None:
+    assert read_recipe("resnet50").epochs == 90
+    assert "did you mean resnet50?" in raises(read_recipe, "resnet5")
+    assert "none.yaml: cannot read" in raises(read_recipe, "none.yaml").replace("\n", " ")
+
+
 def test_resolved_reads_back() -> None:
     recipe = read_recipe({"augment": {"mixup": 0.2}, "scheduler": {"name": "step", "gamma": 0.5}})
     assert read_recipe(recipe.resolved()) == recipe
