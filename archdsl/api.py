@@ -77,10 +77,10 @@ def load(
 
     `optimize`: for inference alone, in evaluation mode, to the rounding the same results: batch
     normalisation is folded into the layers before it; dropout, identities and train-only parts are
-    gone. "cpu": besides, convolutions of two dimensions do the activation or addition that follows,
-    and their weights lie as this CPU reads them; such a module runs here and does nothing else, it
-    has no state_dict to save. `channels_last`: with the memory layout that many CPUs and GPUs
-    convolve faster in.
+    gone, and the memory layout is `channels_last`. "cpu": besides, convolutions of two dimensions
+    do the activation or addition that follows, and their weights lie as this CPU reads them; such a
+    module runs here and does nothing else, it has no state_dict to save. `channels_last`: with the
+    memory layout that many CPUs and GPUs convolve faster in.
 
     Raises SpecError where the spec has errors, archdsl.backends.weights.WeightsError where the
     weights do not fit.

@@ -52,13 +52,14 @@ def module_for(
 
 
 def inference(program: Program, module: nn.Module) -> nn.Module:
-    """The optimised program's module with the weights of `module`, in evaluation mode."""
+    """The optimised program's module with the weights of `module`, in evaluation mode; with the
+    memory layout that convolutions are faster in, which inputs need not have."""
     better = optimize(program)
     state = better.state(module.state_dict())
     made = build(better.program, device="meta")
     made.load_state_dict(state, strict=True, assign=True)
     made.requires_grad_(False).eval()
-    return made
+    return made.to(memory_format=torch.channels_last)
 
 
 def write_onnx(program: Program, module: nn.Module, path: Path) -> None:

@@ -87,9 +87,12 @@ def test_load_and_its_layout(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
     torch.save(module.state_dict(), path)
     size = (3, 64, 64)
-    better = archdsl.load("resnet18", path, input=size, optimize=True, channels_last=True)
+    better = archdsl.load("resnet18", path, input=size, optimize=True)
+    last = archdsl.load("resnet18", path, input=size, channels_last=True)
+    for made in (better, last):
+        weight = made.get_parameter("conv1.weight")
+        assert weight.is_contiguous(memory_format=torch.channels_last)
     weight = better.get_parameter("conv1.weight")
-    assert weight.is_contiguous(memory_format=torch.channels_last)
     assert not weight.requires_grad
     x = torch.randn(2, *size)
     assert_same(module, better, x)

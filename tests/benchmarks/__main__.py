@@ -10,7 +10,7 @@ import json
 import sys
 from dataclasses import asdict
 
-from tests.benchmarks import compiler, training
+from tests.benchmarks import compiler, inference, training
 from tests.benchmarks.measure import Row, machine
 
 GROUPS = {
@@ -21,6 +21,7 @@ GROUPS = {
         compiler.building,
         compiler.speed,
         compiler.lenet,
+        inference.inference,
         training.mnist,
         training.resnet50,
         training.images,
