@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from archdsl import __version__
 from archdsl.diagnostics import terminal
 from archdsl.diagnostics.model import Diagnostic, Fix, subclasses
 from archdsl.diagnostics.render import extent, render
@@ -146,7 +147,11 @@ def to_sarif(diagnostics: Sequence[Diagnostic], **_look: object) -> str:
     }
     codes = sorted(known)
     index = {code: i for i, code in enumerate(codes)}
-    driver = {"name": "archdsl", "rules": [_sarif_rule(known[code]) for code in codes]}
+    driver = {
+        "name": "archdsl",
+        "version": __version__,
+        "rules": [_sarif_rule(known[code]) for code in codes],
+    }
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",

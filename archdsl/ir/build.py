@@ -200,7 +200,8 @@ def _execution_order(builder: Builder) -> list[Draft]:
 
 
 def _shape(value: Value) -> Shape:
-    assert value.shape is not None
+    if value.shape is None:
+        raise Problem(None)  # an error before it is reported; what flows here is a parameter
     return value.shape
 
 

@@ -105,10 +105,10 @@ def advice(place: Place) -> tuple[str, Edits]:
     if place.is_outside() and len(line) == 1:
         return DEFINITIONS, []
     if line[0] == "USE":
-        end = place.tokens[place.last].end_pos or 0
-        path = Span(place.source, place.token.start_pos or 0, end)
-        hint = f'a file stands in quotes: `use "{path.text}"`'
-        return hint, [(path, f'"{path.text}"')] if kind != "STRING" else []
+        path = place.span(place.at, place.last)
+        if not re.fullmatch(r"[\w./-]+", path.text):
+            return 'a file stands in quotes: `use "resnet50.arch"`', []
+        return f'a file stands in quotes: `use "{path.text}"`', [(path, f'"{path.text}"')]
     if line[0] in ("MODEL", "BLOCK") and place.is_outside():
         return _header(place, line)
     if line[0] == "INPUT" or (line[0] == "LABEL" and start == "input"):
@@ -251,6 +251,8 @@ def _step(place: Place, kind: str, line: list[str]) -> tuple[str, Edits]:
             "a new line means the same as `->`: leave this one out, or begin the next line with it",
             [(gone, "")],
         )
+    if kind in ("_SEPARATOR", "RBRACE") and previous in _ARITHMETIC:
+        return f"a value is missing behind `{place.tokens[place.at - 1]}`", []
     if kind in ("_SEPARATOR", "RBRACE") and previous == "COLON":
         return "a step follows its label on the same line; `label: { ... }` names several", []
     if kind in ("LABEL", "COLON"):
@@ -327,7 +329,8 @@ def _dot(place: Place) -> tuple[str, Edits]:
         return "`repeat 3 as i { ... }` counts from 0", []
     if place.kind(1) == "NUMBER":
         number = f"0.{place.tokens[place.at + 1]}"
-        return f"write `{number}`", [(place.span(place.at, place.at + 1), number)]
+        edit = place.span(place.at, place.at + 1), number
+        return f"write `{number}`", [] if place.near(-1) else [edit]
     return "", []
 
 

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 import archdsl
 from archdsl.diagnostics.formats import FORMATS
 from archdsl.diagnostics.model import Diagnostic
-from archdsl.pipeline import open_spec, specs_folder
+from archdsl.diagnostics.source import Source
+from archdsl.fix import fixed
+from archdsl.pipeline import Spec, open_spec, specs_folder
 
+CASES = Path(__file__).parents[1] / "cases"
 # ARCHDSL_TEXT_EXAMPLES=20000 for a thorough, random run
 EXAMPLES = os.environ.get("ARCHDSL_TEXT_EXAMPLES")
 PROFILE = settings(
@@ -26,6 +29,7 @@ PROFILE = settings(
 )
 SHIPPED = [p.read_text(encoding="utf-8") for p in sorted(specs_folder().glob("*.arch"))]
 SMALL = [text for text in SHIPPED if len(text) < 2500]
+MISTAKEN = [path.read_text() for path in sorted((CASES / "newcomer").glob("*.arch"))]
 TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 WORDS = [
     "model",
@@ -170,9 +174,9 @@ def _file(factory: pytest.TempPathFactory, data: bytes) -> Path:
 
 
 @st.composite
-def mutated(draw: st.DrawFn) -> str:
-    """A shipped spec with a few characters, tokens or lines taken out, put in, doubled, swapped."""
-    text = draw(st.sampled_from(SMALL))
+def mutated(draw: st.DrawFn, texts: list[str] = SMALL) -> str:
+    """A text with a few characters, tokens or lines taken out, put in, doubled, swapped."""
+    text = draw(st.sampled_from(texts))
     for _ in range(draw(st.integers(1, 4))):
         unit = draw(st.sampled_from(["characters", "tokens", "lines"]))
         parts = {
@@ -213,3 +217,13 @@ def test_one_cause_few_errors(text: str) -> None:
     """Each place once for each code."""
     found = looked_at(text)
     assert len({(d.code, d.span) for d in found}) == len(found)
+
+
+@PROFILE
+@given(mutated(MISTAKEN + SMALL))
+def test_mending_ends(text: str) -> None:
+    """Safe fixes settle, and break nothing that was well."""
+    before = Spec(Source("<text>", text), CASES)
+    after, _ = fixed(before, lambda _: True)
+    assert fixed(after, lambda _: True)[1] == []
+    assert after.program is not None or before.program is None
