@@ -66,19 +66,15 @@ def conclude(trainer: Trainer, result: Result, seconds: float) -> None:
         accuracy, loss = best["test_accuracy"], best["test_loss"]
         value = f"accuracy {accuracy:.2%}" if accuracy is not None else f"loss {loss:.4g}"
         folder.say(f"best test {value} (epoch {best['epoch']}); {spent(seconds)} in all")
-    what = "IMAGE..." if trainer.data.fit.image else "FILE.csv"
-    folder.say(
-        f"  run       {run}\n  evaluate  archdsl eval {run}\n"
-        f"  predict   archdsl predict {run} {what}{_export(trainer, run)}"
-    )
+    folder.say(f"  run       {run}\n{_next(trainer, run)}")
 
 
-def _export(trainer: Trainer, run: Path) -> str:
-    """The command that takes the trained network elsewhere, where it came from a spec's file."""
+def _next(trainer: Trainer, run: Path) -> str:
+    """The commands that use what was trained."""
     model = trainer.model_from
     spec = model["spec"]
-    if spec is None:
-        return ""
+    if spec is None:  # only its owner has the module
+        return f"  evaluate  archdsl.train.evaluate({str(run)!r}, module=...)"
     path = spec["origin"] or str(run / "spec.arch")
     words = [os.path.relpath(path) if path.startswith(os.getcwd()) else path]
     words[0] += f":{spec['model']}" if spec["model"] else ""
@@ -87,7 +83,11 @@ def _export(trainer: Trainer, run: Path) -> str:
     if model["input"]:
         words += ["--input", "x".join(map(str, model["input"]))]
     words += ["--weights", f"{run}/best.safetensors", "-o", f"{model['name']}.pt2"]
-    return "\n  export    archdsl compile " + shlex.join(words)
+    what = "IMAGE..." if trainer.data.fit.image else "FILE.csv"
+    return (
+        f"  evaluate  archdsl eval {run}\n  predict   archdsl predict {run} {what}\n"
+        f"  export    archdsl compile {shlex.join(words)}"
+    )
 
 
 def _parameters(module: nn.Module) -> int:

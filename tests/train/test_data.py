@@ -133,6 +133,9 @@ def test_streamed_images_are_the_held_ones(tmp_path: Path) -> None:
         batches = Batches(data, recipe, torch.device("cpu"))
         found.append(torch.cat([x for x, _ in batches.test()]))
         found.append(torch.cat([x for x, _, _ in batches.train(0)]))
+        shown, targets = data.first_tested(4)
+        assert (shown[:, 0, 0, 0] == torch.tensor([0, 50, 100, 150])).all()
+        assert targets.tolist() == [0, 0, 0, 0]
     assert torch.equal(found[0], found[2]) and torch.equal(found[1], found[3])
 
 

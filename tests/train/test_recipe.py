@@ -162,11 +162,19 @@ def test_schema_knows_every_key_and_short_form() -> None:
     assert short == {"type": "string", "enum": ["adam", "adamw", "rmsprop", "sgd"]}
 
 
+SPECS = Path(__file__).parents[2] / "specs"
+
+
 def test_shipped_recipes_are_right() -> None:
-    recipes = sorted((Path(__file__).parents[2] / "specs").rglob("*.yaml"))
+    recipes = sorted(SPECS.rglob("*.yaml"))
     assert recipes
     for path in recipes:
         read_recipe(path)
+
+
+def test_shipped_schema_is_current() -> None:
+    """If not: archdsl recipe-schema > specs/recipe.schema.json"""
+    assert json.loads((SPECS / "recipe.schema.json").read_text()) == json_schema()
 
 
 def test_reading_a_recipe_needs_no_torch() -> None:
