@@ -356,7 +356,7 @@ class _Elaborator(Calls):
         return inner.close(self._body(shortcut.body, inner.inputs[0], inner, frame))
 
     def _residual_mismatch(self, step: t.Residual, main: Value, side: Value, flow: Value) -> None:
-        assert main.shape and side.shape
+        assert main.shape is not None and side.shape is not None
         shapes = show_shape(main.shape), show_shape(side.shape)
         hint = _shortcut_hint(main.shape, side.shape, step.shortcut) if side is flow else ""
         at = Span(step.span.source, step.span.start, step.span.start + len("residual"))

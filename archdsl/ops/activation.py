@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from archdsl.ops.spatial import DIM, axis, batched, resized
-from archdsl.ops.table import Blame, Call, Op, Shape, Weight, X, arg, call
+from archdsl.ops.table import INPUT, OUTPUT, Blame, Call, Op, Shape, Weight, X, arg, call
 from archdsl.ops.types import Choice, Float, Int
 
 
@@ -14,6 +14,7 @@ class _Activation(Op):
 
     torch: ClassVar[tuple[str, str]]
     nonlinear = True
+    reads = INPUT
 
     def settings(self) -> dict[str, tuple[Any, Any]]:
         return self.keywords()
@@ -34,6 +35,7 @@ class ReLU(_Activation, name="relu", family="activation"):
     example = "relu"
     torch = "nn.ReLU", "F.relu"
     inplace = True
+    reads = OUTPUT
 
 
 class ReLU6(_Activation, name="relu6", family="activation"):
@@ -171,6 +173,7 @@ class Sigmoid(_Activation, name="sigmoid", family="activation"):
 
     example = "sigmoid"
     torch = "nn.Sigmoid", "torch.sigmoid"
+    reads = OUTPUT
 
 
 class Tanh(_Activation, name="tanh", family="activation"):
@@ -181,6 +184,7 @@ class Tanh(_Activation, name="tanh", family="activation"):
 
     example = "tanh"
     torch = "nn.Tanh", "torch.tanh"
+    reads = OUTPUT
 
 
 class Softplus(_Activation, name="softplus", family="activation"):
@@ -223,6 +227,7 @@ class Softmax(_AlongDimension, name="softmax", family="activation"):
     example_input = (10,)
     probabilities = True
     torch = "nn.Softmax", "F.softmax"
+    reads = OUTPUT
 
 
 class LogSoftmax(_AlongDimension, name="log_softmax", family="activation"):
@@ -234,6 +239,7 @@ class LogSoftmax(_AlongDimension, name="log_softmax", family="activation"):
     example = "log_softmax"
     example_input = (10,)
     torch = "nn.LogSoftmax", "F.log_softmax"
+    reads = OUTPUT
 
 
 class GLU(_AlongDimension, name="glu", family="activation"):
@@ -262,6 +268,7 @@ class PReLU(Op, name="prelu", family="activation"):
 
     example = "prelu"
     nonlinear = True
+    reads = INPUT
     fresh = True
 
     num_parameters: int = arg(Int(1), default=1, doc="1, or the number of channels: `prelu in`")

@@ -6,7 +6,7 @@ import math
 
 from archdsl.ops.regular import PROBABILITY
 from archdsl.ops.spatial import check_groups, layout, show, spread
-from archdsl.ops.table import Blame, Call, Op, Shape, Weight, arg, call
+from archdsl.ops.table import Blame, Call, Op, Saved, Shape, Weight, arg, call
 from archdsl.ops.types import Bool, Int, Size
 
 LINEAR = (("linear", "nn.Linear"),)
@@ -20,6 +20,12 @@ def _linear(name: str, inputs: int, outputs: int) -> tuple[Weight, Weight]:
 def _cost(tokens: int, reach: int, channels: int) -> int:
     """Four projections, and two products with the `reach` tokens that each token sees."""
     return tokens * channels * (4 * channels + 2 * reach)
+
+
+def _kept(channels: int, reach: int, heads: int) -> int:
+    """Values of each token that the backward pass reads: the token, queries, keys, values, the
+    result, and the weights. (A single head shares the memory of its parts with its whole.)"""
+    return (6 if heads == 1 else 5) * channels + reach * heads
 
 
 class MultiHeadAttention(Op, name="mha", family="attention"):
@@ -62,6 +68,13 @@ class SelfAttention(nn.MultiheadAttention):
     def macs(self, *inputs: Shape) -> int:
         length, channels = inputs[0]
         return _cost(length, length, channels)
+
+    def saved(self, *inputs: Shape) -> Saved:
+        length, channels = inputs[0]
+        each = 5 * channels + self.heads
+        if self.dropout:  # without the kernel that never holds the weights
+            each = 7 * channels + 3 * length * self.heads
+        return Saved(more=4 * length * each)
 
     def module(self, *inputs: Shape) -> Call:
         return call(
@@ -257,10 +270,21 @@ class CosineWindowAttention(WindowAttention):
             Weight("cpb_mlp.2.weight", (self.heads, 512)),
         )
 
+    def _tokens(self, shape: Shape) -> int:
+        """Places of the map that is padded to whole windows."""
+        sides = zip(shape, spread("window", self.window, 2), strict=False)
+        return math.prod(-(-side // window) * window for side, window in sides)
+
+    def saved(self, *inputs: Shape) -> Saved:
+        reach, channels = math.prod(spread("window", self.window, 2)), inputs[0][2]
+        each = _kept(channels, reach, self.heads)
+        if self.cosine:  # normalised queries and keys, and the weights before their scale
+            each += (3 if self.heads > 1 else 1) * channels + (reach + 4) * self.heads
+        return Saved(more=4 * self._tokens(inputs[0]) * each)
+
     def macs(self, *inputs: Shape) -> int:
-        height, width, channels = inputs[0]
+        channels, tokens = inputs[0][2], self._tokens(inputs[0])
         h, w = spread("window", self.window, 2)
-        tokens = -(-height // h) * h * -(-width // w) * w
         bias = (2 * h - 1) * (2 * w - 1) * 512 * (2 + self.heads) if self.cosine else 0
         return _cost(tokens, h * w, channels) + bias
 
@@ -341,6 +365,11 @@ class RelativeAttention(nn.Module):
             *_linear("to_qkv", c, 3 * c),
             *_linear("merge", c, c),
         )
+
+    def saved(self, *inputs: Shape) -> Saved:
+        windows, places, channels = inputs[0]
+        each = _kept(channels, places, self.heads) - channels
+        return Saved(input=True, more=4 * windows * places * each)
 
     def macs(self, *inputs: Shape) -> int:
         windows, places, channels = inputs[0]

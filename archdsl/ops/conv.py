@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from archdsl.ops.spatial import check_border, check_groups, fold, image, show, slide, spread
-from archdsl.ops.table import Blame, Call, Op, Shape, Weight, arg, call
+from archdsl.ops.table import INPUT, Blame, Call, Op, Saved, Shape, Weight, arg, call
 from archdsl.ops.types import Bool, Choice, Int, Size
 
 PADDING_MODES = Choice(("zeros", "reflect", "replicate", "circular"))
@@ -19,6 +19,7 @@ class _Filters(Op):
 
     fresh = True
     linear = True
+    reads = INPUT
     maps = True
 
     out: int = arg(Int(1), doc="output channels, the number of filters")
@@ -119,6 +120,14 @@ class Conv(_Filters, name="conv", family="convolution"):
     def macs(self, *inputs: Shape) -> int:
         per_output = self.weights(*inputs)[0].size // self.out
         return math.prod(self.shape(*inputs)) * per_output
+
+    def saved(self, *inputs: Shape) -> Saved:
+        if self.padding_mode == "zeros":
+            return INPUT
+        channels, *space = inputs[0]  # torch copies the input into a larger one
+        sides = (s + 2 * p for s, p in zip(space, self._border(len(space)), strict=True))
+        reread = self.padding_mode != "circular"
+        return Saved(input=reread, more=4 * channels * math.prod(sides))
 
     def module(self, *inputs: Shape) -> Call:
         return self.constructor("Conv", inputs[0], **self.keywords("padding_mode"))

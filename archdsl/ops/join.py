@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from archdsl.ops.spatial import DIM, axis, batched, resized, show
-from archdsl.ops.table import Blame, Call, Input, Op, Shape, arg, call
+from archdsl.ops.table import Blame, Call, Input, Op, Saved, Shape, arg, call
 from archdsl.ops.types import Int
 
 
@@ -78,3 +79,7 @@ class Mul(_Elementwise, name="mul", family="join"):
 
     example = "mul { identity; { gap -> conv in 1x1 -> sigmoid } }"
     infix = "*"
+
+    def saved(self, *inputs: Shape) -> Saved:
+        between = max(0, len(inputs) - 2)  # the products of the first ones
+        return Saved(input=True, more=4 * between * math.prod(self.shape(*inputs)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from archdsl.ops.table import Blame, Call, Op, Shape, Weight, arg, call
+from archdsl.ops.table import INPUT, Blame, Call, Op, Shape, Weight, arg, call
 from archdsl.ops.types import Bool, Int
 
 
@@ -19,6 +19,7 @@ class Linear(Op, name="linear", family="linear"):
     example_input = (512,)
     fresh = True
     linear = True
+    reads = INPUT
 
     out: int = arg(Int(1), doc="output features")
     bias: bool = arg(Bool(), default=True, doc="add a learned bias", keyword=True)

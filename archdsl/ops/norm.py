@@ -6,7 +6,7 @@ import math
 from typing import ClassVar
 
 from archdsl.ops.spatial import check_groups, image, show
-from archdsl.ops.table import Blame, Call, Op, Shape, Weight, X, arg, call
+from archdsl.ops.table import INPUT, Blame, Call, Op, Saved, Shape, Weight, X, arg, call
 from archdsl.ops.types import Bool, Float, Floats, Int
 
 EPS = "added to the variance, against division by zero"
@@ -22,6 +22,7 @@ class _Statistics(Op):
 
     torch: ClassVar[str]
     fresh = True
+    reads = INPUT
 
     eps: float = arg(Float(0.0, above=True), default=1e-5, doc=EPS, keyword=True)
     momentum: float = arg(
@@ -92,6 +93,9 @@ class InstanceNorm(_Statistics, name="instance_norm", family="normalisation"):
             )
         return inputs[0]
 
+    def saved(self, *inputs: Shape) -> Saved:
+        return Saved(input=True, more=(16 if self.track_running_stats else 8) * inputs[0][0])
+
 
 class LayerNorm(Op, name="ln", family="normalisation"):
     """Layer normalisation over the last `dims` dimensions of each sample, with a learned scale and
@@ -118,6 +122,9 @@ class LayerNorm(Op, name="ln", family="normalisation"):
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         return _affine(inputs[0][-self.dims :], self.bias) if self.affine else ()
+
+    def saved(self, *inputs: Shape) -> Saved:
+        return Saved(input=True, more=8 * math.prod(inputs[0][: -self.dims]))
 
     def module(self, *inputs: Shape) -> Call:
         normalized = inputs[0][-1] if self.dims == 1 else inputs[0][-self.dims :]
@@ -158,6 +165,9 @@ class LayerNorm2d(nn.LayerNorm):
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         return _affine(inputs[0][:1])
 
+    def saved(self, *inputs: Shape) -> Saved:
+        return Saved(input=True, more=8 * math.prod(inputs[0][1:]))
+
     def module(self, *inputs: Shape) -> Call:
         return call("LayerNorm2d", inputs[0][0], **self.keywords("eps"))
 
@@ -172,6 +182,7 @@ class GroupNorm(Op, name="gn", family="normalisation"):
     example = "gn 8"
     example_input = (32, 16, 16)
     fresh = True
+    reads = INPUT
 
     groups: int = arg(Int(1), doc="number of groups; must divide the channels")
     eps: float = arg(Float(0.0), default=1e-5, doc=EPS, keyword=True)
@@ -207,6 +218,10 @@ class LocalResponseNorm(Op, name="lrn", family="normalisation"):
     def shape(self, *inputs: Shape) -> Shape:
         image(self, inputs[0], (1, 2))
         return inputs[0]
+
+    def saved(self, *inputs: Shape) -> Saved:
+        channels, *space = inputs[0]  # the squares are padded by `size` - 1 channels
+        return Saved(input=True, more=4 * (3 * channels + self.size - 1) * math.prod(space))
 
     def module(self, *inputs: Shape) -> Call:
         return call("nn.LocalResponseNorm", self.size, **self.keywords("alpha", "beta", "k"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any, ClassVar
 
 from archdsl.ops.spatial import fold, image, no_fit, slide, spread
-from archdsl.ops.table import Blame, Call, Op, Shape, X, arg, call
+from archdsl.ops.table import INPUT, Blame, Call, Op, Saved, Shape, X, arg, call
 from archdsl.ops.types import Bool, Size
 
 
@@ -15,6 +16,7 @@ class _Pool(Op):
 
     torch: ClassVar[tuple[str, str]]
     fresh = True
+    reads = INPUT
     maps = True
 
     kernel: tuple[int, ...] = arg(Size(1), doc="size of the window")
@@ -77,6 +79,9 @@ class MaxPool(_Pool, name="maxpool", family="pooling"):
 
     dilation: tuple[int, ...] = arg(Size(1), default=(1,), doc="gap between taps", keyword=True)
 
+    def saved(self, *inputs: Shape) -> Saved:
+        return _places(self, *inputs)
+
 
 class AvgPool(_Pool, name="avgpool", family="pooling"):
     """The mean of a window that slides over each channel. For the mean over all of H×W see `gap`.
@@ -134,6 +139,10 @@ class GlobalAvgPool(_Adaptive, name="gap", family="pooling"):
     example = "gap"
     torch = "AdaptiveAvgPool", "adaptive_avg_pool"
 
+    def saved(self, *inputs: Shape) -> Saved:
+        # torch has a mean for the one case, which needs the sizes alone
+        return Saved() if set(self.out) == {1} else INPUT
+
 
 class AdaptiveMaxPool(_Adaptive, name="adaptive_maxpool", family="pooling"):
     """The largest value of each channel, or of each cell of a grid, whatever the input's size.
@@ -143,3 +152,11 @@ class AdaptiveMaxPool(_Adaptive, name="adaptive_maxpool", family="pooling"):
 
     example = "adaptive_maxpool 7x7"
     torch = "AdaptiveMaxPool", "adaptive_max_pool"
+
+    def saved(self, *inputs: Shape) -> Saved:
+        return _places(self, *inputs)
+
+
+def _places(op: Op, *inputs: Shape) -> Saved:
+    """Where each of the largest values was: a whole number of 8 bytes."""
+    return Saved(input=True, more=8 * math.prod(op.shape(*inputs)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from archdsl.ops.spatial import image
-from archdsl.ops.table import TRAINING, Call, Op, Shape, X, arg, call
+from archdsl.ops.table import TRAINING, VIEW, Call, Op, Saved, Shape, X, arg, call
 from archdsl.ops.types import Choice, Float
 
 PROBABILITY = Float(0.0, 1.0)
@@ -21,6 +23,11 @@ class Dropout(Op, name="dropout", family="regularisation"):
     passes = True
 
     p: float = arg(PROBABILITY, default=0.5, doc="probability of a zero")
+
+    def saved(self, *inputs: Shape) -> Saved:
+        if 0 < self.p < 1:
+            return Saved(more=4 * math.prod(inputs[0]))
+        return Saved() if self.p else VIEW
 
     def module(self, *inputs: Shape) -> Call:
         return call("nn.Dropout", **self.keywords())
@@ -41,6 +48,9 @@ class ChannelDropout(Op, name="channel_dropout", family="regularisation"):
     passes = True
 
     p: float = arg(PROBABILITY, default=0.5, doc="probability of a zeroed channel")
+
+    def saved(self, *inputs: Shape) -> Saved:
+        return Saved() if self.p else VIEW
 
     def shape(self, *inputs: Shape) -> Shape:
         image(self, inputs[0])
@@ -94,6 +104,9 @@ class StochasticDepth(nn.Module):
         doc="drop each sample, or all together",
         keyword=True,
     )
+
+    def saved(self, *inputs: Shape) -> Saved:
+        return Saved() if self.p else VIEW
 
     def module(self, *inputs: Shape) -> Call:
         return call("StochasticDepth", self.p, **self.keywords("mode"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archdsl.ops.spatial import LAYOUTS, check_border, check_groups, fold, image, show, spread
-from archdsl.ops.table import Blame, Call, Op, Shape, X, arg, call
+from archdsl.ops.table import INPUT, Blame, Call, Op, Saved, Shape, X, arg, call
 from archdsl.ops.types import Bool, Choice, Float, Int, Ints, Size
 
 
@@ -62,6 +62,9 @@ class Pad(nn.Module):
             if result[place] < 1 or -min(before, after) > shape[place]:
                 raise Blame("sizes", f"nothing is left of dimension {place}", kind="fit")
         return tuple(result)
+
+    def saved(self, *inputs: Shape) -> Saved:
+        return INPUT if self.mode in ("reflect", "replicate") else Saved()
 
     def _check_copy(self, shape: Shape, count: int) -> None:
         """torch copies borders along all dimensions, or all but the channels; at most three."""

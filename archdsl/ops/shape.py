@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from archdsl.ops.spatial import DIM, axis, batched, resized, show
-from archdsl.ops.table import Blame, Call, Op, Shape, X, arg, call
+from archdsl.ops.table import VIEW, Blame, Call, Op, Shape, X, arg, call
 from archdsl.ops.types import Bool, Int, Ints
 
 
@@ -17,6 +17,7 @@ class Identity(Op, name="identity", family="shape"):
     """
 
     example = "identity"
+    reads = VIEW
     passes = True
 
     def module(self, *inputs: Shape) -> Call:
@@ -34,6 +35,7 @@ class Flatten(Op, name="flatten", family="shape"):
     """
 
     example = "flatten"
+    reads = VIEW
     passes = True
 
     start_dim: int = arg(Int(), default=1, doc="first dimension; 1 is the channels")
@@ -68,6 +70,7 @@ class Reshape(Op, name="reshape", family="shape"):
     """
 
     example = "reshape [48, -1]"
+    reads = VIEW
     passes = True
     support = '''\
 class Reshape(nn.Module):
@@ -116,6 +119,7 @@ class Permute(Op, name="permute", family="shape"):
     """
 
     example = "permute [1, 2, 0]"
+    reads = VIEW
     support = '''\
 class Permute(nn.Module):
     """Reorders the dimensions."""
@@ -208,6 +212,7 @@ class Chunk(Op, name="chunk", family="shape"):
 
     example = "chunk 2 0"
     example_input = (64, 16, 16)
+    reads = VIEW
     support = '''\
 class Chunk(nn.Module):
     """One of n equal parts along a dimension."""
@@ -257,6 +262,7 @@ class Slice(Op, name="slice", family="shape"):
 
     example = "slice 0 16"
     example_input = (64, 16, 16)
+    reads = VIEW
     support = '''\
 class Slice(nn.Module):
     """The elements start up to end of a dimension."""
@@ -306,6 +312,7 @@ class Select(Op, name="select", family="shape"):
 
     example = "select 0"
     example_input = (197, 768)
+    reads = VIEW
     support = '''\
 class Select(nn.Module):
     """One element of a dimension."""

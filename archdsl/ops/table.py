@@ -141,6 +141,19 @@ class Weight:
         return math.prod(self.shape)
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What lives on until an operator's backward pass: its inputs, its output, and `more` bytes of
+    each sample (in float32). `view`: its output is its input's own memory."""
+
+    input: bool = False
+    output: bool = False
+    more: int = 0
+    view: bool = False
+
+
+INPUT, OUTPUT, VIEW = Saved(input=True), Saved(output=True), Saved(view=True)
+
 # ---- the operator ----------------------------------------------------------------------------
 
 
@@ -179,6 +192,8 @@ class Op:
     centres: ClassVar[bool] = False
     #: the layers inside of it, as (operator, torch class): `init` of that operator reaches them too
     holds: ClassVar[tuple[tuple[str, str], ...]] = ()
+    #: what its backward pass reads; `saved` decides where that depends on arguments
+    reads: ClassVar[Saved] = Saved()
     #: Python source of what the lowering calls and torch lacks, written once into a module
     support: ClassVar[str] = ""
 
@@ -248,6 +263,10 @@ class Op:
     def footprint(self, *inputs: Shape) -> Shape:
         """The size of the window that slides over the feature map; empty where there is none."""
         return ()
+
+    def saved(self, *inputs: Shape) -> Saved:
+        """What training keeps for the backward pass."""
+        return self.reads
 
     def module(self, *inputs: Shape) -> Call:
         """The constructor of the torch module that computes this operator."""

@@ -39,6 +39,11 @@ BATCH = 11  # no side has so many, mostly
 #: what is refused although torch computes something: (operator, words of the message) -> why
 MEANT = {
     **DELIBERATE,
+    ("linear", "of at least 1"): "a tensor without values",
+    ("gap", "of at least 1"): "a tensor without values",
+    ("adaptive_maxpool", "of at least 1"): "a tensor without values",
+    ("ln", "of at least 1"): "`shape[-0:]` is all of them to Python",
+    ("window_attention", "of at least 0"): "a shift to the other side",
     ("add", "residual"): "a residual is a sum of equals, not of what can be repeated",
 }
 #: what a value may not be although torch takes it, for any operator

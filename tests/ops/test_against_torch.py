@@ -256,6 +256,42 @@ def cost(layer: Callable[..., Tensor], xs: list[Tensor]) -> float:
 
 
 @every_operator
+def test_saved(kind: type[Op]) -> None:
+    """What lives on for the backward pass, to a tenth of what flows through."""
+
+    @settings(PROFILE, max_examples=PROFILE.max_examples // 4)
+    @given(operators(kind), inputs(kind))
+    def check(op: Op, shapes: tuple[Shape, ...]) -> None:
+        if refusal(op, shapes) is None:
+            said, actual = op.saved(*shapes), kept(op, shapes, 3) - kept(op, shapes, 2)
+            into, out = 4 * sum(map(math.prod, shapes)), 4 * math.prod(op.shape(*shapes))
+            whole = into * said.input + out * said.output + said.more
+            assert abs(whole - actual) <= 0.1 * (into + out) + 64
+
+    check()
+
+
+def kept(op: Op, shapes: tuple[Shape, ...], size: int) -> int:
+    """Bytes that live on, without parameters."""
+    layer = build(op, shapes)
+    xs = [x.requires_grad_() * 1 for x in batch(shapes, size)]
+    own = [*layer.parameters(), *layer.buffers()] if isinstance(layer, nn.Module) else []
+    held: list[Tensor] = []
+
+    def hold(tensor: Tensor) -> Tensor:
+        held.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
+        out = layer(*xs)
+    shared = out.untyped_storage().data_ptr() in {x.untyped_storage().data_ptr() for x in xs}
+    assert shared or not op.saved(*shapes).view
+    stores = [tensor.untyped_storage() for tensor in held]
+    memory = {s.data_ptr(): s.nbytes() for s in stores}
+    return sum(memory.values()) - sum(memory.get(w.data_ptr(), 0) for w in own)
+
+
+@every_operator
 def test_in_place(kind: type[Op]) -> None:
     """`inplace`: the same values and gradients. `fresh`: the same once what it returned is
     overwritten."""

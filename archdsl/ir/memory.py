@@ -1,0 +1,147 @@
+"""The memory of a training step, from the program alone: no torch, nothing is run.
+
+What an operator keeps for its backward pass is its own to say (`Op.saved`). Here a step is walked
+as torch walks it: forward, where what is kept adds up; backward, where it is given back while
+gradients appear; and the optimizer's update. The most that is held at once is the estimate. Work
+space inside of a kernel and the allocator's losses come on top.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from archdsl.ir.flow import Flow
+from archdsl.ir.graph import Graph, Node, Param, Program, Scope
+from archdsl.ops.table import OUTPUT
+
+FLOAT = 4  # bytes of a weight
+WORDS = {"int64": 8}
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes. `saved`: what the forward pass keeps, of a whole batch. `layers`: what each layer
+    keeps of that and has in weights, gradients and optimizer state."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    saved: int
+    peak: int
+    layers: tuple[tuple[str, int], ...]
+
+    @property
+    def fixed(self) -> int:
+        """What does not depend on the batch."""
+        return self.weights + self.gradients + self.optimizer
+
+
+def training_memory(
+    program: Program, *, batch: int, slots: int = 1, copies: int = 0, width: int = FLOAT
+) -> Memory:
+    """`slots`: values that the optimizer keeps for each weight (SGD with momentum 1, Adam 2);
+    `copies`: of the weights, such as a moving average; `width`: bytes of an activation, where 2 is
+    mixed precision, which holds the weights in both."""
+    params = FLOAT * program.params
+    state = sum(WORDS.get(w.dtype, FLOAT) * w.size for _, w in program.state() if w.buffer)
+    weights = params * (1 + copies) + state + (params // 2 if width < FLOAT else 0)
+    tape = _Tape(batch, width)
+    entering = [_Tensor(batch * width * math.prod(s), kept=True) for s in program.graph.input_shapes]
+    tape.run(program.graph, "", entering)
+    base = weights + slots * params + sum(t.size for t in entering)
+    saved = sum(step.saved for step in tape.steps)
+    update = base + params * (2 if slots > 1 else 1)  # Adam takes a root of its second state
+    each = (
+        (step.name, step.saved + (2 + slots) * step.params)
+        for step in sorted(tape.steps, key=lambda s: -s.saved - (2 + slots) * s.params)
+    )
+    peak = max(update, base + tape.backward(saved))
+    return Memory(weights, params, slots * params, saved, peak, tuple(each))
+
+
+@dataclass(eq=False, slots=True)
+class _Tensor:
+    """A value of a batch. `learned`: a gradient flows to it; `owner`: whose memory it is."""
+
+    size: int
+    learned: bool = False
+    kept: bool = False
+    owner: _Tensor | None = None
+
+    @property
+    def memory(self) -> _Tensor:
+        return self.owner or self
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What an operator adds to what is kept, and the bytes of its parameters."""
+
+    name: str
+    saved: int
+    params: int
+    inputs: tuple[_Tensor, ...]
+    output: _Tensor
+
+
+class _Tape:
+    """The operators in the order of execution."""
+
+    def __init__(self, batch: int, width: int) -> None:
+        self.batch, self.width = batch, width
+        self.steps: list[_Step] = []
+
+    def run(self, graph: Graph, prefix: str, inputs: Sequence[_Tensor]) -> list[_Tensor]:
+        values, flow = list(inputs), Flow(graph, graph.outputs)
+        for item in graph.items:
+            name, given = prefix + (item.name or ""), tuple(values[v] for v in item.inputs)
+            if isinstance(item, Scope):
+                values += self.run(item.graph, f"{name}.", given)
+            elif isinstance(item, Param):
+                size = FLOAT * math.prod(item.shape)
+                values.append(_Tensor(size, learned=not item.buffer, kept=True))
+                if not item.buffer:
+                    self.steps.append(_Step(name, 0, size, (), values[-1]))
+            else:
+                inplace = flow.inplace(item) and not item.op.fresh
+                values.append(self._node(name or item.op.name, item, given, inplace))
+        return [values[v] for v in graph.outputs]
+
+    def _node(
+        self, name: str, node: Node, inputs: tuple[_Tensor, ...], inplace: bool
+    ) -> _Tensor:
+        params = FLOAT * sum(w.size for w in node.weights if not w.buffer)
+        said = node.op.saved(*node.input_shapes)
+        if said.input and inplace:  # the output has taken the input's place
+            said = OUTPUT
+        output = _Tensor(
+            self.batch * self.width * math.prod(node.shape),
+            learned=params > 0 or any(t.learned for t in inputs),
+            owner=inputs[0].memory if said.view else None,
+        )
+        saved = self.batch * said.more * self.width // FLOAT if output.learned else 0
+        read = [*inputs[: len(inputs) * said.input], *[output][: said.output]]
+        for tensor in {t.memory: None for t in read}:
+            if output.learned and not tensor.kept:
+                tensor.kept = True
+                saved += tensor.size
+        self.steps.append(_Step(name, saved, params, inputs, output))
+        return output
+
+    def backward(self, saved: int) -> int:
+        """The most that is held at once of what is saved and of gradients."""
+        most, gradients = saved, 0
+        alive: dict[_Tensor, int] = {}
+        for step in reversed(self.steps):
+            if not step.output.learned:
+                continue
+            gradients += step.params
+            for tensor in (*step.inputs, step.output):
+                if tensor.learned:
+                    alive[tensor] = tensor.size
+            most = max(most, saved + gradients + sum(alive.values()))
+            saved -= step.saved
+            alive.pop(step.output, None)
+        return most
