@@ -18,7 +18,7 @@ from archdsl.diagnostics.examples import EXAMPLES, Example
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.render import render
 from archdsl.diagnostics.select import codes
-from archdsl.ir.limits import Limits
+from archdsl.ir.limits import BUDGETS, Limits
 from archdsl.pipeline import ParamText, open_spec, specs_folder
 
 NAME = "mynet.arch"
@@ -121,7 +121,9 @@ def _explanation(entry: type[Diagnostic]) -> str:
 
 def _command(example: Example, params: Mapping[str, str]) -> str:
     parts = [f"-p {name}={value}" for name, value in params.items()]
-    parts += [f"--limit {name}={value}" for name, value in example.limits.items()]
+    for name, value in example.limits.items():
+        flag = f"--{name.replace('_', '-')} "
+        parts.append(f"{flag if name in BUDGETS else f'--limit {name}='}{value}")
     return " ".join(["archdsl check", NAME, *parts])
 
 

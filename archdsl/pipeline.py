@@ -26,6 +26,7 @@ from archdsl.diagnostics.catalogue import (
 )
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
+from archdsl.ir.budget import over_budget
 from archdsl.ir.elaborate import elaborate
 from archdsl.ir.foreign import similar
 from archdsl.ir.graph import Program
@@ -123,6 +124,9 @@ class Spec:
         if wrong:
             return None, [*problems, *wrong]
         program, found = elaborate(chosen, params=params, input=self.input, limits=self.limits)
+        if program is not None:
+            found = over_budget(program, self.limits, chosen.tree.name_span)
+            program = None if found else program
         return (None if problems else program), [*problems, *found]
 
     @property

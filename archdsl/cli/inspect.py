@@ -15,6 +15,7 @@ from archdsl.cli.options import (
     LimitOption,
     ParamOption,
     SpecArgument,
+    amount,
     fail,
     show,
     spec_errors,
@@ -56,8 +57,18 @@ def check(
     input: InputOption = None,
     limit: LimitOption = None,
     shapes: Annotated[
-        bool, typer.Option("--shapes", help="Show every layer's shape and cost.")
+        bool, typer.Option("--shapes", help="Show every layer's shape, reach and cost.")
     ] = False,
+    max_params: Annotated[
+        str | None, typer.Option(metavar="N", help="At most so many parameters: 25M.")
+    ] = None,
+    max_macs: Annotated[
+        str | None, typer.Option(metavar="N", help="At most so many multiply-accumulates: 4G.")
+    ] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(metavar="BYTES", help="At most so much to train: 8G, 8GiB.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="The batch of --max-memory.")] = 1,
     output_format: Annotated[Format, typer.Option(help="How to show what is found.")] = Format.full,
     select: Annotated[
         list[str] | None, typer.Option(metavar="CODES", help="Show these alone: W, E02, W0001, ...")
@@ -86,17 +97,24 @@ def check(
       archdsl check specs/resnet50.arch
       archdsl check mynet.arch -p classes=10 --input 3x64x64 --shapes
       archdsl check specs/*.arch --output-format github --error-on-warning
+      archdsl check mynet.arch --max-params 25M --max-macs 4G --max-memory 8GiB --batch 64
       archdsl check mynet.arch --fix --ignore W0003,unused-tap
     """
     from archdsl.diagnostics.formats import summary
     from archdsl.ir.table import shape_table
 
     chosen = _selection(select, ignore)
+    budgets = {
+        "max_params": amount(max_params, "--max-params"),
+        "max_macs": amount(max_macs, "--max-macs"),
+        "max_memory": amount(max_memory, "--max-memory"),
+        "batch": batch,
+    }
     found: list[Diagnostic] = []
     mended: list[Diagnostic] = []
     tables = []
     for text in specs:
-        spec = spec_from(text, param, input, limit)
+        spec = spec_from(text, param, input, limit, **budgets)
         if fix or diff:
             spec, done = _mend(spec, chosen, write=not diff)
             mended += done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,18 @@ def shape(text: str | None) -> tuple[int, ...] | None:
     return tuple(int(side) for side in sides)
 
 
+def amount(text: str | None, flag: str) -> int | None:
+    """`25M` as a number. k, M, G and T are powers of 1000, Ki, Mi, Gi and Ti those of 1024; a B
+    behind them says bytes."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) *([kKMGT]?)(i?)B?", text)
+    if found is None or (found[3] and not found[2]):
+        usage(f"{flag} takes a number such as 25M, 4G or 8GiB, not {text!r}")
+    power = " KMGT".index(found[2].upper() or " ")
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
+
+
 def pairs(items: Sequence[str] | None, flag: str) -> dict[str, str]:
     """`name=value` items as a dictionary."""
     result: dict[str, str] = {}
@@ -80,14 +93,18 @@ def pairs(items: Sequence[str] | None, flag: str) -> dict[str, str]:
 
 
 def spec_from(
-    text: str, params: Sequence[str] | None, input: str | None, limits: Sequence[str] | None = None
+    text: str,
+    params: Sequence[str] | None,
+    input: str | None,
+    limits: Sequence[str] | None = None,
+    **budgets: int | None,
 ) -> Spec:
     """The spec that the flags describe."""
-    from archdsl.ir.limits import Limits
+    from archdsl.ir.limits import BUDGETS, Limits
     from archdsl.pipeline import ParamText, open_spec
 
-    raised: dict[str, Any] = {}
-    known = [f.name for f in fields(Limits)]
+    raised: dict[str, Any] = {**budgets}
+    known = [f.name for f in fields(Limits) if f.name not in BUDGETS]
     for name, value in pairs(limits, "--limit").items():
         if name not in known or not value.isdigit():
             usage(f"--limit takes one of {', '.join(known)} and a whole number, not {name}={value}")

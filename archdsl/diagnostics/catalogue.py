@@ -7,6 +7,8 @@ A code is never used again for something else.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from archdsl.diagnostics.model import Diagnostic
 
 # ---- E00xx: the text -------------------------------------------------------------------------
@@ -372,6 +374,48 @@ class OverLimit(Diagnostic):
     limit: int
     unit: str
     name: str
+
+
+class _OverBudget(Diagnostic):
+    """Base of the messages about a model that needs more than it may."""
+
+    title = "{need}, over the budget of {limit}"
+    note = "the largest: {layers}"
+    help = "{hint}make these smaller, or raise `{flag}`"
+    flag: ClassVar[str]
+    need: str
+    limit: str
+    layers: str
+    hint: str = ""
+
+
+class OverParams(_OverBudget):
+    """The model has more parameters than `archdsl check --max-params 25M` allows: a gate for
+    scripts. k, M, G and T stand for powers of 1000."""
+
+    code = "E0406"
+    slug = "over-params"
+    flag = "--max-params"
+
+
+class OverMacs(_OverBudget):
+    """The model takes more multiply-accumulates for a sample than `archdsl check --max-macs 4G`
+    allows."""
+
+    code = "E0407"
+    slug = "over-macs"
+    flag = "--max-macs"
+
+
+class OverMemory(_OverBudget):
+    """To train the model takes more memory than `archdsl check --max-memory 8G --batch 64` allows:
+    in float32, with SGD and momentum, the most that is held at once of weights, gradients,
+    optimizer state, and what the layers keep for the backward pass. 8G and 8GB are 8 * 1000^3
+    bytes, 8GiB are 8 * 1024^3."""
+
+    code = "E0408"
+    slug = "over-memory"
+    flag = "--max-memory"
 
 
 class Misplaced(Diagnostic):

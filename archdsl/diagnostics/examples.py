@@ -124,6 +124,21 @@ EXAMPLES: dict[str, Example] = {
         "block unit(out) { conv out 3x3 -> relu }\n",
         "block unit(out) { conv out 3x3 -> relu }\n\n" + _model("unit 16"),
     ),
+    "E0406": Example(
+        _model("conv 16 3x3 -> relu\nflatten\nlinear 1000"),
+        _model("conv 16 3x3 -> relu\ngap; flatten\nlinear 1000"),
+        limits={"max_params": 1_000_000},
+    ),
+    "E0407": Example(
+        _model("conv 16 7x7 -> relu"),
+        _model("conv 16 7x7 /2 -> relu"),
+        limits={"max_macs": 1_000_000},
+    ),
+    "E0408": Example(
+        _model("conv 64 3x3 pad=1 -> relu\nconv 64 3x3 pad=1 -> relu"),
+        _model("conv 64 3x3 /2 pad=1 -> relu\nconv 64 3x3 pad=1 -> relu"),
+        limits={"max_memory": 100_000_000, "batch": 128},
+    ),
     # warnings
     "W0001": _pair("flatten\nlinear 32 -> linear 10", "flatten\nlinear 32 -> relu -> linear 10"),
     "W0002": _pair("conv 16 3x3 -> bn -> relu", "conv 16 3x3 bias=false -> bn -> relu"),

@@ -18,13 +18,16 @@ from archdsl.syntax.parse import MAX_TOKENS
 # What the walk costs, in steps; a million of them take about a second. (A block that is called
 # with the same arguments on the same shape again costs next to nothing.)
 STATEMENT, BODY, NAMING, PARAM, CROSSING, NODE, EXPANSION = 3, 5, 10, 10, 10, 50, 100
+#: the limits that have flags of their own: what the model may need
+BUDGETS = ("max_params", "max_macs", "max_memory", "batch")
 COPIED = 8  # variables that a body takes over in one step
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Raised by name: `--limit nodes=200000`. `tokens`: of one file; `steps`: of the expansion;
-    `elements`: of one tensor of one sample."""
+    `elements`: of one tensor of one sample. The last four are budgets for what the model needs:
+    `max_memory` in bytes, of a training step with this `batch`."""
 
     tokens: int = MAX_TOKENS
     steps: int = 1_000_000
@@ -32,6 +35,10 @@ class Limits:
     elements: int = 2**34
     params: int = 10**12
     nesting: int = 60
+    max_params: int | None = None
+    max_macs: int | None = None
+    max_memory: int | None = None
+    batch: int = 1
 
 
 class Budget:

@@ -9,7 +9,7 @@ space inside of a kernel and the allocator's losses come on top.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archdsl.ir.flow import Flow
@@ -48,17 +48,35 @@ def training_memory(
     state = sum(WORDS.get(w.dtype, FLOAT) * w.size for _, w in program.state() if w.buffer)
     weights = params * (1 + copies) + state + (params // 2 if width < FLOAT else 0)
     tape = _Tape(batch, width)
-    entering = [_Tensor(batch * width * math.prod(s), kept=True) for s in program.graph.input_shapes]
+    entering = [
+        _Tensor(batch * width * math.prod(s), kept=True) for s in program.graph.input_shapes
+    ]
     tape.run(program.graph, "", entering)
     base = weights + slots * params + sum(t.size for t in entering)
     saved = sum(step.saved for step in tape.steps)
-    update = base + params * (2 if slots > 1 else 1)  # Adam takes a root of its second state
+    # Adam takes a root: of each weight by itself on a CPU, in two copies, of all together on a GPU
+    largest = max((FLOAT * w.size for _, w in program.state() if not w.buffer), default=0)
+    update = base + params + (max(params, 2 * largest) if slots > 1 else 0)
     each = (
         (step.name, step.saved + (2 + slots) * step.params)
         for step in sorted(tape.steps, key=lambda s: -s.saved - (2 + slots) * s.params)
     )
     peak = max(update, base + tape.backward(saved))
     return Memory(weights, params, slots * params, saved, peak, tuple(each))
+
+
+def fitting_batch(program: Program, limit: int, **more: int) -> int:
+    """The largest batch whose step stays within `limit` bytes; 0 where none does."""
+    fits, over = 0, 1
+    while over < 2**30 and training_memory(program, batch=over, **more).peak <= limit:
+        fits, over = over, 2 * over
+    while over - fits > 1:
+        middle = (fits + over) // 2
+        if training_memory(program, batch=middle, **more).peak <= limit:
+            fits = middle
+        else:
+            over = middle
+    return fits
 
 
 @dataclass(eq=False, slots=True)
@@ -109,9 +127,7 @@ class _Tape:
                 values.append(self._node(name or item.op.name, item, given, inplace))
         return [values[v] for v in graph.outputs]
 
-    def _node(
-        self, name: str, node: Node, inputs: tuple[_Tensor, ...], inplace: bool
-    ) -> _Tensor:
+    def _node(self, name: str, node: Node, inputs: tuple[_Tensor, ...], inplace: bool) -> _Tensor:
         params = FLOAT * sum(w.size for w in node.weights if not w.buffer)
         said = node.op.saved(*node.input_shapes)
         if said.input and inplace:  # the output has taken the input's place
