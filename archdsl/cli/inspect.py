@@ -121,10 +121,12 @@ def check(
         found.extend(spec.diagnostics)
         if shapes and spec.program is not None:
             tables.append(shape_table(spec.program))
-    if diff:
-        raise typer.Exit(bool(mended))
     shown = list(filter(chosen, found))
     hidden = sum(d.severity == "error" for d in found) - sum(d.severity == "error" for d in shown)
+    failed = bool(hidden) or any(d.severity == "error" or error_on_warning for d in shown)
+    if diff:
+        typer.echo(f"{len(mended)} would be mended. {summary(shown, 0, hidden)}", err=True)
+        raise typer.Exit(failed or bool(mended))
     show(shown, format=output_format.value)
     if output_format is Format.full:
         for table in tables:
@@ -133,7 +135,7 @@ def check(
         typer.echo(("\n" if shown else "") + summary(shown, len(mended), hidden))
     elif hidden:
         typer.echo(summary(shown, len(mended), hidden), err=True)
-    raise typer.Exit(bool(hidden) or any(d.severity == "error" or error_on_warning for d in shown))
+    raise typer.Exit(failed)
 
 
 def _selection(select: list[str] | None, ignore: list[str] | None) -> Selection:

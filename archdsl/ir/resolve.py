@@ -61,10 +61,12 @@ def resolve(unit: Unit) -> list[Diagnostic]:
         unused += [(tree.name, warning) for warning in definition.unused()]
         passed |= definition.passed
     called = passed.union(*calls.values())
+    blocks = [tree for tree in unit.file.definitions if isinstance(tree, t.Block)]
+    library = len(blocks) == len(unit.file.definitions)  # for other files to use
     unit.unused = [
-        UnusedBlock(tree.name_span, tree.name)
-        for tree in unit.file.definitions
-        if isinstance(tree, t.Block) and tree.name not in called
+        UnusedBlock(block.name_span, block.name)
+        for block in blocks
+        if not library and block.name not in called
     ]
     # a block that is passed on has the parameters that its callers give
     unit.unused += [

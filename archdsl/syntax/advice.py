@@ -19,6 +19,7 @@ PYTHON = frozenset(["class", "def", "import", "from", "self", "return"])
 DEFINITIONS = "a file is made of `model name { ... }`, `block name(...) { ... }` and `use`"
 _FRAMEWORKS = frozenset(["self", "nn", "torch", "F", "tf", "keras", "layers"])
 _COMMENT = "a comment begins with `#`"
+_NEXT = "`->` leads from step to step"
 _ARITHMETIC = frozenset(["PLUS", "MINUS", "STAR", "SLASH", "INTDIV", "PERCENT", "POWER"])
 _WORDS = frozenset(["NAME", "FUNC", "LABEL", "TIMES_OF"])
 _BODIES = {"REPEAT": "repeat 3", "FOR": "for i in [1, 2]", "IF": "if c", "ELSE": "else"}
@@ -96,10 +97,7 @@ def advice(place: Place) -> tuple[str, Edits]:
     line = [str(t.type) for t in place.tokens[place.first : place.at + 1]]
     kind, start = line[-1], place.tokens[place.first]
     if str(place.token) in PYTHON:
-        return (
-            "this looks like Python; a spec has its own form: `model net() { input 3x32x32 }`",
-            [],
-        )
+        return "this looks like Python; a spec is `model net() { input 3x32x32 ... }`", []
     if comment := _comment(place, kind, alone=len(line) == 1):
         return comment
     if place.is_outside() and len(line) == 1:
@@ -167,11 +165,7 @@ def _input(place: Place, line: list[str]) -> tuple[str, Edits]:
     numbers = [str(t) for t in behind if t.type in ("NUMBER", "SIZE")]
     other = {"NUMBER", "SIZE", "COMMA", "LPAR", "RPAR", "LSQB", "RSQB", "EQUAL", "COLON"}
     shape = "x".join(numbers)
-    if (
-        behind
-        and {str(t.type) for t in behind} <= other
-        and re.fullmatch("[0-9]+(x[0-9]+)*", shape)
-    ):
+    if {str(t.type) for t in behind} <= other and re.fullmatch("[0-9]+(x[0-9]+)*", shape):
         span = place.span(place.first, place.last)
         hint = f"a shape is one word, channels first: `input {shape}`"
         return hint, [(span, f"input {shape}")]
@@ -181,7 +175,7 @@ def _input(place: Place, line: list[str]) -> tuple[str, Edits]:
 def _equal(place: Place, line: list[str]) -> tuple[str, Edits]:
     here = place.span(place.at, place.at)
     if place.kind(1) == "COMPARE" and place.near(1):
-        return "`->` leads from step to step", [(place.span(place.at, place.at + 1), "->")]
+        return _NEXT, [(place.span(place.at, place.at + 1), "->")]
     if "IF" in line:
         return "`==` compares", [(here, "==")]
     name, edits = place.tokens[place.at - 1], Edits()
@@ -199,73 +193,78 @@ def _equal(place: Place, line: list[str]) -> tuple[str, Edits]:
 
 
 def _step(place: Place, kind: str, line: list[str]) -> tuple[str, Edits]:
+    begun = _beginning(place, kind, line) or _sign(place, kind)
+    if begun is not None:
+        return begun
     token, previous = place.token, place.kind(-1)
-    here = place.span(place.at, place.at)
-    starts = len(line) == 1 or previous in ("LABEL", "COLON", "ARROW")
-    if kind == "FUNC" and starts:
-        return _called(place)
-    if kind == "TIMES" and len(line) == 1:
-        step = place.text(place.at + 1, place.last) if place.last > place.at else "conv 64 3x3"
-        hint = f"a repetition stands behind its step: `{step} {token}`"
-        edits: Edits = [(place.span(place.at, place.last), f"{step} {token}")]
-        simple = place.last > place.at and "ARROW" not in (
-            t.type for t in place.tokens[place.at : place.last]
-        )
-        return hint, edits if simple and place.kind(place.last + 1 - place.at) != "LBRACE" else []
-    if line[0] == "REPEAT" and kind in _WORDS:
-        count = place.text(place.first + 1, place.at - 1) if len(line) > 2 else "3"
-        step = place.text(place.at, place.last)
-        return f"`repeat {count} {{ {step} }}`, or `{step} x{count}`", []
-    if kind == "DOT":
-        return _dot(place)
-    if kind == "COMMA":
-        return _comma(place)
-    if (
-        kind == "PERCENT"
-        and previous == "NUMBER"
-        and place.near(-1)
-        and place.kind(1) not in ("NUMBER", "NAME")
-    ):
-        number = place.tokens[place.at - 1]
-        share = f"{float(number) / 100:g}"
-        return f"{number} % is `{share}`", [(place.span(place.at - 1, place.at), share)]
-    if kind == "MINUS" and len(line) == 1 and place.kind(1) in _WORDS:
-        return "each line is a step: no `-` before it", [
-            (place.span(place.at, place.at + 1), str(place.tokens[place.at + 1]))
-        ]
-    if kind in ("PLUS", "MINUS") and place.kind(1) in _WORDS and not place.near(1):
-        hint = "`->` leads from step to step; `residual { ... }` adds what enters it"
-        return f"{hint}; arithmetic stands in parentheses: `(2 + width)`", []
-    if kind in _ARITHMETIC:
-        return _arithmetic(place)
-    if kind == "COMPARE":
-        if place.text(place.at, min(place.at + 1, len(place.tokens) - 1)) == ">>":
-            return "`->` leads from step to step", [(place.span(place.at, place.at + 1), "->")]
-        return "put a comparison in parentheses, or after `if`", []
+    ends = kind in ("_SEPARATOR", "RBRACE")
+    if kind == "_SEPARATOR" and previous == "ARROW":
+        start = place.tokens[place.at - 2].end_pos or 0
+        gone = Span(place.source, start, place.tokens[place.at - 1].end_pos or 0)
+        hint = "a new line means the same as `->`: leave it out, or begin the next line with it"
+        return hint, [(gone, "")]
+    if ends and previous in _ARITHMETIC:
+        return f"a value is missing behind `{place.tokens[place.at - 1]}`", []
+    if ends and previous == "COLON":
+        return "a step follows its label on the same line; `label: { ... }` names several", []
     if kind == "ARROW":
         return "a step is missing before `->`", []
-    if kind == "_SEPARATOR" and previous == "ARROW":
-        arrow = place.span(place.at - 2, place.at - 1)
-        gone = Span(place.source, place.tokens[place.at - 2].end_pos or 0, arrow.end)
-        return (
-            "a new line means the same as `->`: leave this one out, or begin the next line with it",
-            [(gone, "")],
-        )
-    if kind in ("_SEPARATOR", "RBRACE") and previous in _ARITHMETIC:
-        return f"a value is missing behind `{place.tokens[place.at - 1]}`", []
-    if kind in ("_SEPARATOR", "RBRACE") and previous == "COLON":
-        return "a step follows its label on the same line; `label: { ... }` names several", []
     if kind in ("LABEL", "COLON"):
         return "a label stands at the beginning of a step: `label: conv 64 3x3`", []
-    if kind == "NAME" and token == "elif":
-        return "write `else if c { ... }`", [(here, "else if")]
+    if token == "elif":
+        return "write `else if c { ... }`", [(place.span(place.at, place.at), "else if")]
     if kind == "ELSE":
         return "`else` needs an `if c { ... }` before it", []
     if kind == "SHORTCUT":
         return "`shortcut` belongs to `residual { ... } shortcut { ... }`", []
+    return "", []
+
+
+def _beginning(place: Place, kind: str, line: list[str]) -> tuple[str, Edits] | None:
+    """What no step begins with."""
+    token, behind = place.token, place.last > place.at
+    starts = len(line) == 1 or place.kind(-1) in ("LABEL", "COLON", "ARROW")
+    if kind == "FUNC" and starts:
+        return _called(place)
     if kind == "LSQB" and starts:
         return "several steps stand in braces: `{ ... }`", []
-    return "", []
+    if kind == "MINUS" and len(line) == 1 and place.kind(1) in _WORDS:
+        word = str(place.tokens[place.at + 1])
+        return "each line is a step: no `-` before it", [(place.span(place.at, place.at + 1), word)]
+    if kind == "TIMES" and len(line) == 1:
+        step = place.text(place.at + 1, place.last) if behind else "conv 64 3x3"
+        rest = [t.type for t in place.tokens[place.at + 1 : place.last + 2]]
+        simple = behind and "ARROW" not in rest and "LBRACE" not in rest
+        edit = place.span(place.at, place.last), f"{step} {token}"
+        return f"a repetition stands behind its step: `{edit[1]}`", [edit] if simple else []
+    if line[0] == "REPEAT" and kind in _WORDS:
+        count = place.text(place.first + 1, place.at - 1) if len(line) > 2 else "3"
+        step = place.text(place.at, place.last)
+        return f"`repeat {count} {{ {step} }}`, or `{step} x{count}`", []
+    return None
+
+
+def _sign(place: Place, kind: str) -> tuple[str, Edits] | None:
+    """Signs between words."""
+    follower = place.kind(1)
+    if kind == "DOT":
+        return _dot(place)
+    if kind == "COMMA":
+        return _comma(place)
+    if kind == "PERCENT" and place.kind(-1) == "NUMBER" and follower not in ("NUMBER", "NAME"):
+        number = place.tokens[place.at - 1]
+        share = f"{float(number) / 100:g}"
+        return f"{number} % is `{share}`", [(place.span(place.at - 1, place.at), share)]
+    if kind in ("PLUS", "MINUS") and follower in _WORDS and not place.near(1):
+        hint = f"{_NEXT}; `residual {{ ... }}` adds what enters it"
+        return f"{hint}; arithmetic stands in parentheses: `(2 + width)`", []
+    if kind in _ARITHMETIC:
+        return _arithmetic(place)
+    if kind == "COMPARE" and follower == "COMPARE" and place.near(1):
+        return _NEXT, [(place.span(place.at, place.at + 1), "->")]
+    if kind == "COMPARE":
+        return "put a comparison in parentheses, or after `if`", []
+    return None
 
 
 def _called(place: Place) -> tuple[str, Edits]:

@@ -203,6 +203,12 @@ def test_diff_shows_the_fixes_and_writes_nothing(warned: str) -> None:
     assert run("check", "lenet5", "--diff").exit_code == 0
 
 
+def test_diff_does_not_hide_errors(broken: str) -> None:
+    result = run("check", broken, "--diff")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "0 would be mended. Found 2 errors.\n"
+
+
 def test_fix_needs_a_file_that_can_be_written(warned: str) -> None:
     assert run("check", "-", "--fix", input=WARNED).exit_code == 2
     result = run("check", "/proc/self/nope.arch", "--fix")

@@ -62,6 +62,12 @@ def test_hints() -> None:
     assert docs.hint(hints[2]) == "16x32x32 …"
 
 
+def test_what_nothing_uses_is_said_but_not_of_a_library() -> None:
+    unused = "block spare() { relu }\n"
+    assert [d.code for d in analyse(unused + NET).diagnostics] == ["W0003"]
+    assert analyse(unused).diagnostics == []
+
+
 def test_hints_of_an_alias() -> None:
     path = specs_folder() / "resnet152.arch"
     analysis = Analysis(Source(str(path), path.read_text()), path.parent)
