@@ -64,7 +64,7 @@ def test_hints() -> None:
 
 def test_what_nothing_uses_is_said_but_not_of_a_library() -> None:
     unused = "block spare() { relu }\n"
-    assert [d.code for d in analyse(unused + NET).diagnostics] == ["W0003"]
+    assert [d.code for d in analyse(unused + NET).diagnostics] == ["W0003", "W0005"]
     assert analyse(unused).diagnostics == []
 
 
