@@ -118,7 +118,11 @@ def _candidates(analysis: Analysis, here: Place) -> Iterator[Candidate]:
                     yield Candidate(path.name, "file", "beside this file")
         return
     if here.prefix.startswith("@") or here.first == "output":
-        yield from (Candidate(f"@{tap}", "tap") for tap in here.taps)
+        yield from _taps(here)
+        return
+    if here.last == "." and [w.text for w in here.statement[-2:-1]] == ["in"]:
+        yield Candidate("h", "word", "height of what enters this block")
+        yield Candidate("w", "word", "width of what enters this block")
         return
     if here.inside == "":
         yield from _item(analysis, here)
@@ -126,6 +130,10 @@ def _candidates(analysis: Analysis, here: Place) -> Iterator[Candidate]:
         yield from _bracket(analysis, here)
     else:
         yield from _statement(analysis, here)
+
+
+def _taps(here: Place) -> Iterator[Candidate]:
+    yield from (Candidate(f"@{tap}", "tap", rank=0) for tap in here.taps)
 
 
 def _item(analysis: Analysis, here: Place) -> Iterator[Candidate]:
@@ -176,15 +184,14 @@ def _statement(analysis: Analysis, here: Place) -> Iterator[Candidate]:
         word = {"residual": "shortcut", "if": "else"}.get(first)
         if word:
             yield Candidate(word, "keyword", snippet=f"{word} {{ $0 }}", rank=0)
-    elif first in ("let", "if", "repeat", "for") or (
-        first in ("residual", "shortcut") and count > 1
-    ):
+    elif last in ("residual", "shortcut"):
+        yield Candidate("if", "keyword", snippet="if ${1:condition}")
+    elif first in ("let", "if", "repeat", "for", "residual"):
         yield from _values(here)
         if first == "let":
             yield from _callables(analysis)
-    elif first in ("residual", "shortcut"):
-        yield Candidate("if", "keyword", snippet="if ${1:condition}")
     elif first == "aux":
+        yield from _taps(here)
         yield from _callables(analysis)
     elif first not in ("tap", "input", "assert") and last != ".":
         target = _target(analysis, first)
@@ -236,6 +243,8 @@ def _arguments(analysis: Analysis, here: Place, target: Target | None) -> Iterat
         free = [slot.name for slot in slots if not slot.keyword][positional:]
         if free:
             yield from _words(target, free[0])
+    if target is not None and not isinstance(target, Block) and target.arity is None:
+        yield from _taps(here)
     yield from _values(here)
     if isinstance(target, Block):
         yield from _callables(analysis)
@@ -251,8 +260,9 @@ def _slots(target: Target) -> list[tuple[str, str]]:
 def _words(target: Target, name: str) -> Iterator[Candidate]:
     """The words that an operator's argument takes."""
     arg = None if isinstance(target, Block) else target.args.get(name)
-    for word in arg.type.words() if arg is not None else ():
-        yield Candidate(word, "word", arg.doc if arg else "", rank=0)
+    if arg is not None:
+        words = ("true", "false") if isinstance(arg.default, bool) else arg.type.words()
+        yield from (Candidate(word, "word", arg.doc, rank=0) for word in words)
 
 
 def _values(here: Place) -> Iterator[Candidate]:

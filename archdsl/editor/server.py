@@ -266,7 +266,7 @@ def semantic_tokens(ls: Server, params: lsp.SemanticTokensParams) -> lsp.Semanti
 
 @server.feature(
     lsp.TEXT_DOCUMENT_COMPLETION,
-    lsp.CompletionOptions(trigger_characters=["@", "=", " ", "("], resolve_provider=True),
+    lsp.CompletionOptions(trigger_characters=[*'@= (."'], resolve_provider=True),
 )
 def completion(ls: Server, params: lsp.CompletionParams) -> lsp.CompletionList:
     analysis, convert = ls.analysis(params.text_document.uri), ls.convert

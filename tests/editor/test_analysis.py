@@ -163,6 +163,10 @@ def test_complete_names() -> None:
     assert names("model a() {\n  init conv kaiming_normal mode=|")[:2] == ["fan_in", "fan_out"]
     assert "resnet50.arch" in names('use "|"')
     assert names("model a() {\n  residual { relu } |") == ["shortcut"]
+    assert names("model a() {\n  residual { relu } shortcut |") == ["if"]
+    assert names("model a() {\n  relu -> tap early\n  relu -> concat |")[:2] == ["@early", "dim"]
+    assert names("block a() {\n  conv (in.|") == ["h", "w"]
+    assert names("model a() {\n  conv 3 3x3 bias=|")[:2] == ["false", "true"]
 
 
 def test_complete_nothing_in_comments() -> None:

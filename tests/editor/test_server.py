@@ -35,7 +35,8 @@ model net(classes=10) { # 😀 中
 
 async def start(client: LanguageClient, encoding: str) -> AsyncIterator[None]:
     general = lsp.GeneralClientCapabilities(position_encodings=[lsp.PositionEncodingKind(encoding)])
-    item = lsp.ClientCompletionItemOptions(snippet_support=True)
+    markdown = [lsp.MarkupKind.Markdown]
+    item = lsp.ClientCompletionItemOptions(snippet_support=True, documentation_format=markdown)
     completion = lsp.CompletionClientCapabilities(completion_item=item)
     document = lsp.TextDocumentClientCapabilities(completion=completion)
     capabilities = lsp.ClientCapabilities(general=general, text_document=document)
@@ -78,13 +79,17 @@ class File:
     def id(self) -> lsp.TextDocumentIdentifier:
         return lsp.TextDocumentIdentifier(self.uri)
 
-    async def diagnostics(self) -> list[lsp.Diagnostic]:
-        """The errors of the newest version."""
+    async def problems(self) -> list[lsp.Diagnostic]:
+        """Those of the newest version, warnings too."""
         while True:
             told = await self.client.wait_for_notification(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
             if (told.uri, told.version) == (self.uri, self.version):
-                error = lsp.DiagnosticSeverity.Error
-                return [d for d in told.diagnostics if d.severity == error]
+                return list(told.diagnostics)
+
+    async def diagnostics(self) -> list[lsp.Diagnostic]:
+        """The errors of the newest version."""
+        error = lsp.DiagnosticSeverity.Error
+        return [d for d in await self.problems() if d.severity == error]
 
     async def change(self, text: str) -> list[lsp.Diagnostic]:
         self.version += 1
@@ -124,6 +129,17 @@ async def test_diagnostics_as_you_type(client: LanguageClient, folder: Path) -> 
     assert found.code == "E0001"
     assert await file.change(NET) == []
     client.text_document_did_close(lsp.DidCloseTextDocumentParams(file.id))
+
+
+async def test_warnings(client: LanguageClient, folder: Path) -> None:
+    """What is not used is shown as such; a file of blocks is for other files."""
+    text = NET.replace(" -> tap early", "").replace("classes=10", "classes=10, width=3")
+    file = File(client, folder / "net.arch", text)
+    (found,) = await file.problems()
+    assert found.severity == lsp.DiagnosticSeverity.Warning and found.code == "W0004"
+    assert list(found.tags or ()) == [lsp.DiagnosticTag.Unnecessary]
+    assert found.range == lsp.Range(file.at("width"), file.at("width", 5))
+    assert await File(client, folder / "library.arch", LIBRARY).problems() == []
 
 
 async def test_an_error_in_a_used_file_stands_at_the_use(
