@@ -99,15 +99,27 @@ def test_vgg16_takes_a_step(specs: Path) -> None:
     assert all((p.grad != 0).any() for p in module.parameters() if p.grad is not None)
 
 
+def test_a_narrow_vgg16_learns(specs: Path) -> None:
+    """Depth, dropout and softmax as listed; a chance answer's loss is 0.325."""
+    changes = "data={name: fake, samples: 320}", "epochs=12", "optimizer.lr=0.001", "plots=false"
+    result = fit(
+        specs / "vgg16.arch",
+        params={"he": True, "width": 16, "hidden": 1024},
+        overrides=[Override.parse(one) for one in changes],
+        quiet=True,
+    )
+    assert (result.history[-1]["train_loss"] or 1) < 0.28
+
+
 @pytest.mark.slow
 def test_vgg16_learns_cifar10(specs: Path, real_data: Path) -> None:
-    """A few real images: the net as listed, softmax and all, begins to learn."""
-    given = f"data.name=folder:{real_data}/cifar10", "data.limit=640", "epochs=6"
+    """The recipe as it is, on real images."""
+    given = f"data.name=folder:{real_data}/cifar10", "plots=false"
     result = fit(
         specs / "vgg16.arch",
         params={"he": True},
         overrides=[Override.parse(one) for one in given],
         quiet=True,
     )
-    assert (result.history[-1]["train_loss"] or 9) < 0.95 * (result.history[0]["train_loss"] or 0)
-    assert (result.history[-1]["train_accuracy"] or 0) > 0.14
+    tested = result.history[-1]
+    assert (tested["test_loss"] or 1) < 0.31 and (tested["test_accuracy"] or 0) > 0.15

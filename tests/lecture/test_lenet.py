@@ -12,9 +12,9 @@ from torch.nn import functional as F
 import archdsl
 from archdsl.train import Override, fit, read_recipe
 
-#: what the lecture's last epoch reached on the test images, and how far five seeds of ours spread
-THEIR_ACCURACY = 0.9100
-SPREAD = 0.006
+#: where a run ends on the test images: the 95 % prediction interval of five seeds,
+#: which holds the lecture's 0.91 (python -m tests.lecture.table)
+FINAL = 0.9034, 0.9109
 
 
 def test_recipe_is_the_lectures(specs: Path) -> None:
@@ -72,4 +72,4 @@ def test_fifteen_epochs_on_mnist(specs: Path, real_data: Path) -> None:
     accuracy = [row["test_accuracy"] or 0 for row in result.history]
     assert len(accuracy) == 15
     assert accuracy[0] < 0.6
-    assert accuracy[-1] == pytest.approx(THEIR_ACCURACY, abs=SPREAD)
+    assert FINAL[0] < accuracy[-1] < FINAL[1]

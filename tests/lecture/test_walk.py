@@ -66,8 +66,8 @@ def photographs(folder: Path) -> None:
             Image.fromarray(pixels).save(folder / name / f"{n}.jpg")
 
 
-def follow(folder: Path, *, whole: bool) -> None:
-    """Runs the section's commands in order, where they find the repository's `specs`."""
+def follow(folder: Path, data: Path | None = None) -> None:
+    """Runs the section's commands in order: with real data in full, without it the short way."""
     (folder / "specs").symlink_to(ROOT / "specs")
     photographs(folder / "photos")
     (folder / "scores.py").write_text(next(text for _, text in FENCES if "class Scores" in text))
@@ -75,14 +75,16 @@ def follow(folder: Path, *, whole: bool) -> None:
         if not command.startswith("archdsl "):
             subprocess.run(["sh", "-c", command], cwd=folder, check=True)
             continue
-        more = [] if whole else shortened(command)
+        if data:
+            command = command.replace("cifar10", f"folder:{data}/cifar10")
+        more = [] if data else shortened(command)
         result = CliRunner().invoke(app, [*shlex.split(command)[1:], *more])
         assert result.exit_code == 0, f"$ {command}\n{result.output}"
         assert more or not shown or matches(result.output, shown), f"$ {command}\n{result.output}"
 
 
 def test_its_commands(tmp_path: Path) -> None:
-    follow(tmp_path, whole=False)
+    follow(tmp_path)
 
 
 @pytest.mark.slow
@@ -90,7 +92,7 @@ def test_its_commands_in_full(
     tmp_path: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ARCHDSL_DATA", str(real_data))
-    follow(tmp_path, whole=True)
+    follow(tmp_path, real_data)
 
 
 def test_it_covers_every_spec() -> None:
