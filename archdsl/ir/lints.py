@@ -33,12 +33,8 @@ _THEN = re.compile(r"\s*(->|;|\n)\s*([\w{}+-]+\s*:\s*)?")
 def lint(unit: Unit, *programs: Program) -> list[Diagnostic]:
     """Every warning of a file and of its programs."""
     given = {value for program in programs for value in _values(program.graph.args)}
-    found = [
-        warning
-        for warning in unit.unused  # blocks without a model are for other files
-        if not (isinstance(warning, c.UnusedBlock) and (warning.name in given or not programs))
-    ]
-    found += bad_comments(unit.source)
+    unused = (w for w in unit.unused if not (isinstance(w, c.UnusedBlock) and w.name in given))
+    found = [*unused, *bad_comments(unit.source)]
     for program in programs:
         found += _Lints(program).all()
         found += _channels_last(unit, program)

@@ -18,6 +18,7 @@ GROUPS = {
     for f in (
         compiler.startup,
         compiler.checking,
+        compiler.editor,
         compiler.building,
         compiler.speed,
         compiler.lenet,

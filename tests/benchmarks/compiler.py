@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,45 @@ def checking() -> Iterator[Row]:
     short, _ = in_turn(check(texts[200]), lambda: None, 5)
     long, _ = in_turn(check(texts[2000]), lambda: None, 3)
     yield Row("check 2,000 lines, per line (peer: 200)", long / 2000, short / 200, "s", 1.2)
+
+
+def editor() -> Iterator[Row]:
+    """A keystroke in resnet152, from the editor's message to the answer; the peer's figure is the
+    goal in seconds."""
+    import asyncio
+
+    ours = statistics.median(asyncio.run(_keystrokes(40)))
+    yield Row("keystroke in resnet152, lsp", ours, 0.05, "s", 1.0, note="peer: 50 ms")
+
+
+async def _keystrokes(count: int) -> list[float]:
+    """Seconds until the diagnostics of each have come; every other one breaks the text."""
+    from lsprotocol import types as lsp
+    from pytest_lsp import make_test_lsp_client
+
+    from archdsl.pipeline import specs_folder
+
+    text = (specs_folder() / "resnet50.arch").read_text().replace("[3, 4, 6, 3]", "[3, 8, 36, 3]")
+    uri = (specs_folder() / "mine.arch").as_uri()
+    client = make_test_lsp_client()
+    await client.start_io(sys.executable, "-m", "archdsl", "lsp")
+    await client.initialize_session(lsp.InitializeParams(capabilities=lsp.ClientCapabilities()))
+    opened = lsp.TextDocumentItem(uri, "arch", 0, text)
+    client.text_document_did_open(lsp.DidOpenTextDocumentParams(opened))
+    await client.wait_for_notification(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
+    times = []
+    for version in range(1, count + 1):
+        new = text.rstrip()[: -(version % 2) or None] + "\n" * version
+        document = lsp.VersionedTextDocumentIdentifier(version, uri)
+        change = lsp.TextDocumentContentChangeWholeDocument(new)
+        began = time.perf_counter()
+        client.text_document_did_change(lsp.DidChangeTextDocumentParams(document, [change]))
+        told = await client.wait_for_notification(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
+        times.append(time.perf_counter() - began)
+        assert told.version == version and bool(told.diagnostics) == bool(version % 2)
+    await client.shutdown_session()
+    await client.stop()
+    return times
 
 
 def _long_spec(lines: int) -> str:
