@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
+from archdsl.diagnostics import catalogue, warnings
 from archdsl.diagnostics.model import Diagnostic, subclasses
 from archdsl.diagnostics.source import Source, Span
 from archdsl.diagnostics.suggest import closest
-from archdsl.diagnostics.warnings import BadIgnore
 
 ALL = "ALL"
 #: `# archdsl: ignore`, alone or with codes or slugs; what follows them is the reason
@@ -25,7 +25,8 @@ _WORD = re.compile(r"[EWew]\d+|[a-z]+(?:-[a-z]+)+")
 @cache
 def codes() -> dict[str, type[Diagnostic]]:
     """The catalogue by code, in order."""
-    found = [e for e in subclasses(Diagnostic) if e.__module__.startswith("archdsl.")]
+    modules = (catalogue.__name__, warnings.__name__)
+    found = [entry for entry in subclasses(Diagnostic) if entry.__module__ in modules]
     return {entry.code: entry for entry in sorted(found, key=lambda entry: entry.code)}
 
 
@@ -86,7 +87,7 @@ def bad_comments(source: Source) -> Iterator[Diagnostic]:
             if entry is None or entry.severity == "error":
                 reason = "there is no such warning" if entry is None else "errors cannot be ignored"
                 span = Span(source, at, at + len(word))
-                yield BadIgnore(span, word, reason)
+                yield warnings.BadIgnore(span, word, reason)
 
 
 def _words(comment: re.Match[str]) -> Iterator[tuple[str, int]]:

@@ -198,10 +198,10 @@ def _step(place: Place, kind: str, line: list[str]) -> tuple[str, Edits]:
         return begun
     token, previous = place.token, place.kind(-1)
     ends = kind in ("_SEPARATOR", "RBRACE")
-    if kind == "_SEPARATOR" and previous == "ARROW":
+    if ends and previous == "ARROW":
         start = place.tokens[place.at - 2].end_pos or 0
         gone = Span(place.source, start, place.tokens[place.at - 1].end_pos or 0)
-        hint = "a new line means the same as `->`: leave it out, or begin the next line with it"
+        hint = "leave the last `->` out: a new line means the same, and may begin with one"
         return hint, [(gone, "")]
     if ends and previous in _ARITHMETIC:
         return f"a value is missing behind `{place.tokens[place.at - 1]}`", []

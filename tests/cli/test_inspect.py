@@ -255,6 +255,11 @@ def test_specs_and_ops() -> None:
     assert run("--version").stdout == f"archdsl {archdsl.__version__}\n"
 
 
+def test_codes_are_known_in_a_new_process() -> None:
+    command = [sys.executable, "-m", "archdsl", "check", "lenet5", "--select", "E01"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def test_colour_is_asked_for() -> None:
     command = [sys.executable, "-m", "archdsl", "check", "-"]
     for extra, coloured in (({"FORCE_COLOR": "1"}, True), ({"NO_COLOR": "1"}, False)):
