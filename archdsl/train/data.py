@@ -28,6 +28,7 @@ from archdsl.train.sampling import (
     batch_bounds,
     epoch_order,
     generator,
+    kept_generators,
     seed_libraries,
     share,
 )
@@ -84,6 +85,7 @@ class LoadedData:
         return torch.stack([x for x, _ in found]), torch.stack([y for _, y in found])
 
 
+@kept_generators()
 def load_data(source: Source, recipe: Recipe, input_shape: tuple[int, ...]) -> LoadedData:
     """The two splits of a source, fitted to an input of that shape."""
     data = recipe.data
@@ -186,6 +188,8 @@ def _hold(samples: Samples, fit: Fit, recipe: Recipe, unless: bool) -> Split:
 
 
 def _read(samples: Samples, index: int, fit: Fit) -> Tensor | str:
+    if isinstance(samples, Wrapped):
+        seed_libraries(0, -1, index)
     try:
         return fit(samples.read(index))
     except BadSample as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from torch import nn
@@ -32,6 +30,7 @@ from archdsl.train.model import Model, describe, unchanged
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import Override, read_recipe, recipe_beside
 from archdsl.train.run_folder import RunFolder, best_row, new_folder
+from archdsl.train.sampling import kept_generators
 from archdsl.train.sources import Source, Wanted, open_source
 from archdsl.train.spec_files import SpecFiles
 from archdsl.train.stopping import StopSignals
@@ -234,8 +233,9 @@ def train(job: Job) -> Result:
             with contextlib.closing(RunFolder(path, job.quiet, recipe)) as folder:
                 return _train(job, module, data, ranks, folder)
         except OSError as error:
-            if path is None or isinstance(error, TimeoutError | ConnectionError):
-                raise
+            own = error.filename is None or str(error.filename).startswith(str(path))
+            if path is None or error.errno is None or not own:
+                raise  # of the data, and so of the user's own code
             raise TrainError(
                 f"{error.filename or path}: the run folder cannot be written: {error.strerror}",
                 good_help(path),
@@ -287,14 +287,11 @@ def own_randomness(recipe: Recipe, device: torch.device) -> Iterator[None]:
         torch.set_num_threads(recipe.threads)
     if recipe.deterministic:  # what cuBLAS wants for it
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    others = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices):
+    with kept_generators(devices):
         torch.use_deterministic_algorithms(recipe.deterministic or before)
         try:
             yield
         finally:
-            random.setstate(others[0])
-            np.random.set_state(others[1])
             torch.use_deterministic_algorithms(before)
             torch.set_num_threads(threads)
 

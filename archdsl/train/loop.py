@@ -254,13 +254,19 @@ class Trainer:
             self.save(best=best_row(self.history, bool(self.data.classes)) is row)
             self.folder.plot(self.history, now=False)
 
+    @property
+    def tested_model(self) -> nn.Module:
+        """The model, or its average where one is kept."""
+        return self.module if self.ema is None else self.ema.module
+
     def test(self, signals: StopSignals | None = None) -> Tested:
-        """The test split through the model, or through its average where one is kept."""
-        model = self.module if self.ema is None else self.ema.module
+        """One pass over the test split."""
         if not self.fsdp:
-            self.ranks.same_buffers(model)
+            self.ranks.same_buffers(self.tested_model)
         stop = signals.check if signals is not None and self.ranks.world == 1 else None
-        return test_model(model, self.batches, self.objective, self.ranks, self.autocast, stop)
+        return test_model(
+            self.tested_model, self.batches, self.objective, self.ranks, self.autocast, stop
+        )
 
     def _samples(self) -> list[int]:
         return [len(self.data.train), len(self.data.test)]

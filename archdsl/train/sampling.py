@@ -8,6 +8,8 @@ knows the step knows all the random numbers that follow, for any number of worke
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -52,6 +54,18 @@ def seed_libraries(seed: int, epoch: int, index: int) -> None:
     torch.default_generator.manual_seed(value)
     random.seed(value)
     np.random.seed(value % 2**32)
+
+
+@contextmanager
+def kept_generators(devices: Sequence[int] = ()) -> Iterator[None]:
+    """Leaves the caller's generators as they were: torch's, Python's, NumPy's."""
+    before = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
 
 
 def seed_step(seed: int, step: int, rank: int, device: torch.device) -> None:

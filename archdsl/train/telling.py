@@ -103,9 +103,9 @@ def _pictures(trainer: Trainer, run: Path) -> None:
     if not data.classes or not data.fit.image or trainer.fsdp:
         return
     x, y = data.first_tested(18)
-    trainer.module.eval()
+    model = trainer.tested_model.eval()
     with torch.inference_mode():
-        output = trainer.module(trainer.batches.batch.plain(x.to(trainer.ranks.device)))
+        output = model(trainer.batches.batch.plain(x.to(trainer.ranks.device)))
     main = output if isinstance(output, torch.Tensor) else output[0]
     answers = trainer.objective.classes(main.float()).cpu()
     titles = [
