@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archdsl.backends.code import (
     Apply,
@@ -31,6 +31,9 @@ from archdsl.backends.names import TAKEN, unique, variable
 from archdsl.ir.flow import Flow
 from archdsl.ir.graph import Graph, Item, Node, Param, Scope
 from archdsl.ops.table import Call, Input, Name, Shape
+
+if TYPE_CHECKING:
+    from archdsl.backends.loops import Loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Body:
     """
 
     layers: tuple[Expr, ...] | None
-    members: tuple[Child | Own, ...]
+    members: tuple[Child | Own | Loop, ...]
     steps: tuple[Step, ...]
     inputs: int
     outputs: tuple[Expr, ...]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from archdsl.backends.body import Body, Step
 from archdsl.backends.code import STEP, WIDTH, Code, Expr, Many, Value, flat, found, lay, rewrite
+from archdsl.backends.loops import PART, Loop
 from archdsl.backends.names import unique, variable
 
 INDENT = 2
@@ -32,7 +33,13 @@ def forward(
     `leave`: makes the return statement's lines from the outputs' expressions; where it is None the
     outputs are returned as they are.
     """
-    return _Writer(body, taken, names or {}).write(leave)
+    if not any(isinstance(member, Loop) for member in body.members):
+        return _Writer(body, taken, names or {}).write(leave)
+    margin = STEP * (INDENT + 1)
+    turn = _Writer(body, taken, {}, INDENT + 1).write(
+        lambda texts: [f"{margin}x = {texts[0]}"] if texts != ["x"] else []
+    )
+    return [f"{STEP * INDENT}for {PART} in self:", *turn, f"{STEP * INDENT}return x"]
 
 
 def inputs(count: int) -> list[str]:
@@ -51,7 +58,10 @@ class _Pending:
 
 
 class _Writer:
-    def __init__(self, body: Body, taken: frozenset[str], names: dict[int, str]) -> None:
+    def __init__(
+        self, body: Body, taken: frozenset[str], names: dict[int, str], indent: int = INDENT
+    ) -> None:
+        self.indent = indent
         self.body, self.taken, self.given = body, taken.union(body.parts), names
         self.lines: list[str] = []
         self.pending: list[_Pending] = []
@@ -72,7 +82,7 @@ class _Writer:
         left = [Value(p.step.results[0]) for p in self.pending]
         if leave is None and len(left) == 1 and left == [*outputs]:
             # one call is left, and it is the output
-            return [*self.lines, *lay(self._bound(self.pending[0].expr), INDENT, "return ")]
+            return [*self.lines, *lay(self._bound(self.pending[0].expr), self.indent, "return ")]
         self._flush()
         texts = [flat(self._bound(expr)) for expr in outputs]
         return [*self.lines, *(leave(texts) if leave else _return(texts))]
@@ -110,7 +120,7 @@ class _Writer:
         parts = {p.step.results[0]: p.expr for p in top}
         expr = rewrite(step.expr, lambda leaf: _inner(leaf, parts))
         text = flat(rewrite(expr, lambda leaf: _named(leaf, self.variables)))
-        around = len(STEP * INDENT + "return ") + len(GUARD if step.training_only else "")
+        around = len(STEP * self.indent + "return ") + len(GUARD if step.training_only else "")
         return top if around + len(text) <= WIDTH else None
 
     def _flush(self) -> None:
@@ -125,7 +135,7 @@ class _Writer:
         for number in read:
             self.left[number] -= 1
         if not any(self.left.get(result) for result in step.results):
-            self.lines += lay(expr, INDENT)
+            self.lines += lay(expr, self.indent)
             return
         names: list[str] = []
         for result in step.results:
@@ -134,16 +144,16 @@ class _Writer:
             self.variables[result] = name
         target = ", ".join(names)
         if not step.training_only:
-            self.lines += lay(expr, INDENT, f"{target} = ")
+            self.lines += lay(expr, self.indent, f"{target} = ")
             return
-        line = lay(expr, INDENT, f"{target} = ", GUARD)
+        line = lay(expr, self.indent, f"{target} = ", GUARD)
         if len(line) == 1 and len(step.results) == 1:
             self.lines += line
         else:
             absent = ", ".join(["None"] * len(names))
-            self.lines.append(f"{STEP * INDENT}{target} = {absent}")
-            self.lines.append(f"{STEP * INDENT}if self.training:")
-            self.lines += lay(expr, INDENT + 1, f"{target} = ")
+            self.lines.append(f"{STEP * self.indent}{target} = {absent}")
+            self.lines.append(f"{STEP * self.indent}if self.training:")
+            self.lines += lay(expr, self.indent + 1, f"{target} = ")
 
     def _bound(self, expr: Expr, keep: bool = False) -> Expr:
         result: Expr = rewrite(expr, lambda leaf: _named(leaf, self.variables))

@@ -9,7 +9,21 @@ from collections.abc import Container
 
 #: what an emitted module may use besides its own classes
 OURS = frozenset(
-    ("torch", "nn", "F", "Tensor", "math", "OrderedDict", "NamedTuple", "self", "m", "x", "_")
+    (
+        "torch",
+        "nn",
+        "F",
+        "Tensor",
+        "math",
+        "OrderedDict",
+        "NamedTuple",
+        "self",
+        "m",
+        "x",
+        "_",
+        "i",
+        "part",
+    )
 )
 TAKEN = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | OURS
 

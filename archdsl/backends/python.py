@@ -17,12 +17,14 @@ from archdsl.backends.code import (
     Apply,
     Code,
     Expr,
+    flat,
     is_attribute,
     lay,
     literal,
 )
 from archdsl.backends.forward import forward, inputs
 from archdsl.backends.initial import MODULE, Branch
+from archdsl.backends.loops import NUMBER, Loop
 from archdsl.backends.names import TAKEN, camel, defined, unique, variable
 from archdsl.backends.sharing import ClassDef, share
 from archdsl.ir.graph import Graph, Node, Program, Scope
@@ -197,7 +199,8 @@ class _Results:
 
 
 def _class(cls: ClassDef, names: frozenset[str], results: _Results | None = None) -> list[str]:
-    base = "nn.Module" if cls.body.layers is None else "nn.Sequential"
+    loops = any(isinstance(member, Loop) for member in cls.body.members)
+    base = "nn.Module" if cls.body.layers is None and not loops else "nn.Sequential"
     lines = [f"class {cls.name}({base}):"]
     construct = _construct(cls)
     if construct:
@@ -255,7 +258,13 @@ def _construct(cls: ClassDef) -> list[str]:
     lines += [f"{STEP * 2}self.{p.name} = {p.name}" for p in cls.parameters if p.stored]
     if body.layers is None:
         for member in body.members:
-            lines += _own(member) if isinstance(member, Own) else _child(member)
+            match member:
+                case Own():
+                    lines += _own(member)
+                case Child():
+                    lines += _child(member)
+                case Loop():
+                    lines += _loop(member)
     if len(lines) == 1 and not body.inits and not body.layers:
         return []
     return lines + _inits(body.inits)
@@ -265,6 +274,13 @@ def _child(child: Child) -> list[str]:
     if is_attribute(child.name):
         return lay(child.expr, 2, f"self.{child.name} = ")
     return lay(Apply(Code("self.add_module"), (Code(literal(child.name)), child.expr)), 2)
+
+
+def _loop(loop: Loop) -> list[str]:
+    number = f"{NUMBER} + {loop.first}" if loop.first else NUMBER
+    name = Code(f'f"{loop.name}{{{number}}}"')
+    head = f"{STEP * 2}for {NUMBER} in range({flat(loop.count)}):"
+    return [head, *lay(Apply(Code("self.add_module"), (name, loop.item)), 3)]
 
 
 def _own(own: Own) -> list[str]:

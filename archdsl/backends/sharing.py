@@ -14,6 +14,7 @@ from typing import Any
 
 from archdsl.backends.body import Body, body, is_chain, positional
 from archdsl.backends.code import Apply, Code, Expr, Lit, Make, found, literal, rewrite
+from archdsl.backends.loops import looped
 from archdsl.backends.names import TAKEN, unique, variable
 from archdsl.backends.variants import name_classes
 from archdsl.ir.graph import Graph, Program, Scope
@@ -82,7 +83,7 @@ def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> 
             # a block whose layers have names reads better with a forward
             chain = is_chain(graph, graph.outputs)
             sequential = chain and (graph.block is None or positional(graph))
-            content = body(graph, graph.outputs, built, sequential=sequential)
+            content = looped(body(graph, graph.outputs, built, sequential=sequential))
             name = graph.block or _stem(labels[graph])
             family = families.setdefault((name, content), _Family(name, content))
             family.graphs.append(graph)

@@ -32,7 +32,13 @@ def test_a_sum_is_a_residual() -> None:
 
 
 def test_groups_that_differ_keep_their_labels() -> None:
-    assert _classes("densenet121") == [
-        *("DenseLayer", "Denseblock1", "Transition", "Denseblock2", "Denseblock3", "Denseblock4"),
-        "Densenet121",
-    ]
+    spec = """
+    block unit(out) { conv: conv out 1x1; bn: bn }
+    model net() {
+      input 8x8x8
+      stage1: { residual { a: unit 8 }; relu; b: unit 8 }
+      stage2: { residual { a: unit 8 }; b: unit 8; c: unit 8 }
+    }
+    """
+    assert _classes(spec) == ["Unit", "Stage1", "Stage2", "Net"]
+    assert _classes("densenet121") == ["DenseLayer", "Denseblock", "Transition", "Densenet121"]

@@ -192,6 +192,43 @@ def test_parts_without_names_are_an_nn_sequential() -> None:
     assert torch.equal(torch.export.export(module, (x,)).module()(x), expected)
 
 
+def test_numbered_parts_that_are_alike_are_a_loop() -> None:
+    source = archdsl.compile("densenet121")
+    assert source.count("class Denseblock") == 1
+    assert 'self.add_module(f"denselayer{i + 1}", DenseLayer(in_channels + 32 * i))' in source
+    assert "        for layer in self:\n            x = torch.cat([x, layer(x)], dim=1)\n" in source
+    assert '("denseblock3", Denseblock(256, repeats=24))' in source
+    text = """
+    block unit(k, pad=1) { conv k 3x3 pad=pad -> relu }
+    model net() {
+      input 3x8x8
+      body: { SPLIT }
+    }
+    """
+    turn = "residual {{ u{0}: unit 3 }};"
+    for parts, loops in (
+        (turn.format(0) + turn.format(1) + turn.format(2), True),
+        (turn.format(7) + turn.format(8) + turn.format(9), True),
+        (turn.format(0) + turn.format(1), False),  # too few
+        (turn.format(1) + turn.format(2) + turn.format(4), False),  # a gap
+        (turn.format(2) + turn.format(1) + turn.format(0), False),  # another order
+        ("u0: unit 3 -> tap t;" + turn.format(1) + "residual { u2: unit 3 }; add @t", False),
+        (turn.format(0) + turn.format(1) + "concat { identity; u2: unit 3 }", False),
+    ):
+        program = open_spec(text.replace("SPLIT", parts)).checked()
+        assert ("for layer in self:" in emit(program)) == loops, parts
+        module = build(program).eval()
+        assert list(module.state_dict()) == [key for key, _ in program.state()]
+        x = torch.rand(1, 3, 8, 8)
+        if loops:
+            expected = x
+            for unit in module.body:
+                expected = unit(expected) + expected
+            assert torch.equal(module(x), expected)
+            exported = torch.export.export(module, (x,)).module()
+            assert torch.equal(exported(x), expected)
+
+
 def test_only_the_needed_support_is_written() -> None:
     source = archdsl.compile("swin_t")
     assert "class WindowAttention" in source and "CosineWindowAttention" not in source
