@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
 import archdsl
+from archdsl.cli.app import app
 from archdsl.ops.manual import inserted
 
 ROOT = Path(__file__).parent.parent
@@ -31,6 +34,27 @@ def test_example_checks(info: str, text: str) -> None:
         text = f"model example() {{\n  input {shape}\n{text}\n}}"
     report = archdsl.check(text)
     assert report.ok, str(report)
+
+
+def test_yaml_examples_are_yaml() -> None:
+    texts = [text for info, text in fences(ROOT / "specs" / "README.md") if info == "yaml"]
+    assert texts and all(yaml.safe_load(text) for text in texts)
+
+
+def test_hooks_of_pre_commit(tmp_path: Path) -> None:
+    """What they call takes file names, as the guide and pre-commit give them."""
+    hooks = {h["id"]: h for h in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    shown = next(t for i, t in fences(ROOT / "specs" / "README.md") if i == "yaml" and "rev:" in t)
+    used = [hook["id"] for repo in yaml.safe_load(shown)["repos"] for hook in repo["hooks"]]
+    assert sorted(used) == sorted(hooks) == ["archdsl-check", "archdsl-fmt"]
+    spec = tmp_path / "a.arch"
+    spec.write_text("model a() {\n  input   3\n  linear 4\n}\n")
+    for hook in hooks.values():
+        assert re.search(hook["files"], spec.name)
+        program, *command = hook["entry"].split()
+        assert program == "archdsl"
+        assert CliRunner().invoke(app, [*command, str(spec)]).exit_code == 0
+    assert "input 3\n" in spec.read_text()
 
 
 def test_guide_has_examples() -> None:
