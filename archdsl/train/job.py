@@ -21,6 +21,7 @@ import torch
 import yaml
 from torch import nn
 
+from archdsl.train.allocator import keep_freed_memory
 from archdsl.train.checkpoint import LAST, find_checkpoint, good_help, read_checkpoint
 from archdsl.train.data import LoadedData, load_data
 from archdsl.train.distributed import Ranks, joined, launch, launched
@@ -223,6 +224,8 @@ def train(job: Job) -> Result:
     """Does the job, as the only process or as one of the launcher's."""
     recipe = job.recipe
     with joined(recipe.device) as ranks, own_randomness(recipe, ranks.device):
+        if ranks.device.type == "cpu":
+            keep_freed_memory()
         data = job.load()
         torch.manual_seed(recipe.seed)
         module = job.model.build(job.weights)
