@@ -27,6 +27,7 @@ from archdsl.diagnostics.catalogue import (
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.ir.budget import over_budget
+from archdsl.ir.collection import no_collection
 from archdsl.ir.elaborate import elaborate
 from archdsl.ir.foreign import similar
 from archdsl.ir.graph import Program
@@ -94,7 +95,8 @@ class Spec:
         loader = _Loader(self.limits.tokens)
         loader.found.extend(self.found)
         if not self.found:
-            loader.root = loader.load(self.source, self.folder, ())
+            with no_collection():
+                loader.root = loader.load(self.source, self.folder, ())
         return loader
 
     @property
@@ -123,7 +125,8 @@ class Spec:
         params, wrong = _param_values(root, self.params)
         if wrong:
             return None, [*problems, *wrong]
-        program, found = elaborate(chosen, params=params, input=self.input, limits=self.limits)
+        with no_collection():
+            program, found = elaborate(chosen, params=params, input=self.input, limits=self.limits)
         if program is not None:
             found = over_budget(program, self.limits, chosen.tree.name_span)
             program = None if found else program

@@ -1,4 +1,4 @@
-"""The C library's memory, told that each training step takes again what the one before gave back."""
+"""The C library's memory: each training step takes again what the one before gave back."""
 
 from __future__ import annotations
 

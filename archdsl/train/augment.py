@@ -82,12 +82,11 @@ class Batch:
 
     def plain(self, x: Tensor) -> Tensor:
         """Pixels as numbers from 0 to 1, then normalised; other samples only normalised."""
-        if x.dtype == torch.uint8:
-            x = x.to(torch.float32).div_(255)
+        x = x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
         if self.mean is None or self.std is None:
             return x
         shape = (-1, *[1] * (x.ndim - 2))
-        return (x - self.mean.view(shape)) / self.std.view(shape)
+        return x.sub(self.mean.view(shape)).div_(self.std.view(shape))
 
 
 def shift(x_BCHW: Tensor, pad: int, u_B: Tensor, v_B: Tensor) -> Tensor:

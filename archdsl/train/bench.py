@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from archdsl.train.allocator import keep_freed_memory
 from archdsl.train.distributed import Ranks, pick_device
 from archdsl.train.errors import TrainError
 from archdsl.train.job import own_randomness, settle
@@ -104,6 +105,8 @@ def bench(
         )
     device = pick_device(job.recipe.device)
     with own_randomness(job.recipe, device):
+        if device.type == "cpu":
+            keep_freed_memory()
         data = job.load()
         ranks = Ranks(0, 1, device)
         module = job.model.build()

@@ -10,7 +10,7 @@ import json
 import sys
 from dataclasses import asdict
 
-from tests.benchmarks import compiler, inference, training
+from tests.benchmarks import compiler, gpu, inference, training
 from tests.benchmarks.measure import Row, machine
 
 GROUPS = {
@@ -21,22 +21,24 @@ GROUPS = {
         compiler.editor,
         compiler.building,
         compiler.speed,
-        compiler.lenet,
+        inference.lenet,
         inference.inference,
         training.mnist,
         training.resnet50,
         training.images,
-        training.memory,
+        gpu.gpu,
     )
 }
 
 
 def line(row: Row) -> str:
-    mark = {True: "ok", False: "MISSED", None: ""}[row.met]
     sign = "<=" if row.better == "lower" else ">="
     goal = "" if row.goal is None else f"{sign} {row.goal:g}"
-    figures = f"{row.ours:>11.4g} {row.peer:>11.4g} {row.unit:<3} {row.ratio:>7.3f}  {goal:<8}"
-    return f"{row.name:<44}{figures} {mark:<7} {row.note}".rstrip()
+    figures = f"{row.ours:>11.4g} {row.peer:>11.4g} {row.unit:<3} " if row.ratio else " " * 28
+    ratio = "" if row.ratio is None else f"{row.ratio:.3f}"
+    noise = f"±{row.noise:.3f}" if row.noise else ""
+    figures += f"{ratio:>7} {noise:<7}{goal:<8} {row.met:<7}"
+    return f"{row.name:<44}{figures} {row.note}".rstrip()
 
 
 def main() -> None:
@@ -49,14 +51,14 @@ def main() -> None:
         parser.error(f"no group {', '.join(sorted(unknown))}")
     rows = []
     if not chosen.json:
-        print(f"{'':<44}{'ours':>11} {'peer':>11} {'':<3} {'ratio':>7}  goal")
+        print(f"{'':<44}{'ours':>11} {'peer':>11} {'':<3} {'ratio':>7} noise  goal")
     for name in chosen.groups or GROUPS:
         for row in GROUPS[name]():
             rows.append(row)
             if not chosen.json:
                 print(line(row), flush=True)
     if chosen.json:
-        document = {"machine": machine(), "rows": [{**asdict(r), "ratio": r.ratio} for r in rows]}
+        document = {"machine": machine(), "rows": [{**asdict(row), "met": row.met} for row in rows]}
         json.dump(document, sys.stdout, indent=2)
     else:
         print(machine())

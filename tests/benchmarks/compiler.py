@@ -10,37 +10,48 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.measure import Row, in_turn, peak_memory, process
+from tests.benchmarks.measure import Row, alone, in_turn, peak_memory, process
 
 TORCH = ["-c", "import torch"]
+#: torchvision's from AlexNet to ResNet
+NETS = """alexnet vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn googlenet inception_v3
+resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d resnext101_32x8d resnext101_64x4d
+wide_resnet50_2 wide_resnet101_2"""
 
 
 def startup() -> Iterator[Row]:
     """Whole processes against `import torch`."""
     for command, goal in (("check specs/resnet50.arch", 0.10), ("--help", 0.08), ("ops", 0.08)):
-        ours, peer = in_turn(process(["-m", "archdsl", *command.split()]), process(TORCH), 7)
-        yield Row(f"archdsl {command}", ours, peer, "s", goal, note="peer: import torch")
+        pair = in_turn(process(["-m", "archdsl", *command.split()]), process(TORCH), 7)
+        yield pair.seconds(f"archdsl {command}", goal, note="peer: import torch")
 
 
 def checking() -> Iterator[Row]:
     """Parsing and checking in a warm process; the peer's figure is the goal in seconds."""
     from archdsl.pipeline import open_spec
 
-    def check(spec: Any, **params: Any) -> Any:
+    def check(spec: str, **params: Any) -> Any:
         def run() -> None:
-            assert open_spec(spec, params=params).program is not None
+            opened = open_spec(spec, params=params)
+            assert opened.program is not None and opened.diagnostics is not None
 
         return run
 
-    ours, _ = in_turn(check("resnet50"), lambda: None, 15)
+    ours = alone(check("resnet50"), 25)
     yield Row("check resnet50, warm", ours, 0.015, "s", 1.0, note="peer: 15 ms")
-    small, _ = in_turn(check("resnet50", depths=(3, 4, 6, 3)), lambda: None, 9)
-    large, _ = in_turn(check("resnet50", depths=(83, 83, 83, 84)), lambda: None, 5)
-    yield Row("check a 1001-layer resnet, per layer", large / 1001, small / 50, "s", 1.0)
+    ours = alone(check("resnet152", depths=(3, 8, 35, 3)), 25)
+    yield Row("check resnet152, one number changed", ours, 0.05, "s", 1.0, note="peer: 50 ms")
+    sizes = [(n, alone(check("resnet50", depths=(n, n, n, n + 1)), 15)) for n in (4, 83)]
+    (few, small), (many, large) = ((12 * n + 5, seconds) for n, seconds in sizes)
+    note = f"peer: {few} layers"
+    yield Row(
+        f"check a {many}-layer resnet, per layer", large / many, small / few, "s", 1.0, note=note
+    )
     texts = {n: _long_spec(n) for n in (200, 2000)}
-    short, _ = in_turn(check(texts[200]), lambda: None, 5)
-    long, _ = in_turn(check(texts[2000]), lambda: None, 3)
-    yield Row("check 2,000 lines, per line (peer: 200)", long / 2000, short / 200, "s", 1.2)
+    short, long = (
+        alone(check(text), rounds) for text, rounds in zip(texts.values(), (9, 5), strict=True)
+    )
+    yield Row("check 2,000 lines, per line", long / 2000, short / 200, "s", 1.2, note="peer: 200")
 
 
 def editor() -> Iterator[Row]:
@@ -83,8 +94,8 @@ async def _keystrokes(count: int) -> list[float]:
 
 
 def _long_spec(lines: int) -> str:
-    body = "\n".join(f"  c{i}: conv 8 3x3 pad=1 -> bn -> relu" for i in range(lines - 4))
-    return f"model long() {{\n  input 3x16x16\n{body}\n  gap; flatten\n}}"
+    body = "\n".join(f"  c{i}: conv 8 3x3 pad=1" for i in range(lines - 4))
+    return f"model long() {{\n  input 8x16x16\n{body}\n  gap; flatten\n}}"
 
 
 def building() -> Iterator[Row]:
@@ -102,7 +113,7 @@ def building() -> Iterator[Row]:
         torch.manual_seed(0)
         torchvision.models.resnet50()
 
-    yield Row("load resnet50, seeded", *in_turn(ours, peer, 9), "s", 1.05)
+    yield in_turn(ours, peer, 9).seconds("load resnet50, seeded", 1.05)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "resnet50.pth"
         torch.save(torchvision.models.resnet50().state_dict(), path)
@@ -112,7 +123,7 @@ def building() -> Iterator[Row]:
             model.load_state_dict(torch.load(path, weights_only=True))
 
         pair = in_turn(lambda: archdsl.load("resnet50", weights=path), by_hand, 9)
-        yield Row("load resnet50 with weights", *pair, "s", 0.2)
+        yield pair.seconds("load resnet50 with weights", 0.2)
         base = peak_memory("import torch, torchvision, archdsl.backends.torch")
         mine = peak_memory(
             f"import torchvision, archdsl\nm = archdsl.load('resnet50', weights={str(path)!r})"
@@ -126,45 +137,27 @@ def building() -> Iterator[Row]:
 
 
 def speed() -> Iterator[Row]:
-    """Forward and backward of every LeNet-to-ResNet spec against torchvision's module."""
+    """Forward and backward of every spec from LeNet to ResNet, against torchvision's module."""
     import torch
     import torchvision
 
     import archdsl
-
-    names = "alexnet vgg11 vgg16_bn googlenet inception_v3 resnet18 resnet34 resnet50 resnet101"
-    names += " resnet152 resnext50_32x4d wide_resnet50_2"
-    for name in names.split():
-        size = 299 if name == "inception_v3" else 96
-        extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-        pair = archdsl.load(name), torchvision.models.get_model(name, weights=None, **extra)
-        x = torch.rand(4, 3, size, size)
-
-        def step(module: torch.nn.Module, x: torch.Tensor = x) -> None:
-            output = module(x)
-            (output if isinstance(output, torch.Tensor) else output[0]).sum().backward()
-            module.zero_grad()
-
-        ours, peer = in_turn(lambda: step(pair[0]), lambda: step(pair[1]), 7)  # noqa: B023
-        yield Row(f"{name}: training throughput", 1 / ours, 1 / peer, "/s", 1.0, "higher")
-
-
-def lenet() -> Iterator[Row]:
-    """LeNet-5 at batch 1, where overhead is all there is."""
-    import torch
-
-    import archdsl
     from tests.benchmarks.lecture import LeNet5
 
-    torch.set_num_threads(1)
-    ours, peer = archdsl.load("lenet5").eval(), LeNet5(10).eval()
-    x = torch.rand(1, 1, 32, 32)
+    def step(module: torch.nn.Module, x: torch.Tensor) -> None:
+        output = module(x)
+        (output if isinstance(output, torch.Tensor) else output[0]).sum().backward()
+        module.zero_grad()
 
-    def many(module: torch.nn.Module) -> None:
-        with torch.inference_mode():
-            for _ in range(200):
-                module(x)
+    def one(name: str, peer: torch.nn.Module, x: torch.Tensor, each: int = 1) -> Row:
+        ours = archdsl.load(name)
+        ours.load_state_dict(peer.state_dict())
+        runs = [lambda m=m: [step(m, x) for _ in range(each)] for m in (ours, peer)]
+        return in_turn(*runs, 11).speed(f"{name}: forward, backward", 1.0, each * len(x))
 
-    mine, theirs = in_turn(lambda: many(ours), lambda: many(peer), 11)
-    yield Row("lenet5 forward, batch 1", 1 / mine, 1 / theirs, "/s", 1.0, "higher")
-    torch.set_num_threads(torch.get_num_threads())
+    yield one("lenet5", LeNet5(10), torch.rand(32, 1, 32, 32), 50)
+    for name in NETS.split():
+        size = 299 if name == "inception_v3" else 64
+        extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+        peer = torchvision.models.get_model(name, weights=None, **extra)
+        yield one(name, peer, torch.rand(2, 3, size, size))
