@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from math import prod
 from typing import Any
@@ -82,7 +82,7 @@ class Difference:
         changes = [
             {"old": old and old.as_dict(), "new": new and new.as_dict()} for old, new in sides
         ]
-        return {**asdict(self), "changes": changes}
+        return {**vars(self), "changes": changes}
 
 
 def compare(old: Program, new: Program) -> Difference:
