@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archdsl.ir import reach
 from archdsl.ir.graph import Node, Param, Program
 from archdsl.ops.spatial import show
 
 
 def shape_table(program: Program) -> str:
-    """Every layer in the order of execution: name, operator, output shape, parameters, MACs."""
-    lines = [["layer", "operator", "output", "params", "MACs"]]
-    lines.append(["input", "", show(program.input_shape), "", ""])
-    for name, item in program.walk():
+    """Every layer in the order of execution: name, operator, output shape, receptive field,
+    parameters, MACs."""
+    lines = [["layer", "operator", "output", "sees", "params", "MACs"]]
+    lines.append(["input", "", show(program.input_shape), "", "", ""])
+    for (name, item), field in zip(program.walk(), reach.fields(program), strict=True):
         if isinstance(item, Node):
             params = sum(w.size for w in item.weights if not w.buffer)
             cost = [f"{params:,}" if params else "", f"{item.macs:,}" if item.macs else ""]
-            lines.append([name, item.op.name, show(item.shape), *cost])
+            lines.append([name, item.op.name, show(item.shape), reach.show(field), *cost])
         elif isinstance(item, Param):
-            lines.append([name, "buffer" if item.buffer else "param", show(item.shape), "", ""])
-    lines.append([program.name, "", "", f"{program.params:,}", f"{program.macs:,}"])
-    return rows(lines, right=(3, 4))
+            lines.append([name, "buffer" if item.buffer else "param", show(item.shape), "", "", ""])
+    lines.append([program.name, "", "", "", f"{program.params:,}", f"{program.macs:,}"])
+    return rows(lines, right=(4, 5))
 
 
 def rows(lines: Sequence[Sequence[str]], *, right: tuple[int, ...] = ()) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from archdsl.ops.regular import PROBABILITY
-from archdsl.ops.spatial import check_groups, layout, show, spread
-from archdsl.ops.table import Blame, Call, Op, Saved, Shape, Weight, arg, call
+from archdsl.ops.spatial import check_groups, layout, show, spread, windows
+from archdsl.ops.table import ALL, Blame, Call, Op, Reach, Saved, Shape, Weight, arg, call
 from archdsl.ops.types import Bool, Int, Size
 
 LINEAR = (("linear", "nn.Linear"),)
@@ -68,6 +68,9 @@ class SelfAttention(nn.MultiheadAttention):
     def macs(self, *inputs: Shape) -> int:
         length, channels = inputs[0]
         return _cost(length, length, channels)
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return ALL
 
     def saved(self, *inputs: Shape) -> Saved:
         length, channels = inputs[0]
@@ -275,6 +278,9 @@ class CosineWindowAttention(WindowAttention):
         sides = zip(shape, spread("window", self.window, 2), strict=False)
         return math.prod(-(-side // window) * window for side, window in sides)
 
+    def reach(self, *inputs: Shape) -> Reach:
+        return windows(2, self.window, (1,))
+
     def saved(self, *inputs: Shape) -> Saved:
         reach, channels = math.prod(spread("window", self.window, 2)), inputs[0][2]
         each = _kept(channels, reach, self.heads)
@@ -365,6 +371,9 @@ class RelativeAttention(nn.Module):
             *_linear("to_qkv", c, 3 * c),
             *_linear("merge", c, c),
         )
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return ALL
 
     def saved(self, *inputs: Shape) -> Saved:
         windows, places, channels = inputs[0]

@@ -6,8 +6,17 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from archdsl.ops.spatial import check_border, check_groups, fold, image, show, slide, spread
-from archdsl.ops.table import INPUT, Blame, Call, Op, Saved, Shape, Weight, arg, call
+from archdsl.ops.spatial import (
+    check_border,
+    check_groups,
+    fold,
+    image,
+    show,
+    slide,
+    spread,
+    windows,
+)
+from archdsl.ops.table import INPUT, Blame, Call, Op, Reach, Saved, Shape, Weight, arg, call
 from archdsl.ops.types import Bool, Choice, Int, Size
 
 PADDING_MODES = Choice(("zeros", "reflect", "replicate", "circular"))
@@ -99,6 +108,9 @@ class Conv(_Filters, name="conv", family="convolution"):
             return self.pad
         return tuple((k - 1) // 2 * d for k, d in self._taps(n))
 
+    def reach(self, *inputs: Shape) -> Reach:
+        return windows(len(inputs[0]) - 1, self.kernel, self.stride, self.dilation)
+
     def _taps(self, n: int) -> Iterator[tuple[int, int]]:
         """The kernel's size and the dilation, for each dimension."""
         kernel, dilation = spread("kernel", self.kernel, n), spread("dilation", self.dilation, n)
@@ -175,3 +187,8 @@ class Deconv(_Filters, name="deconv", family="convolution"):
     def module(self, *inputs: Shape) -> Call:
         extra = fold("output_pad", self.output_pad, len(inputs[0]) - 1)
         return self.constructor("ConvTranspose", inputs[0], output_padding=(extra, 0))
+
+    def reach(self, *inputs: Shape) -> Reach:
+        n = len(inputs[0]) - 1
+        seen = windows(n, self.kernel, self.stride, self.dilation)
+        return tuple((-(-size // step), 1 / step) for size, step in seen)

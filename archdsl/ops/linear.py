@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from archdsl.ops.table import INPUT, Blame, Call, Op, Shape, Weight, arg, call
+from archdsl.ops.table import ALL, INPUT, Blame, Call, Op, Reach, Shape, Weight, arg, call
 from archdsl.ops.types import Bool, Int
 
 
@@ -32,6 +32,9 @@ class Linear(Op, name="linear", family="linear"):
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         weight = Weight("weight", (self.out, inputs[0][-1]))
         return (weight, Weight("bias", (self.out,))) if self.bias else (weight,)
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return ALL if len(inputs[0]) == 1 else ()
 
     def macs(self, *inputs: Shape) -> int:
         return math.prod(inputs[0]) * self.out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from archdsl.ops.spatial import layout, show, spread
-from archdsl.ops.table import Blame, Call, Op, Shape, arg, call
+from archdsl.ops.table import Blame, Call, Op, Reach, Shape, arg, call
 from archdsl.ops.types import Int, Size
 
 
@@ -118,6 +118,9 @@ class PatchMerge(nn.Module):
     def shape(self, *inputs: Shape) -> Shape:
         height, width, channels = layout(self, inputs[0], "H×W×C")
         return -(-height // 2), -(-width // 2), 4 * channels
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return (2, 2), (2, 2)
 
     def module(self, *inputs: Shape) -> Call:
         return call("PatchMerge")

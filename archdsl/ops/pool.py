@@ -6,8 +6,8 @@ import math
 import operator
 from typing import Any, ClassVar
 
-from archdsl.ops.spatial import fold, image, no_fit, slide, spread
-from archdsl.ops.table import INPUT, Blame, Call, Op, Saved, Shape, X, arg, call
+from archdsl.ops.spatial import fold, image, no_fit, slide, spread, windows
+from archdsl.ops.table import ALL, INPUT, Blame, Call, Op, Reach, Saved, Shape, X, arg, call
 from archdsl.ops.types import Bool, Size
 
 
@@ -48,6 +48,9 @@ class _Pool(Op):
 
     def footprint(self, *inputs: Shape) -> Shape:
         return spread("kernel", self.kernel, len(inputs[0]) - 1)
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return windows(len(inputs[0]) - 1, self.kernel, self.step, self.dilation)
 
     def _settings(self, n: int) -> dict[str, tuple[Any, Any]]:
         kernel = fold("kernel", self.kernel, n)
@@ -119,6 +122,12 @@ class _Adaptive(Op):
     def shape(self, *inputs: Shape) -> Shape:
         channels, space = image(self, inputs[0])
         return (channels, *spread("out", self.out, len(space)))
+
+    def reach(self, *inputs: Shape) -> Reach:
+        pairs = list(zip(inputs[0][1:], self.shape(*inputs)[1:], strict=True))
+        if all(out == 1 for _, out in pairs):
+            return ALL
+        return tuple((-(-side // out), side / out) for side, out in pairs)
 
     def module(self, *inputs: Shape) -> Call:
         n = len(inputs[0]) - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archdsl.ops.spatial import LAYOUTS, check_border, check_groups, fold, image, show, spread
-from archdsl.ops.table import INPUT, Blame, Call, Op, Saved, Shape, X, arg, call
+from archdsl.ops.table import INPUT, Blame, Call, Op, Reach, Saved, Shape, X, arg, call
 from archdsl.ops.types import Bool, Choice, Float, Int, Ints, Size
 
 
@@ -89,6 +89,7 @@ class Pad(nn.Module):
         return call("F.pad", X, self._sides(inputs[0]), **self.keywords("mode", "value"))
 
 
+NEIGHBOURS = {"nearest": 1, "bicubic": 4}  # that a value is made of; two else
 #: the number of spatial dimensions that an interpolation is for
 RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 
@@ -138,6 +139,10 @@ class Upsample(Op, name="upsample", family="shape"):
             raise Blame("scale", f"nothing is left of the {show(space)} input", kind="fit")
         return (channels, *result)
 
+    def reach(self, *inputs: Shape) -> Reach:
+        pairs = zip(inputs[0][1:], self.shape(*inputs)[1:], strict=True)
+        return tuple((NEIGHBOURS.get(self.mode, 2), side / out) for side, out in pairs)
+
     def _settings(self, n: int) -> dict[str, tuple[Any, Any]]:
         return {
             "size": (self.size and fold("size", self.size, n), None),
@@ -174,6 +179,9 @@ class PixelShuffle(Op, name="pixel_shuffle", family="shape"):
             raise Blame("factor", f"{r}² does not divide the {channels} channels")
         return (channels // (r * r), height * r, width * r)
 
+    def reach(self, *inputs: Shape) -> Reach:
+        return ((1, 1 / self.factor),) * 2
+
     def module(self, *inputs: Shape) -> Call:
         return call("nn.PixelShuffle", self.factor)
 
@@ -197,6 +205,9 @@ class PixelUnshuffle(Op, name="pixel_unshuffle", family="shape"):
         if any(side % r for side in space):
             raise Blame("factor", f"{r} does not divide the sides of {show(space)}")
         return (channels * r * r, *(side // r for side in space))
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return ((self.factor, self.factor),) * 2
 
     def module(self, *inputs: Shape) -> Call:
         return call("nn.PixelUnshuffle", self.factor)

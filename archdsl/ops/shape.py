@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from archdsl.ops.spatial import DIM, axis, batched, resized, show
-from archdsl.ops.table import VIEW, Blame, Call, Op, Shape, X, arg, call
+from archdsl.ops.table import ALL, VIEW, Blame, Call, Op, Reach, Shape, X, arg, call
 from archdsl.ops.types import Bool, Int, Ints
 
 
@@ -192,6 +192,9 @@ class Mean(nn.Module):
             raise Blame("dims", "a dimension stands twice")
         kept = ((i, 1 if i in gone else size) for i, size in enumerate(inputs[0]))
         return tuple(size for i, size in kept if self.keepdim or i not in gone)
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return ALL if set(self.dims) - {0, -len(inputs[0])} else ()
 
     def _dims(self) -> Shape:
         return tuple(map(batched, self.dims))

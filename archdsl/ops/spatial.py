@@ -118,6 +118,16 @@ def slide(
     return tuple(out)
 
 
+def windows(
+    n: int, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...] = (1,)
+) -> tuple[tuple[float, float], ...]:
+    """What a sliding window sees."""
+    kernels, strides = spread("kernel", kernel, n), spread("stride", stride, n)
+    dilations = spread("dilation", dilation, n)
+    sizes = (d * (k - 1) + 1 for k, d in zip(kernels, dilations, strict=True))
+    return tuple(zip(sizes, strides, strict=True))
+
+
 def check_groups(groups: int, count: int, what: str = "channels") -> None:
     """Blames groups that do not divide what they group."""
     if count % groups:

@@ -152,6 +152,10 @@ class Saved:
     view: bool = False
 
 
+#: the size and the step of what a value sees in each spatial dimension; empty: what is at its
+#: place; ALL: everything
+Reach = tuple[tuple[float, float], ...] | None
+ALL: Reach = None
 INPUT, OUTPUT, VIEW = Saved(input=True), Saved(output=True), Saved(view=True)
 
 # ---- the operator ----------------------------------------------------------------------------
@@ -267,6 +271,10 @@ class Op:
     def saved(self, *inputs: Shape) -> Saved:
         """What training keeps for the backward pass."""
         return self.reads
+
+    def reach(self, *inputs: Shape) -> Reach:
+        """What a value of the output sees of the input's space."""
+        return ()
 
     def module(self, *inputs: Shape) -> Call:
         """The constructor of the torch module that computes this operator."""

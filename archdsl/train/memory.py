@@ -1,4 +1,5 @@
-"""How much memory a training step needs, counted without running it: on torch's meta device."""
+"""How much memory a training step needs, without running it: a spec's module by its program, any
+other on torch's meta device."""
 
 from __future__ import annotations
 
@@ -8,20 +9,39 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archdsl.ir.graph import Program
+from archdsl.ir.memory import training_memory
 from archdsl.train.recipe import Recipe
 
 SLOTS = {"sgd": 0, "adam": 2, "adamw": 2, "rmsprop": 1}
 
 
 def step_memory(module: nn.Module, input_shape: tuple[int, ...], recipe: Recipe) -> tuple[int, int]:
-    """Bytes that weights, gradients and the optimizer take, and bytes kept for each sample of a
-    batch until the backward pass. Work space of single operations comes on top."""
+    """Bytes that weights, gradients and the optimizer take, and bytes that each sample of a batch
+    adds. Work space of single operations comes on top."""
+    program = getattr(module, "program", None)
+    if program is not None:
+        return _of_program(program, recipe)
     weights = sum(p.numel() * p.element_size() for p in module.parameters())
-    slots = SLOTS[recipe.optimizer.name]
-    if getattr(recipe.optimizer, "momentum", 0):
-        slots += 1
-    copies = 2 + slots + (1 if recipe.ema else 0)
+    copies = 2 + _slots(recipe) + bool(recipe.ema)
     return weights * copies, _saved_bytes(module, input_shape, recipe)
+
+
+def _slots(recipe: Recipe) -> int:
+    """Values that the optimizer keeps for each weight."""
+    return SLOTS[recipe.optimizer.name] + bool(getattr(recipe.optimizer, "momentum", 0))
+
+
+def _of_program(program: Program, recipe: Recipe) -> tuple[int, int]:
+    """A sample's share is that of large batches, where the peak is in the backward pass."""
+    width = 4 if recipe.precision == "fp32" else 2
+    one, two = (
+        training_memory(
+            program, batch=n, slots=_slots(recipe), copies=bool(recipe.ema), width=width
+        )
+        for n in (512, 1024)
+    )
+    return one.fixed, (two.peak - one.peak) // 512
 
 
 def _saved_bytes(module: nn.Module, input_shape: tuple[int, ...], recipe: Recipe) -> int:

@@ -52,6 +52,8 @@ VALUES = {
     "must be a number": "torch computes on, to NaN or with a slope that it cannot invert",
     "must be one of": "torch looks at the word only where it needs it",
 }
+#: what is refused before an operator is asked
+NO_OPERATOR = {"what enters here has no dimensions": "`in` of a single number"}
 
 
 class Wrong(Exception):
@@ -259,6 +261,8 @@ def refusal(spec: Spec) -> str:
             found = Spec(spec.source, spec.folder).diagnostics
         except Refusal as refusal:
             return _refused(refusal)
+    if found[0].message in NO_OPERATOR:
+        return "deliberate"
     raise Wrong(f"no operator is to blame for {found[0].code}: {found[0].message}")
 
 

@@ -1,0 +1,79 @@
+"""Small texts that ask for a great deal: each must end in an error, soon and in little memory."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def model(body: str, before: str = "", input: str = "3x8x8") -> str:
+    return f"{before}\nmodel m() {{\n  input {input}\n{body}\n}}\n"
+
+
+def _doubling(call: str) -> str:
+    """Forty blocks that each call the one before twice."""
+    blocks = ["block b0(n) { relu }"]
+    blocks += [f"block b{i}(n) {{ {call.replace('B', f'b{i - 1}')} }}" for i in range(1, 41)]
+    return "\n".join(blocks)
+
+
+NUMBERS = "let a = [i for i in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]\n"
+#: name -> the text, and the code of the first error
+BOMBS: dict[str, tuple[str, str]] = {
+    "x(10**12)": (model("relu x(10**12)"), "E0402"),
+    "nested repeats": (model("repeat 999 { " * 9 + "relu" + " }" * 9), "E0402"),
+    "empty repeats": (model("repeat 40000 { " * 5 + " }" * 5), "E0402"),
+    "100,000 braces": (model("{ " * 100_000 + "relu" + " }" * 100_000), "E0005"),
+    "100,000 brackets": (model("let a = " + "(" * 100_000 + "1" + ")" * 100_000), "E0005"),
+    "100,000 lists": (model("let a = " + "[" * 100_000), "E0005"),
+    "100,000 signs": (model("let a = " + "-" * 100_000 + "1"), "E0005"),
+    "100 MB": ("# " + "x" * 100_000_000, "E0004"),
+    "a million lines": (model("relu\n" * 700_000), "E0004"),
+    "10**10**10": (model("let a = 10**10**10"), "E0304"),
+    "a product": (model("let a = 2**39 * 2**39 * 2**39"), "E0304"),
+    "many digits": (model("let a = " + "9" * 1_000_000), "E0304"),
+    "a list of 10**9": (model("let a = [0] * 10**9"), "E0304"),
+    "a string of 10**9": (model('let a = "a" * 10**9'), "E0304"),
+    "a list that grows": (model("let a = [1, 1]\n" + "let a = a + a\n" * 60), "E0304"),
+    "a list of lists": (model("let a = 1\n" + "let a = [a, a]\n" * 60), "E0304"),
+    "comprehensions": (
+        model(f"{NUMBERS}let b = {'[' * 9}i{' for j in a]' * 9}").replace("[i for", "[1 for", 9),
+        "E0304",
+    ),
+    "a tensor of 10**15": (model("relu", input="1000x1000000x1000000"), "E0402"),
+    "a layer of 10**15": (model("conv 10**6 1x1 -> upsample 10**4".replace("10**6", "1000000")
+                                .replace("10**4", "10000")), "E0402"),
+    "parameters of 10**15": (model("flatten; linear (2**33) x2"), "E0402"),
+    "recursion": (model("b 1", before="block b(n) { b (n + 1) }"), "E0401"),
+    "recursion by two": (model("b", before="block b() { c }\nblock c() { b }"), "E0401"),
+    "equal calls, doubled": (model("b40 1", before=_doubling("B n; B n")), "E0402"),
+    "other calls, doubled": (model("b40 1", before=_doubling("B (2*n % 999983); B (n+1)")), "E0402"),
+    "init rules": (model("init conv zeros\n" * 5000 + "conv 3 1x1 x20000\nno_such"), "E0101"),
+    "taps": (model("tap a\n" + "{ " * 50 + "repeat 40000 { @a -> relu }" + " }" * 50), "E0402"),
+}  # fmt: skip
+
+
+def run(folder: Path) -> Iterator[tuple[str, str, float]]:
+    """Each bomb's name, the code of its first error, and the seconds that it took."""
+    from archdsl.pipeline import open_spec
+
+    cycle = folder / "a.arch", folder / "b.arch"
+    for one, other in (cycle, cycle[::-1]):
+        one.write_text(f'use "{other.name}"\n{model("relu")}')
+    files = {"use cycle": (cycle[0], "E0401")}
+    for name, (text, code) in BOMBS.items():
+        path = folder / f"{len(files)}.arch"
+        path.write_text(text)
+        files[name] = path, code
+    for name, (path, _) in files.items():
+        began = time.perf_counter()
+        found = [d for d in open_spec(path).diagnostics if d.severity == "error"]
+        yield name, found[0].code if found else "none", time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    for name, code, seconds in run(Path(sys.argv[1])):
+        print(name, code, f"{seconds:.3f}", sep="\t")
+    print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
