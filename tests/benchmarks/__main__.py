@@ -19,6 +19,8 @@ GROUPS = {
         compiler.startup,
         compiler.checking,
         compiler.editor,
+        compiler.bombs,
+        compiler.estimates,
         compiler.building,
         compiler.speed,
         inference.lenet,

@@ -98,6 +98,30 @@ def _long_spec(lines: int) -> str:
     return f"model long() {{\n  input 8x16x16\n{body}\n  gap; flatten\n}}"
 
 
+def bombs() -> Iterator[Row]:
+    """Texts that ask for far too much; the seconds are the processor's."""
+    from tests.ir.bombs import run
+
+    with tempfile.TemporaryDirectory() as folder:
+        name, _, seconds = max(run(Path(folder)), key=lambda bomb: bomb[2])
+    yield Row(f"worst bomb: {name}", seconds, 1.0, "s", 1.0, note="peer: 1 s")
+
+
+def estimates() -> Iterator[Row]:
+    """The static estimate of a training step's memory against torch's own account; the ratio is
+    the error."""
+    from archdsl.ir.memory import training_memory
+    from archdsl.pipeline import open_spec
+    from tests.benchmarks.held import held
+
+    names = "alexnet vgg16 googlenet resnet18 resnet50 densenet121 mobilenet_v2 efficientnet_b0"
+    for name in f"{names} convnext_tiny vit_b_16 swin_t".split():
+        program = open_spec(name).checked()
+        said, found = training_memory(program, batch=4).peak, held(program, 4)
+        note = f"said {said / 1e6:,.0f} MB, held {found / 1e6:,.0f} MB"
+        yield Row(f"memory estimate of {name}", abs(said - found), found, "B", 0.15, note=note)
+
+
 def building() -> Iterator[Row]:
     """Modules with fresh weights, and with weights from a file."""
     import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -25,38 +26,40 @@ BOMBS: dict[str, tuple[str, str]] = {
     "x(10**12)": (model("relu x(10**12)"), "E0402"),
     "nested repeats": (model("repeat 999 { " * 9 + "relu" + " }" * 9), "E0402"),
     "empty repeats": (model("repeat 40000 { " * 5 + " }" * 5), "E0402"),
-    "100,000 braces": (model("{ " * 100_000 + "relu" + " }" * 100_000), "E0005"),
-    "100,000 brackets": (model("let a = " + "(" * 100_000 + "1" + ")" * 100_000), "E0005"),
-    "100,000 lists": (model("let a = " + "[" * 100_000), "E0005"),
-    "100,000 signs": (model("let a = " + "-" * 100_000 + "1"), "E0005"),
-    "100 MB": ("# " + "x" * 100_000_000, "E0004"),
+    "100,000 braces": (model("{ " * 100_000 + "relu" + " }" * 100_000), "E0004"),
+    "100,000 brackets": (model("let a = " + "(" * 100_000 + "1" + ")" * 100_000), "E0004"),
+    "100,000 lists": (model("let a = " + "[" * 100_000), "E0004"),
+    "100,000 signs": (model("let a = " + "-" * 100_000 + "1"), "E0004"),
+    "5,000 braces": (model("{ " * 5000 + "relu" + " }" * 5000), "E0005"),
+    "5,000 brackets": (model("let a = " + "(" * 5000 + "1" + ")" * 5000), "E0005"),
+    "5,000 signs": (model("let a = " + "-" * 5000 + "1"), "E0005"),
+    "100 MB": ("# " + "x" * 100_000_000, "E0003"),
     "a million lines": (model("relu\n" * 700_000), "E0004"),
     "10**10**10": (model("let a = 10**10**10"), "E0304"),
     "a product": (model("let a = 2**39 * 2**39 * 2**39"), "E0304"),
-    "many digits": (model("let a = " + "9" * 1_000_000), "E0304"),
+    "many digits": (model("let a = " + "9" * 1_000_000), "E0004"),
     "a list of 10**9": (model("let a = [0] * 10**9"), "E0304"),
     "a string of 10**9": (model('let a = "a" * 10**9'), "E0304"),
     "a list that grows": (model("let a = [1, 1]\n" + "let a = a + a\n" * 60), "E0304"),
     "a list of lists": (model("let a = 1\n" + "let a = [a, a]\n" * 60), "E0304"),
-    "comprehensions": (
-        model(f"{NUMBERS}let b = {'[' * 9}i{' for j in a]' * 9}").replace("[i for", "[1 for", 9),
-        "E0304",
-    ),
+    "comprehensions": (model(f"{NUMBERS}let b = {'[' * 9}1{' for j in a]' * 9}"), "E0304"),
     "a tensor of 10**15": (model("relu", input="1000x1000000x1000000"), "E0402"),
-    "a layer of 10**15": (model("conv 10**6 1x1 -> upsample 10**4".replace("10**6", "1000000")
-                                .replace("10**4", "10000")), "E0402"),
+    "a layer of 10**15": (model("conv 1000000 1x1 -> upsample 10000"), "E0402"),
     "parameters of 10**15": (model("flatten; linear (2**33) x2"), "E0402"),
     "recursion": (model("b 1", before="block b(n) { b (n + 1) }"), "E0401"),
     "recursion by two": (model("b", before="block b() { c }\nblock c() { b }"), "E0401"),
     "equal calls, doubled": (model("b40 1", before=_doubling("B n; B n")), "E0402"),
-    "other calls, doubled": (model("b40 1", before=_doubling("B (2*n % 999983); B (n+1)")), "E0402"),
-    "init rules": (model("init conv zeros\n" * 5000 + "conv 3 1x1 x20000\nno_such"), "E0101"),
-    "taps": (model("tap a\n" + "{ " * 50 + "repeat 40000 { @a -> relu }" + " }" * 50), "E0402"),
-}  # fmt: skip
+    "other calls, doubled": (
+        model("b40 1", before=_doubling("B (2*n % 999983); B (n+1)")),
+        "E0402",
+    ),
+    "init rules": (model("init conv zeros\n" * 2000 + "conv 3 1x1 x20000"), "E0402"),
+    "taps": (model("tap a\n" + "{ " * 20 + "repeat 40000 { @a -> relu }" + " }" * 20), "E0402"),
+}
 
 
 def run(folder: Path) -> Iterator[tuple[str, str, float]]:
-    """Each bomb's name, the code of its first error, and the seconds that it took."""
+    """Each bomb's name, the code of its first error, and the seconds of the processor."""
     from archdsl.pipeline import open_spec
 
     cycle = folder / "a.arch", folder / "b.arch"
@@ -68,12 +71,12 @@ def run(folder: Path) -> Iterator[tuple[str, str, float]]:
         path.write_text(text)
         files[name] = path, code
     for name, (path, _) in files.items():
-        began = time.perf_counter()
+        began = time.process_time()
         found = [d for d in open_spec(path).diagnostics if d.severity == "error"]
-        yield name, found[0].code if found else "none", time.perf_counter() - began
+        yield name, found[0].code if found else "none", time.process_time() - began
 
 
 if __name__ == "__main__":
     for name, code, seconds in run(Path(sys.argv[1])):
         print(name, code, f"{seconds:.3f}", sep="\t")
-    print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+    print(re.findall(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[0])
