@@ -49,10 +49,10 @@ def shortened(command: str) -> list[str]:
 
 
 def matches(printed: str, shown: str) -> bool:
-    """Equal but for numbers, which depend on the processor; `...` stands for anything."""
+    """Equal but for numbers and times, which depend on the processor; `...` is anything."""
 
     def plain(text: str) -> str:
-        return " ".join(re.sub(r"-?\d[\d.,]*(e-?\d+)?", "#", text).split())
+        return " ".join(re.sub(r"-?\d[\d.,:]*(e-?\d+)?( s\b)?", "#", text).split())
 
     pattern = re.escape(plain(shown)).replace(re.escape("..."), ".*")
     return re.fullmatch(pattern, plain(printed)) is not None
