@@ -9,7 +9,6 @@ import argparse
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 
@@ -26,8 +25,9 @@ def main() -> None:
     args = parser.parse_args()
     began, total, wrong = time.time(), Counter[str](), 0
     firsts = range(args.first, args.first + args.count, CHUNK)
-    with ProcessPoolExecutor(args.processes, get_context("spawn"), max_tasks_per_child=20) as pool:
-        for done, (verdicts, failures) in enumerate(pool.map(partial(judged, CHUNK), firsts), 1):
+    with get_context("spawn").Pool(args.processes, maxtasksperchild=20) as pool:
+        results = pool.imap_unordered(partial(judged, CHUNK), firsts)
+        for done, (verdicts, failures) in enumerate(results, 1):
             total.update(verdicts)
             wrong += len(failures)
             for seed, text in failures:
