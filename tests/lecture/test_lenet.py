@@ -12,9 +12,9 @@ from torch.nn import functional as F
 import archdsl
 from archdsl.train import Override, fit, read_recipe
 
-#: where a run ends on the test images: the 95 % prediction interval of six seeds,
+#: where a run ends on the test images: the 95 % prediction interval of seven seeds,
 #: which holds the lecture's 0.91 (python -m tests.lecture.table)
-FINAL = 0.9011, 0.9150
+FINAL = 0.9021, 0.9140
 
 
 def test_recipe_is_the_lectures(specs: Path) -> None:
