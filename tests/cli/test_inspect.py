@@ -268,3 +268,23 @@ def test_colour_is_asked_for() -> None:
             command, input=BROKEN.encode(), env={**env, **extra}, capture_output=True, check=False
         )
         assert (b"\x1b[" in done.stdout) is coloured
+
+
+@pytest.mark.parametrize(
+    ("budget", "code"),
+    [
+        (["--max-params", "25M"], "E0406"),
+        (["--max-macs", "4.0G"], "E0407"),
+        (["--max-memory", "4GiB", "--batch", "64"], "E0408"),
+        (["--max-params", "26M", "--max-macs", "4.1G", "--max-memory", "6GB", "--batch", "64"], ""),
+    ],
+)
+def test_budgets_are_a_gate(budget: list[str], code: str) -> None:
+    done = run("check", "resnet50", *budget)
+    assert done.exit_code == bool(code)
+    assert f"error[{code}]" in done.stdout if code else "error" not in done.stdout
+
+
+@pytest.mark.parametrize("text", ["8x", "-1", "i", "4 G i", "1e9"])
+def test_a_budget_is_a_quantity(text: str) -> None:
+    assert run("check", "resnet50", f"--max-memory={text}").exit_code == 2
