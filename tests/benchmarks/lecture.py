@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sized
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 
 class LeNet5(nn.Module):
@@ -23,13 +24,30 @@ class LeNet5(nn.Module):
         return self.classifier(torch.flatten(self.feature_extractor(x), 1))
 
 
-def loaders(root: str, batch: int) -> tuple[DataLoader[Any], DataLoader[Any]]:
+class OldShuffle(Sampler[int]):
+    """`shuffle=True` as PyTorch had it when the lecture was written: from the default generator.
+    (Today that draws the seed of another generator, which then shuffles.)"""
+
+    def __init__(self, data: Sized) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(torch.randperm(len(self)).tolist())
+
+
+def loaders(
+    root: str, batch: int, *, old_shuffle: bool = False
+) -> tuple[DataLoader[Any], DataLoader[Any]]:
     from torchvision import datasets, transforms
 
     trans = transforms.Compose([transforms.Resize((32, 32)), transforms.ToTensor()])
     train = datasets.MNIST(root, train=True, transform=trans)
     test = datasets.MNIST(root, train=False, transform=trans)
-    return DataLoader(train, batch, shuffle=True), DataLoader(test, batch, shuffle=False)
+    order = OldShuffle(train) if old_shuffle else None
+    return DataLoader(train, batch, shuffle=order is None, sampler=order), DataLoader(test, batch)
 
 
 def train(loader: Any, model: nn.Module, criterion: Any, optimizer: Any) -> tuple[float, float]:

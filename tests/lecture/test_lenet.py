@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 import archdsl
 from archdsl.train import Override, fit, read_recipe
+from tests.lecture import table
 
 #: where a run ends on the test images: the 95 % prediction interval of seven seeds,
 #: which holds the lecture's 0.91 (python -m tests.lecture.table)
@@ -73,3 +75,11 @@ def test_fifteen_epochs_on_mnist(specs: Path, real_data: Path) -> None:
     assert len(accuracy) == 15
     assert accuracy[0] < 0.6
     assert FINAL[0] < accuracy[-1] < FINAL[1]
+
+
+@pytest.mark.slow
+def test_the_lectures_loop_gives_the_lectures_table(real_data: Path) -> None:
+    """Its first line, to the last digit; `python -m tests.lecture.table` makes the whole."""
+    rows = table.the_lectures_loop(42, str(real_data), epochs=1, old_shuffle=True)
+    (row,) = table.printed(np.array(rows) * [1, 1, 100, 100])
+    assert row.tolist() == table.LECTURE[0].tolist()
