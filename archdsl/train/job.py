@@ -27,7 +27,7 @@ from archdsl.train.data import LoadedData, load_data
 from archdsl.train.distributed import Ranks, joined, launch, launched
 from archdsl.train.errors import TrainError
 from archdsl.train.loop import NotFinite, Result, Trainer
-from archdsl.train.model import Model, describe, unchanged
+from archdsl.train.model import Model, describe, describe_files, unchanged
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import Override, read_recipe, recipe_beside
 from archdsl.train.run_folder import RunFolder, best_row, new_folder
@@ -145,6 +145,8 @@ def settle(
     settled = read_recipe(recipe, overrides)
     _check_means(settled)
     model = describe(spec, input, params)
+    if input is None and (size := settled.data.image_size) is not None:
+        model = _sized(model, size)
     wanted = Wanted(model.input_shape, model.outputs, settled.regression)
     source = open_source(settled.data, wanted)
     if settled.data.channels is not None and source.channels is not None:
@@ -160,6 +162,17 @@ def settle(
         None if weights is None else str(weights),
         quiet,
     )
+
+
+def _sized(model: Model, size: int) -> Model:
+    shape = model.input_shape
+    if model.spec is None or shape is None or len(shape) != 3:
+        taken = "a module" if shape is None else "x".join(map(str, shape))
+        raise TrainError(
+            f"data.image_size is of a spec that takes images; {model.name} is {taken}",
+            "leave it out",
+        )
+    return describe_files(model.spec, (shape[0], size, size), model.params)
 
 
 def _settle_resumed(

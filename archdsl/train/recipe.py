@@ -47,6 +47,8 @@ class Data(Part):
     folder:PATH, csv:PATH, formula:EXPRESSION or module:attribute."""
     dir: str | None = None
     """Where the torchvision datasets lie or are downloaded to."""
+    image_size: Count | None = None
+    """Images: height and width for the model, in place of its spec's; --input goes before."""
     resize: Count | None = None
     """Images: shorter side to this many pixels, then the middle cut to the spec's input size.
     Without it an image is resized to the spec's input size, whatever its own proportions."""

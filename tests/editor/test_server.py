@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -33,6 +34,10 @@ model net(classes=10) { # 😀 中
 """
 
 
+Told = dict[tuple[str, int | None], list[lsp.Diagnostic]]  # by file and version
+TOLD: dict[LanguageClient, Told] = {}
+
+
 async def start(client: LanguageClient, encoding: str) -> AsyncIterator[None]:
     general = lsp.GeneralClientCapabilities(position_encodings=[lsp.PositionEncodingKind(encoding)])
     markdown = [lsp.MarkupKind.Markdown]
@@ -42,6 +47,7 @@ async def start(client: LanguageClient, encoding: str) -> AsyncIterator[None]:
     capabilities = lsp.ClientCapabilities(general=general, text_document=document)
     result = await client.initialize_session(lsp.InitializeParams(capabilities=capabilities))
     assert result.capabilities.position_encoding == encoding
+    TOLD[client] = listen(client)
     yield
     await client.shutdown_session()
 
@@ -64,6 +70,26 @@ async def client32(lsp_client: LanguageClient) -> AsyncIterator[None]:
         yield
 
 
+def listen(client: LanguageClient) -> Told:
+    """What the server publishes from now on. (To wait for one notification at a time would miss
+    the second of two that arrive together.)"""
+    told: Told = {}
+
+    def hear(params: lsp.PublishDiagnosticsParams) -> None:
+        told[params.uri, params.version] = list(params.diagnostics)
+        client.protocol.wait_for_notification(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, hear)
+
+    client.protocol.wait_for_notification(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, hear)
+    return told
+
+
+async def published(client: LanguageClient, uri: str, version: int) -> list[lsp.Diagnostic]:
+    async with asyncio.timeout(120):  # a server that says nothing shall not hang the suite
+        while (uri, version) not in TOLD[client]:
+            await asyncio.sleep(0.002)
+    return TOLD[client].pop((uri, version))
+
+
 class File:
     """An open file."""
 
@@ -81,10 +107,7 @@ class File:
 
     async def problems(self) -> list[lsp.Diagnostic]:
         """Those of the newest version, warnings too."""
-        while True:
-            told = await self.client.wait_for_notification(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
-            if (told.uri, told.version) == (self.uri, self.version):
-                return list(told.diagnostics)
+        return await published(self.client, self.uri, self.version)
 
     async def diagnostics(self) -> list[lsp.Diagnostic]:
         """The errors of the newest version."""
@@ -330,9 +353,6 @@ async def test_the_shipped_specs_have_no_problems(client: LanguageClient) -> Non
     for path in sorted(specs_folder().glob("*.arch"))[::6]:
         item = lsp.TextDocumentItem(path.as_uri(), "arch", 7, path.read_text(encoding="utf-8"))
         client.text_document_did_open(lsp.DidOpenTextDocumentParams(item))
-        told = await client.wait_for_notification(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
-        while told.version != 7:
-            told = await client.wait_for_notification(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
-        assert not told.diagnostics, path.name
+        assert await published(client, path.as_uri(), 7) == [], path.name
         closed = lsp.TextDocumentIdentifier(path.as_uri())
         client.text_document_did_close(lsp.DidCloseTextDocumentParams(closed))

@@ -14,7 +14,9 @@ from torch.nn import functional as F
 from archdsl.train import evaluate, fit, predict, read_recipe
 from archdsl.train.data import Batches, load_data
 from archdsl.train.distributed import Ranks
+from archdsl.train.errors import TrainError
 from archdsl.train.evaluation import test_model as run_test
+from archdsl.train.job import settle
 from archdsl.train.objective import Objective, make_optimizer
 from archdsl.train.sources import Wanted, open_source
 from tests.train.nets import RECIPE, SPEC, same, small_net, weights
@@ -339,3 +341,11 @@ def test_a_shipped_name_brings_its_recipe(raises: Any) -> None:
 
     assert settle("lenet5").recipe.optimizer.lr == 0.05
     assert "ImageNet is not in" in raises(settle, "resnet50")
+
+
+def test_image_size_takes_the_place_of_the_specs_input() -> None:
+    recipe = {"data": {"name": "digits", "image_size": 36}}
+    assert settle("lenet5", recipe).model.input_shape == (1, 36, 36)
+    assert settle("lenet5", recipe, input=(1, 40, 40)).model.input_shape == (1, 40, 40)
+    with pytest.raises(TrainError, match="image_size"):
+        settle("model m { input 4; linear 3 }", recipe)
