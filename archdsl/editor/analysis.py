@@ -16,6 +16,7 @@ from archdsl.diagnostics.catalogue import NoModel, Recursion
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.editor.symbols import Occurrence, Symbol, occurrences
+from archdsl.ir import reach
 from archdsl.ir.elaborate import elaborate
 from archdsl.ir.graph import Graph, Item, Param, Program, Scope
 from archdsl.ir.lints import lint
@@ -120,6 +121,16 @@ class Analysis:
                 span = flow.item.span
                 if span.source is self.source:
                     found.setdefault((span.start, span.end), []).append(flow)
+        return found
+
+    @cached_property
+    def fields(self) -> dict[int, reach.Field]:
+        """The receptive field of each item, by its id: where it stands first, as its `path`."""
+        found: dict[int, reach.Field] = {}
+        for program in self.programs:
+            walk = zip(program.walk(), reach.fields(program), strict=True)
+            for (_, item), seen in walk:
+                found.setdefault(id(item), seen)
         return found
 
     @cached_property

@@ -6,9 +6,10 @@ import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from archdsl.diagnostics.source import Source
+from archdsl.diagnostics.source import Source, Span
 from archdsl.editor.analysis import Analysis, Flow, cost
 from archdsl.editor.symbols import Symbol
+from archdsl.ir import reach
 from archdsl.ir.graph import Scope
 from archdsl.ir.names import Block, Target, Unit
 from archdsl.ir.values import show
@@ -156,12 +157,14 @@ def _argument_of(symbol: Symbol) -> str:
     return _argument(found[0]) if found else ""
 
 
-def flow_page(flows: Sequence[Flow]) -> str:
-    """Shapes and costs of what was computed at a place, a line for each different call."""
+def flow_page(analysis: Analysis, word: Span) -> str:
+    """Shapes, costs and the receptive field of what is computed at a place, a line for each
+    different call."""
+    flows, fields = analysis.computed(word), analysis.good.fields
     if not flows:
         return ""
-    lines = ["| input | output | parameters | MACs |", "|---|---|---:|---:|"]
-    rows = list(dict.fromkeys(map(_row, flows)))
+    lines = ["| input | output | parameters | MACs | sees |", "|---|---|---:|---:|---|"]
+    rows = list(dict.fromkeys(_row(flow, fields.get(id(flow.item), ())) for flow in flows))
     lines += rows[:MOST_CALLS]
     text = "\n".join(lines)
     if len(rows) > MOST_CALLS:
@@ -173,11 +176,11 @@ def flow_page(flows: Sequence[Flow]) -> str:
     return text + keys
 
 
-def _row(flow: Flow) -> str:
+def _row(flow: Flow, seen: reach.Field) -> str:
     params, macs = cost(flow)
     entering = " and ".join(map(spatial.show, flow.inputs)) or "-"
     leaving = " and ".join(map(spatial.show, flow.item.shapes))
-    return f"| {entering} | {leaving} | {params:,} | {macs:,} |"
+    return f"| {entering} | {leaving} | {params:,} | {macs:,} | {reach.show(seen)} |"
 
 
 def hint(shapes: Iterable[Shape]) -> str:

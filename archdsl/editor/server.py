@@ -182,7 +182,7 @@ def hover(ls: Server, params: lsp.HoverParams) -> lsp.Hover | None:
     span = word.span if word is not None else _word_at(analysis.source, at)
     if span is None:
         return None
-    parts = [docs.flow_page(analysis.computed(span))]
+    parts = [docs.flow_page(analysis, span)]
     parts.append(docs.symbol_page(analysis, word.symbol) if word is not None else "")
     text = "\n\n".join(part for part in parts if part)
     if not text:

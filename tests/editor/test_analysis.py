@@ -119,9 +119,13 @@ def test_hover() -> None:
     analysis = analyse(NET)
     word = analysis.word(NET.index("linear"))
     assert word is not None
-    shown = docs.flow_page(analysis.computed(word.span))
-    assert "| 8192 | 10 | 81,930 | 81,920 |" in shown and "`head`" in shown
+    shown = docs.flow_page(analysis, word.span)
+    assert "| 8192 | 10 | 81,930 | 81,920 | all |" in shown and "`head`" in shown
     assert "linear out" in docs.symbol_page(analysis, word.symbol)
+    word = analysis.word(NET.index("maxpool"))
+    assert word is not None
+    shown = docs.flow_page(analysis, word.span)
+    assert "| 32x32x32 | 32x16x16 | 0 | 0 | 8x8 |" in shown  # two 3x3 after one, and 2x2
     word = analysis.word(NET.index("unit 16"))
     assert word is not None
     shown = docs.symbol_page(analysis, word.symbol)
@@ -231,7 +235,7 @@ def test_no_text_breaks_it(data: st.DataObject) -> None:
     word = analysis.word(at)
     if word is not None:
         docs.symbol_page(analysis, word.symbol)
-        docs.flow_page(analysis.computed(word.span))
+        docs.flow_page(analysis, word.span)
     analysis.hints()
     colours(analysis)
     outline(analysis)

@@ -200,9 +200,9 @@ async def test_hover(client: LanguageClient, folder: Path) -> None:
         return found.contents.value
 
     assert "A convolution and its activation." in await hover("unit 16 ->")
-    assert "| 3x32x32 | 16x32x32 | 448 | 442,368 |" in await hover("unit 16 ->")
-    assert "Fully connected" in await hover("linear") or "linear out" in await hover("linear")
-    assert "| 16 | 10 | 170 | 160 |" in await hover("linear")
+    assert "| 3x32x32 | 16x32x32 | 448 | 442,368 | 3x3 |" in await hover("unit 16 ->")
+    assert "Fully connected" in await hover("linear") and "linear out" in await hover("linear")
+    assert "| 16 | 10 | 170 | 160 | all |" in await hover("linear")
     assert "parameter of `net`" in await hover("classes=10")
 
 
