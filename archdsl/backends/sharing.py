@@ -37,7 +37,7 @@ class Parameter:
 
     @property
     def plain(self) -> bool:
-        """Whether it is given without its name: the channels that come in, always the first."""
+        """Whether it needs no name where it comes first: the channels that come in."""
         return self.name in (CHANNELS, DIM)
 
     @property
@@ -56,10 +56,13 @@ class ClassDef:
         self.name = ""
 
     def arguments(self, args: Sequence[Expr]) -> Iterator[tuple[str, Expr]]:
-        """The arguments of a call."""
+        """The arguments of a call: those without a name stand first, and none is left out there."""
+        first = True
         for parameter, arg in zip(self.parameters, args, strict=True):
-            if not (isinstance(arg, Lit) and arg.silent):
-                yield ("" if parameter.plain else f"{parameter.name}="), arg
+            given = not (isinstance(arg, Lit) and arg.silent)
+            first = first and given and parameter.plain
+            if given:
+                yield ("" if first else f"{parameter.name}="), arg
 
 
 @dataclass(eq=False)

@@ -12,7 +12,10 @@ import torch
 from torch import nn
 
 import archdsl
+from archdsl.backends.body import Body
+from archdsl.backends.code import Lit
 from archdsl.backends.python import emit
+from archdsl.backends.sharing import ClassDef, Parameter
 from archdsl.backends.torch import build
 from archdsl.ir.graph import Program
 from archdsl.ir.labels import RESERVED
@@ -510,3 +513,14 @@ def test_words_among_arguments_are_literals() -> None:
     source = emit(b.program())
     assert repr(bad) in source
     ast.parse(source)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "given"),
+    [("dim size", ["", "size="]), ("size dim", ["size=", "dim="])],
+)
+def test_nothing_without_a_name_follows_a_name(parameters: str, given: list[str]) -> None:
+    """`dim` may be what comes in, and then first; or what a literal further back means."""
+    cls = ClassDef("b", Body((), (), (), 1, (), (), ()))
+    cls.parameters = [Parameter(name, "int", None, False, "") for name in parameters.split()]
+    assert [name for name, _ in cls.arguments([Lit(1, ""), Lit(2, "")])] == given
