@@ -7,9 +7,11 @@ literal, or as a `Member`, which is an attribute only where it is a plain identi
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import keyword
 import math
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
 
 WIDTH = 88
 STEP = "    "
+_parsing = threading.Lock()
+
+
+def parsed(text: str, mode: str = "exec") -> ast.AST:
+    """`ast.parse`, by one thread at a time: Python 3.11 mixes them up (cpython gh-106905)."""
+    with _parsing:
+        return ast.parse(text, mode=mode)
 
 
 @dataclass(frozen=True, slots=True)

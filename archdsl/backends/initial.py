@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from archdsl.backends.code import Apply, Code, Expr, Lit, Member, is_attribute, literal
+from archdsl.backends.code import Apply, Code, Expr, Lit, Member, is_attribute, literal, parsed
 from archdsl.ir.graph import Graph, Node, Scope
 from archdsl.ops.init import RULES, Attribute, Rule
 
@@ -197,7 +197,7 @@ def _attribute(value: Attribute) -> Expr:
 
     It was printed from a checked tree; that it can be nothing but arithmetic is checked here too.
     """
-    tree = ast.parse(value.text, mode="eval")
+    tree = parsed(value.text, "eval")
     for node in ast.walk(tree):
         if not isinstance(node, _SAFE):
             raise ValueError(f"not an expression over a layer: {value.text!r}")

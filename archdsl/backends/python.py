@@ -21,6 +21,7 @@ from archdsl.backends.code import (
     is_attribute,
     lay,
     literal,
+    parsed,
 )
 from archdsl.backends.forward import forward, inputs
 from archdsl.backends.initial import MODULE, Branch
@@ -106,7 +107,7 @@ def _imports(code: str) -> str:
 
 
 def _used(code: str) -> set[str]:
-    return {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+    return {node.id for node in ast.walk(parsed(code)) if isinstance(node, ast.Name)}
 
 
 def _needed(support: list[str], blocks: list[str]) -> list[str]:
