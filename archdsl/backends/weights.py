@@ -43,16 +43,21 @@ def load_weights(module: nn.Module, path: str | Path | Mapping[str, Tensor]) -> 
 def assign_weights(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Make the tensors the module's own, without a copy where that is possible; the result is as
     after `load_weights`. For a module on the meta device whose buffers are all in its state."""
-    own = module.state_dict()
-    ready: dict[str, Tensor] = {}
+    ready = _checked(module, state)
     seen: set[int] = set()
-    for name, tensor in _checked(module, state).items():
-        tensor = tensor.detach().to(own[name].dtype).contiguous()
-        if tensor.numel() and tensor.data_ptr() in seen:
-            tensor = tensor.clone()  # tied in the file, but not in the module
-        seen.add(tensor.data_ptr())
-        ready[name] = tensor
-    module.load_state_dict(ready, strict=True, assign=True)
+    for prefix, part in module.named_modules():
+        # what load_state_dict(assign=True) does, in a third of its time
+        for members in (part._parameters, part._buffers):
+            for name, own in members.items():
+                if own is None:
+                    continue
+                tensor = ready[f"{prefix}.{name}" if prefix else name]
+                tensor = tensor.detach().to(own.dtype).contiguous()
+                if tensor.numel() and tensor.data_ptr() in seen:
+                    tensor = tensor.clone()  # tied in the file, but not in the module
+                seen.add(tensor.data_ptr())
+                learned = isinstance(own, nn.Parameter)
+                members[name] = nn.Parameter(tensor, own.requires_grad) if learned else tensor
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
