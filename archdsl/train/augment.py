@@ -17,6 +17,8 @@ from torch.nn import functional as F
 from archdsl.train.recipe import Augment
 from archdsl.train.sampling import SAMPLE, generator, seed_sample
 
+#: bytes from which on a CPU works image by image: each stays in its cache then
+LARGE = 2**15
 COLUMNS = 8  # flip, shift (2), erase: whether, area, proportion, place (2)
 
 
@@ -76,17 +78,37 @@ class Batch:
         if self.plan.crop == "pad":
             x = shift(x, self.plan.pad, u_BK[:, 1], u_BK[:, 2])
         if self.plan.hflip > 0:
-            x = torch.where((u_BK[:, 0] < self.plan.hflip).view(-1, 1, 1, 1), x.flip(3), x)
+            x = mirror(x, u_BK[:, 0] < self.plan.hflip)
         x = self.plain(x)
         return erase(x, self.plan.erase, u_BK[:, 3:]) if self.plan.erase > 0 else x
 
     def plain(self, x: Tensor) -> Tensor:
         """Pixels as numbers from 0 to 1, then normalised; other samples only normalised."""
-        x = x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
+        shape = (-1, *[1] * (x.ndim - 2))
+        if x.dtype != torch.uint8:
+            return x if self.mean is None else self._normalise(x.clone(), shape)
+        numbers = torch.empty(x.shape, device=x.device)
+        for part, pixels in zip(numbers, x, strict=True) if _large(x) else [(numbers, x)]:
+            self._normalise(part.copy_(pixels).div_(255), shape)
+        return numbers
+
+    def _normalise(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
         if self.mean is None or self.std is None:
             return x
-        shape = (-1, *[1] * (x.ndim - 2))
-        return x.sub(self.mean.view(shape)).div_(self.std.view(shape))
+        return x.sub_(self.mean.view(shape)).div_(self.std.view(shape))
+
+
+def _large(x: Tensor) -> bool:
+    return x.is_cpu and x[0].numel() >= LARGE
+
+
+def mirror(x_BCHW: Tensor, chosen_B: Tensor) -> Tensor:
+    if not _large(x_BCHW):
+        return torch.where(chosen_B.view(-1, 1, 1, 1), x_BCHW.flip(3), x_BCHW)
+    x_BCHW = x_BCHW.clone()
+    for at in chosen_B.nonzero().flatten().tolist():
+        x_BCHW[at] = x_BCHW[at].flip(2)
+    return x_BCHW
 
 
 def shift(x_BCHW: Tensor, pad: int, u_B: Tensor, v_B: Tensor) -> Tensor:

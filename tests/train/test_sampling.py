@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from archdsl.train import read_recipe
+from archdsl.train import augment, read_recipe
 from archdsl.train.augment import Batch, PerImage, erase, mixer, shift
 from archdsl.train.recipe import Augment
 from archdsl.train.sampling import batch_bounds, epoch_order, seed_of, seed_sample, seed_step, share
@@ -140,6 +141,21 @@ def test_each_image_of_a_batch_is_augmented_by_itself() -> None:
     batch = Batch(Augment(hflip=0.5), None, None, torch.device("cpu"), seed=0)
     ours = batch.train(x, 0, torch.arange(64), 64)[:, 0, 0, 0]
     assert 16 < int((ours > 0).sum()) < 48
+
+
+def test_large_images_one_by_one_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.randint(0, 256, (9, 3, 112, 112), dtype=torch.uint8)
+    before = x.clone()
+
+    def batch() -> Tensor:
+        whole = Batch(Augment(hflip=0.5), [0.4] * 3, [0.3] * 3, torch.device("cpu"), seed=0)
+        return whole.train(x, 0, torch.arange(9), 9)
+
+    assert augment._large(x)
+    one_by_one = batch()
+    monkeypatch.setattr(augment, "LARGE", 2**60)
+    assert not augment._large(x)
+    assert torch.equal(one_by_one, batch()) and torch.equal(x, before)
 
 
 def test_augmentation_depends_on_the_sample_not_on_its_batch() -> None:
