@@ -277,10 +277,13 @@ class Maker:
         text = f"{kind} {name} [{', '.join(sides)}] constant 0.5\n{join} @{name}"
 
         def flow(shape: Shape, env: Env) -> Shape:
-            if len(sides) - len(shape) not in (0, 1) or (
-                "in" in sides and env["in"][0] != shape[0]
-            ):
+            numbers = [env["in"][0] if side == "in" else int(side) for side in sides]
+            if len(numbers) == len(shape) + 1 and numbers[0] == 1:  # for the batch
+                del numbers[0]
+            if len(numbers) != len(shape):
                 raise ValueError
+            if any(n not in (1, side) for n, side in zip(numbers, shape, strict=True)):
+                raise ValueError  # it would make the value larger, or does not fit
             return shape
 
         return Piece(text, flow)
