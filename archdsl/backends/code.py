@@ -228,6 +228,8 @@ def lay(expr: Expr, indent: int, lead: str = "", tail: str = "") -> list[str]:
     match expr:
         case Apply() | Make():
             target, arguments = _call(expr)
+            if not arguments:
+                return [line]
             inner = STEP + margin + ", ".join(lead + flat(part) for lead, part in arguments)
             rows = isinstance(expr, Apply) and expr.rows and len(arguments) > 1
             if len(inner) <= WIDTH and not rows:

@@ -13,7 +13,7 @@ from torch import nn
 
 import archdsl
 from archdsl.backends.body import Body
-from archdsl.backends.code import Lit
+from archdsl.backends.code import Apply, Code, Lit, lay
 from archdsl.backends.python import emit
 from archdsl.backends.sharing import ClassDef, Parameter
 from archdsl.backends.torch import build
@@ -524,3 +524,7 @@ def test_nothing_without_a_name_follows_a_name(parameters: str, given: list[str]
     cls = ClassDef("b", Body((), (), (), 1, (), (), ()))
     cls.parameters = [Parameter(name, "int", None, False, "") for name in parameters.split()]
     assert [name for name, _ in cls.arguments([Lit(1, ""), Lit(2, "")])] == given
+
+
+def test_a_call_without_arguments_stays_on_its_line_however_deep() -> None:
+    assert lay(Apply(Code("nn.Identity")), 30) == [" " * 120 + "nn.Identity()"]
