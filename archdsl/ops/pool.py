@@ -82,6 +82,16 @@ class MaxPool(_Pool, name="maxpool", family="pooling"):
 
     dilation: tuple[int, ...] = arg(Size(1), default=(1,), doc="gap between taps", keyword=True)
 
+    def shape(self, *inputs: Shape) -> Shape:
+        result = super().shape(*inputs)
+        n = len(result) - 1
+        kernel, gaps = (spread(f, getattr(self, f), n) for f in ("kernel", "dilation"))
+        for side, taps, gap in zip(inputs[0][1:], kernel, gaps, strict=True):
+            if taps > 1 and gap > side:  # torch's backward then writes outside of its memory
+                problem = f"taps {gap} apart in {side} cells: some windows see padding alone"
+                raise Blame("dilation", problem, help=f"at most {side}")
+        return result
+
     def saved(self, *inputs: Shape) -> Saved:
         return _places(self, *inputs)
 

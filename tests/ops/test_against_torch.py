@@ -41,6 +41,7 @@ DELIBERATE = {
     ("chunk", "does not exist"): "the batch, all of it",
     ("slice", "does not exist"): "the batch, all of it",
     ("slice", "nothing is left"): "a tensor without values",
+    ("maxpool", "see padding alone"): "-inf forward, and a backward that corrupts memory",
     ("pad", "nothing is left"): "a tensor without values",
     ("pad", "too many"): "a border of 0 around the batch",
 }
