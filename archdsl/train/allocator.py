@@ -17,7 +17,7 @@ def keep_freed_memory() -> None:
     C libraries are left alone. For the whole process; no result changes.
 
     ResNet-50 at batch 16 takes 530,000 page faults a step without it and 15,000 with it: a sixth of
-    the step's time, for about 7 % more memory.
+    the step's time, for a little more memory (`python -m tests.benchmarks resnet50`).
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

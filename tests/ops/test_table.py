@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import subprocess
 import sys
@@ -86,3 +87,21 @@ def test_imports_no_torch() -> None:
     code = "import sys, archdsl.ops; print({'torch', 'numpy'} & sys.modules.keys() or 'none')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "none"
+
+
+def test_every_window_of_a_pooling_sees_a_cell() -> None:
+    """torch takes others, and corrupts memory in their backward."""
+    refused = 0
+    for side, taps, step, gap in itertools.product(
+        range(1, 7), range(1, 5), range(1, 4), range(1, 5)
+    ):
+        for pad, ceil in itertools.product(range(taps // 2 + 1), (False, True)):
+            window = {"kernel": (taps,), "stride": (step,), "pad": (pad,), "dilation": (gap,)}
+            try:
+                _, count = TABLE["maxpool"](**window, ceil=ceil).shape((1, side))
+            except Blame:
+                refused += 1
+                continue
+            for start in range(-pad, count * step - pad, step):
+                assert any(0 <= start + gap * tap < side for tap in range(taps)), (window, side)
+    assert refused
