@@ -271,14 +271,15 @@ def _refused(refusal: Refusal) -> str:
     if any(op.name == name and words in message for name, words in MEANT):
         return "deliberate"
     assert refusal.prefix is not None
-    xs = [torch.randn(BATCH, *shape) for shape in shapes]
+    xs = noise = [torch.randn(BATCH, *shape) for shape in shapes]
     if not refusal.learned:
         torch.manual_seed(0)
         with torch.no_grad():
             out = _tuple(build(refusal.prefix)(torch.randn(BATCH, *refusal.prefix.input_shape)))
         _equal("the operands", list(shapes), [tuple(o.shape[1:]) for o in out])
         xs = list(out)
-    if torch_refuses(op, shapes, xs):
+    # noise too: a product with zeros shows nothing of a batch taken for another dimension
+    if torch_refuses(op, shapes, xs) or torch_refuses(op, shapes, noise):
         return "refused"
     if any(words in message for words in VALUES):
         return "deliberate"
