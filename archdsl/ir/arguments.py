@@ -20,7 +20,7 @@ from archdsl.ir.limits import BODY, COPIED, Budget
 from archdsl.ir.names import Block, Slot
 from archdsl.ir.report import Reporter, origin, shrinking
 from archdsl.ir.resolve import CONSTANTS
-from archdsl.ir.values import Evaluator, Problem, names_in, show, to_python
+from archdsl.ir.values import Evaluator, Problem, names_in, rounded, show, to_python
 from archdsl.ops import Op
 from archdsl.ops.init import RULES, Attribute, Rule
 from archdsl.ops.spatial import channels_last
@@ -136,8 +136,11 @@ def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str) -> Any:
         problem = f"`{spec.name}` of `{owner}` must be {wanted}"
         percent = spec.type.accepts(0.5) and is_int(value) and 1 < value <= 100
         hint = f"{value} % is `{value / 100:g}`" if percent else ""
+        whole = isinstance(value, float) and not spec.type.accepts(0.5)
+        fix = rounded(expr, value) if whole and spec.type.accepts(int(value)) else ()
+        hint = fix[0].title if fix else hint
         raise Problem(
-            c.BadValue(expr.span, problem, f"this is {written(expr, value)}", hint)
+            c.BadValue(expr.span, problem, f"this is {written(expr, value)}", hint, fixes=fix)
         ) from None
 
 

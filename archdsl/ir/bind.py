@@ -16,8 +16,9 @@ from archdsl.diagnostics.catalogue import (
 )
 from archdsl.diagnostics.model import Diagnostic, Fix
 from archdsl.diagnostics.source import Span
-from archdsl.ir.foreign import ADVICE, NEEDLESS, fixes, similar
+from archdsl.ir.foreign import NEEDLESS, advice, fixes, similar
 from archdsl.ir.names import Block, Slot, Target, show_signature, signature
+from archdsl.ops import TABLE
 from archdsl.syntax import tree as t
 
 
@@ -110,7 +111,7 @@ def _unknown(
     name: str, argument: t.Argument, key: str, known: set[str], label: str, example: str
 ) -> Diagnostic:
     where, near = argument.name_span or argument.span, similar(key, known)
-    hint = ADVICE.get(key.lower(), "" if near or not example else f"such as `{example}`")
+    hint = advice(key) or ("" if near or not example else f"such as `{example}`")
     fix = fixes(key, where, known) if argument.name_span else ()
     if key in NEEDLESS:
         fix = (Fix(hint, ((_with_space(argument.span), ""),), safe=True),)
@@ -125,7 +126,9 @@ def _extra(
     free: set[str],
     label: str,
 ) -> Diagnostic:
-    fix = () if any(s.name == "out" for s in slots) else _by_name(argument, free)
+    fix = _as_step(argument)
+    if not fix and all(s.name != "out" for s in slots):
+        fix = _by_name(argument, free)
     hint = fix[0].title if fix else _extra_hint(name, slots, args)
     return ExtraArgument(argument.span, _takes(name, slots), label, hint, fixes=fix)
 
@@ -145,6 +148,15 @@ def apart(
         for a, b in pairs
         if a.name is b.name is None and isinstance(a.value, t.Name) and a.value.name in known
     ]
+
+
+def _as_step(argument: t.Argument) -> tuple[Fix, ...]:
+    """An operator among the arguments: `conv 64 3x3 relu`."""
+    if not isinstance(argument.value, t.Name) or argument.value.name not in TABLE:
+        return ()
+    start = Span(argument.span.source, argument.span.start, argument.span.start)
+    title = f"a step of its own stands behind `->`: `-> {argument.span.text}`"
+    return (Fix(title, ((start, "-> "),), safe=True),)
 
 
 def _by_name(argument: t.Argument, free: set[str]) -> tuple[Fix, ...]:

@@ -280,7 +280,7 @@ class Calls:
 
 def _text(label: t.Label, frame: Frame) -> str:
     values = (p if isinstance(p, str) else frame.evaluate(p) for p in label.parts)
-    return "".join(v if isinstance(v, str) else show(v) for v in values)
+    return "".join(v if isinstance(v, str) else show(v).removesuffix(".0") for v in values)
 
 
 def plain(value: Any) -> Any:

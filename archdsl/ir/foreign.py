@@ -6,39 +6,50 @@ In: a word that means nothing here. Out: the names that the writer may have mean
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from archdsl.diagnostics.model import Fix
 from archdsl.diagnostics.source import Span
 from archdsl.diagnostics.suggest import closest
 
-#: what operators and arguments are called elsewhere
+#: what operators and arguments are called elsewhere: in lower case, without `_`, and without `2d`
+#: but where that makes a difference
 ALIASES = {
-    "conv1d": "conv", "conv2d": "conv", "conv3d": "conv", "convolution": "conv",
-    "conv2dtranspose": "deconv", "convtranspose": "deconv", "convtranspose2d": "deconv",
-    "conv_transpose": "deconv", "conv_transpose2d": "deconv", "conv_bn": "convbn",
-    "dense": "linear", "fc": "linear", "fully_connected": "linear",
-    "batchnorm": "bn", "batch_norm": "bn", "batchnorm1d": "bn", "batchnorm2d": "bn",
-    "batchnormalization": "bn", "batch_normalization": "bn", "norm": "bn",
-    "layernorm": "ln", "layer_norm": "ln", "groupnorm": "gn", "group_norm": "gn",
-    "max_pool": "maxpool", "maxpool2d": "maxpool", "max_pool2d": "maxpool",
-    "maxpooling2d": "maxpool", "avg_pool": "avgpool", "avgpool2d": "avgpool",
-    "avg_pool2d": "avgpool", "averagepooling2d": "avgpool", "global_avgpool": "gap",
-    "globalavgpool": "gap", "globalaveragepooling2d": "gap", "global_average_pooling": "gap",
-    "adaptive_avgpool": "gap", "adaptiveavgpool2d": "gap", "adaptive_avg_pool2d": "gap",
-    "drop": "dropout", "dropout2d": "channel_dropout", "spatial_dropout": "channel_dropout",
-    "swish": "silu", "cat": "concat", "concatenate": "concat", "multiply": "mul", "sum": "add",
-    "upsampling": "upsample", "upsampling2d": "upsample", "interpolate": "upsample",
-    "reflect_pad": "pad", "zeropad2d": "pad", "squeeze": "flatten",
-    "transpose": "permute", "skip": "residual", "droppath": "stochastic_depth",
-    "padding": "pad", "kernel_size": "kernel", "ceil_mode": "ceil", "out_channels": "out",
-    "out_features": "out", "channels": "out", "filters": "out", "units": "out", "strides": "stride",
-    "output_size": "out", "rate": "p", "num_groups": "groups", "epsilon": "eps",
+    "convolution": "conv", "convtranspose": "deconv", "upconv": "deconv",
+    "transposedconv": "deconv", "transposeconv": "deconv", "conv2dtranspose": "deconv",
+    "dense": "linear", "fc": "linear", "fullyconnected": "linear", "convbnrelu": "convbn",
+    "batchnorm": "bn", "batchnormalization": "bn", "syncbatchnorm": "bn", "norm": "bn",
+    "layernorm": "ln", "layernormalization": "ln", "groupnorm": "gn",
+    "localresponsenorm": "lrn", "crossmaplrn": "lrn",
+    "maxpooling": "maxpool", "averagepool": "avgpool", "averagepooling": "avgpool",
+    "globalavgpool": "gap", "globalavgpooling": "gap", "globalaveragepool": "gap",
+    "globalaveragepooling": "gap", "avgpoolglobal": "gap", "globalpool": "gap",
+    "adaptiveavgpool": "gap", "globalmaxpool": "adaptive_maxpool",
+    "globalmaxpooling": "adaptive_maxpool", "adaptivemaxpooling": "adaptive_maxpool",
+    "drop": "dropout", "dropout1d": "channel_dropout", "dropout2d": "channel_dropout",
+    "dropout3d": "channel_dropout", "spatialdropout": "channel_dropout",
+    "swish": "silu", "lrelu": "leaky_relu", "cat": "concat", "concatenate": "concat",
+    "multiply": "mul", "sum": "add", "upsampling": "upsample", "interpolate": "upsample",
+    "upsamplingbilinear": "upsample", "upsamplingnearest": "upsample", "resize": "upsample",
+    "zeropad": "pad", "zeropadding": "pad", "reflectionpad": "pad", "reflectpad": "pad",
+    "replicationpad": "pad", "circularpad": "pad", "constantpad": "pad",
+    "squeeze": "flatten", "transpose": "permute", "skip": "residual",
+    "droppath": "stochastic_depth", "multiheadattention": "mha", "selfattention": "mha",
+    "attention": "mha", "squeezeexcitation": "se", "squeezeexcite": "se",
+    "depthtospace": "pixel_shuffle", "spacetodepth": "pixel_unshuffle",
+    "padding": "pad", "kernelsize": "kernel", "ceilmode": "ceil", "outchannels": "out",
+    "outfeatures": "out", "channels": "out", "filters": "out", "units": "out", "strides": "stride",
+    "outputsize": "out", "rate": "p", "numgroups": "groups", "epsilon": "eps",
 }  # fmt: skip
 
 #: those that may have meant something else
 _LOOSE = frozenset(
-    ["channels", "interpolate", "norm", "reflect_pad", "skip", "squeeze", "sum", "transpose"]
-)
+    [
+        "attention", "channels", "circularpad", "constantpad", "globalpool", "interpolate", "norm",
+        "reflectionpad", "reflectpad", "replicationpad", "resize", "skip", "softmax2d", "squeeze",
+        "sum", "syncbatchnorm", "transpose", "upsamplingbilinear",
+    ]
+)  # fmt: skip
 
 #: arguments that say what holds anyhow
 NEEDLESS = frozenset(["inplace"])
@@ -47,11 +58,13 @@ _FLOWS = "leave it out: what comes in is never written (`conv 64 3x3`, `linear 1
 _RECIPE = "that belongs to training: in the recipe, `loss: cross_entropy` or `optimizer: adam`"
 _RECURRENT = "there are no layers for sequences of words; `archdsl ops` lists the operators"
 _STEP = "write it as a step of its own: `conv 64 3x3 -> relu`"
+_DEPTHWISE = "as many groups as channels: `conv 64 3x3 groups=64`"
+_ENCODER = "`residual { ln -> mha 12 }` and `residual { ln -> mlp 3072 }`, as in vit_b_16"
 #: names that have no counterpart here, and what to do instead
 ADVICE = {
-    "in_channels": _FLOWS, "in_features": _FLOWS, "num_features": _FLOWS, "input_dim": _FLOWS,
-    "in_planes": _FLOWS, "input_shape": "the model's first line states it: `input 3x224x224`",
-    "normalized_shape": _FLOWS, "num_channels": _FLOWS, "input_size": _FLOWS, "in": _FLOWS,
+    "inchannels": _FLOWS, "infeatures": _FLOWS, "numfeatures": _FLOWS, "inputdim": _FLOWS,
+    "inplanes": _FLOWS, "inputshape": "the model's first line states it: `input 3x224x224`",
+    "normalizedshape": _FLOWS, "numchannels": _FLOWS, "inputsize": _FLOWS, "in": _FLOWS,
     "inplace": "`relu` alone: the compiler works in place where it can",
     "activation": _STEP, "act": _STEP,
     "name": "a name is a label: `name: conv 64 3x3`", "range": "`repeat 3 as i { ... }` counts",
@@ -61,11 +74,19 @@ ADVICE = {
     "print": "`archdsl check --shapes` shows every shape",
     "while": "`repeat n { ... }` repeats a number of times",
     "def": "`block name(parameters) { ... }` stands outside of the model",
-    "loss": _RECIPE, "crossentropy": _RECIPE, "cross_entropy": _RECIPE, "crossentropyloss": _RECIPE,
-    "adam": _RECIPE, "sgd": _RECIPE,
+    "crossentropy": _RECIPE, "adam": _RECIPE, "adamw": _RECIPE, "sgd": _RECIPE,
+    "depthwise": _DEPTHWISE, "depthwiseconv": _DEPTHWISE, "dwconv": _DEPTHWISE,
+    "separableconv": f"{_DEPTHWISE}, then `conv 128 1x1`",
+    "transformerencoder": _ENCODER, "transformerencoderlayer": _ENCODER, "encoderblock": _ENCODER,
     "lstm": _RECURRENT, "gru": _RECURRENT, "rnn": _RECURRENT, "embedding": _RECURRENT,
     "return": "the last step is the output; `output @a @b` names several",
 }  # fmt: skip
+
+
+def advice(name: str) -> str:
+    """What to do instead of something that has no counterpart here, or nothing."""
+    found = (ADVICE[word] for word in _spellings(name) if word in ADVICE)
+    return next(found, _RECIPE if name.lower().endswith("loss") else "")
 
 
 def similar(name: str, candidates: Iterable[str]) -> tuple[str, ...]:
@@ -78,13 +99,28 @@ def similar(name: str, candidates: Iterable[str]) -> tuple[str, ...]:
 def fixes(name: str, span: Span, candidates: Iterable[str]) -> tuple[Fix, ...]:
     """The one word that the writer can only have meant, if there is one: safe to put in."""
     same = _translation(name, set(candidates))
-    return (
-        (Fix(f"write `{same}`", ((span, same),), safe=name.lower() not in _LOOSE),) if same else ()
-    )
+    if not same:
+        return ()
+    return (Fix(f"write `{same}`", ((span, same),), safe=_LOOSE.isdisjoint(_spellings(name))),)
 
 
 def _translation(name: str, known: set[str]) -> str:
-    """The same in lower case, or what another framework's word for it is here; or nothing."""
-    lower = name.lower()
-    words = (lower, ALIASES.get(lower, ""))
-    return next((word for word in words if word in known and word != name), "")
+    """The same but for upper case, `_` and `2d`, or what another framework's word for it is here;
+    or nothing."""
+    spelled = {_plain(word): word for word in known}
+    for word in _spellings(name):
+        for same in (word, spelled.get(word, ""), ALIASES.get(word, "")):
+            if same in known and same != name:
+                return same
+    return ""
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    plain = _plain(name)
+    stem = plain[:-2] if plain[-2:] in ("1d", "2d", "3d") else plain
+    return (name.lower(), plain, stem)
+
+
+@lru_cache(20_000)
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "")

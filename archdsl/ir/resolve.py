@@ -28,7 +28,7 @@ from archdsl.diagnostics.warnings import (
     UnusedVariable,
 )
 from archdsl.ir.bind import apart, bind, bind_call, is_join
-from archdsl.ir.foreign import ADVICE, fixes, similar
+from archdsl.ir.foreign import advice, fixes, similar
 from archdsl.ir.names import Block, Slot, Unit, signature, words
 from archdsl.ir.report import MAX_FOUND
 from archdsl.ir.values import FUNCTIONS, names_in
@@ -245,7 +245,7 @@ class _Definition:
         # of what is passed as a parameter nothing is known without its value
         word = target is None or (is_join(target) and alone)
         named = [] if target is None else [a for a, _ in apart(call.args, signature(target))]
-        foreign = target is None and call.name not in scope and call.name.lower() in ADVICE
+        foreign = target is None and call.name not in scope and bool(advice(call.name))
         for argument in () if foreign else call.args:
             times = argument.span.text == "x"  # as in `3 x 3`: there will be too many arguments
             if argument not in named and not (times and "x" not in scope):
@@ -257,8 +257,8 @@ class _Definition:
             known = [*self.unit.names(), *scope, "residual", "repeat"]
             names, fix = similar(call.name, known), fixes(call.name, call.name_span, known)
             other = "" if names else "`archdsl ops` lists the operators"
-            hint = ADVICE.get(call.name.lower(), other)
-            if not fix and self._is_step(call):
+            hint = advice(call.name) or other
+            if not fix and self._is_step(call, names):
                 end = Span(call.span.source, call.name_span.end, call.name_span.end)
                 hint = f"a label ends with a colon: `{call.name}: {call.args[0].span.text} ...`"
                 fix = (Fix(hint, ((end, ":"),), safe=True),)
@@ -272,12 +272,12 @@ class _Definition:
         if len(self.found) > before:
             self.unit.flawed.add(call)
 
-    def _is_step(self, call: t.Call) -> bool:
-        """Whether a call of an unknown name is rather a label without a colon: a step follows."""
+    def _is_step(self, call: t.Call, names: tuple[str, ...]) -> bool:
+        """Whether a call of an unknown name, with names like it, is rather a label without a colon:
+        a step follows."""
         first = call.args[0].value if call.args and call.args[0].name is None else None
-        near = [self.unit.target(name) for name in similar(call.name, self.unit.names())]
         known = isinstance(first, t.Name) and self.unit.target(first.name) is not None
-        return known and not any(isinstance(target, Block) for target in near)
+        return known and not any(isinstance(self.unit.target(name), Block) for name in names)
 
     # -- names
 
@@ -339,7 +339,7 @@ class _Definition:
                 target = None if part.name in scope else self.unit.target(part.name)
                 also |= words(target)
                 if not self._known(part.name, scope, also) and part.name not in FUNCTIONS:
-                    names, hint = similar(part.name, FUNCTIONS), ADVICE.get(part.name, "")
+                    names, hint = similar(part.name, FUNCTIONS), advice(part.name)
                     self.found.append(UnknownFunction(part.name_span, part.name, names, hint))
             elif isinstance(part, t.Name) and not self._known(part.name, scope, also):
                 known = [*scope, *CONSTANTS, *(also if len(also) < 20 else ())]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from archdsl.diagnostics.catalogue import BadExpression
-from archdsl.diagnostics.model import Diagnostic
+from archdsl.diagnostics.model import Diagnostic, Fix
 from archdsl.diagnostics.source import Span
 from archdsl.ops.types import MAX_INT, is_int
 from archdsl.syntax import tree as t
@@ -105,9 +105,21 @@ def show(value: Value) -> str:
         return "[" + ", ".join([*map(show, value[:MAX_SHOWN]), *more]) + "]"
     if isinstance(value, str):
         return f'"{value}"'
-    if isinstance(value, (int, float)):
-        return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        text = f"{value:g}"
+        return f"{text}.0" if text.lstrip("-").isdigit() else text
+    if isinstance(value, int):
+        return str(value)
     return str(getattr(value, "name", value))
+
+
+def rounded(expr: t.Expr, value: float) -> tuple[Fix, ...]:
+    """How to compute a whole number instead of a fraction."""
+    if isinstance(expr, t.Binary) and expr.op == "/":
+        return (Fix(f"`//` rounds down, here to {int(value)}", ((expr.op_span, "//"),)),)
+    text = f"int({expr.span.text})"
+    hint = f"`{text}` rounds down, here to {int(value)}"
+    return () if isinstance(expr, t.Literal) else (Fix(hint, ((expr.span, text),)),)
 
 
 def names_in(expr: t.Expr) -> Iterator[t.Name | t.Attribute | t.Function]:
@@ -169,9 +181,10 @@ class Evaluator:
     def count(self, expr: t.Expr) -> int:
         value = self(expr)
         if not is_int(value) or value < 0:
-            raise _bad(
-                expr.span, f"a repeat count must be a whole number of at least 0, not {show(value)}"
-            )
+            problem = f"a repeat count must be a whole number of at least 0, not {show(value)}"
+            fix = rounded(expr, value) if isinstance(value, float) and value >= 0 else ()
+            hint = fix[0].title if fix else ""
+            raise Problem(BadExpression(expr.span, problem, hint=hint, fixes=fix))
         return int(value)
 
     def items(self, expr: t.Expr) -> tuple[Value, ...]:

@@ -20,7 +20,7 @@ DEFINITIONS = "a file is made of `model name { ... }`, `block name(...) { ... }`
 _FRAMEWORKS = frozenset(["self", "nn", "torch", "F", "tf", "keras", "layers"])
 _COMMENT = "a comment begins with `#`"
 _NEXT = "`->` leads from step to step"
-_ARITHMETIC = frozenset(["PLUS", "MINUS", "STAR", "SLASH", "INTDIV", "PERCENT", "POWER"])
+_ARITHMETIC = frozenset(["PLUS", "MINUS", "STAR", "SLASH", "DIVIDE", "INTDIV", "PERCENT", "POWER"])
 _WORDS = frozenset(["NAME", "FUNC", "LABEL", "TIMES_OF"])
 _BODIES = {"REPEAT": "repeat 3", "FOR": "for i in [1, 2]", "IF": "if c", "ELSE": "else"}
 
@@ -106,7 +106,8 @@ def advice(place: Place) -> tuple[str, Edits]:
         path = place.span(place.at, place.last)
         if not re.fullmatch(r"[\w./-]+", path.text):
             return 'a file stands in quotes: `use "resnet50.arch"`', []
-        return f'a file stands in quotes: `use "{path.text}"`', [(path, f'"{path.text}"')]
+        file = path.text if path.text.endswith(".arch") else f"{path.text}.arch"
+        return f'a file stands in quotes: `use "{file}"`', [(path, f'"{file}"')]
     if line[0] in ("MODEL", "BLOCK") and place.is_outside():
         return _header(place, line)
     if line[0] == "INPUT" or (line[0] == "LABEL" and start == "input"):
@@ -137,6 +138,8 @@ def _comment(place: Place, kind: str, *, alone: bool) -> tuple[str, Edits] | Non
 def _header(place: Place, line: list[str]) -> tuple[str, Edits]:
     first, kind = line[0], line[-1]
     word = first.lower()
+    if line[1:] == ["NAME", "EQUAL", "FUNC"]:
+        return _called(place)
     if first == "BLOCK" and kind == "LBRACE" and len(line) == 3:
         name = place.tokens[place.at - 1]
         end = name.end_pos or 0
@@ -237,6 +240,11 @@ def _beginning(place: Place, kind: str, line: list[str]) -> tuple[str, Edits] | 
         simple = behind and "ARROW" not in rest and "LBRACE" not in rest
         edit = place.span(place.at, place.last), f"{step} {token}"
         return f"a repetition stands behind its step: `{edit[1]}`", [edit] if simple else []
+    if line[0] == "REPEAT" and kind in _WORDS and place.kind(1) == "LBRACE" and len(line) > 2:
+        gone = Span(place.source, place.tokens[place.at - 1].end_pos or 0, token.end_pos or 0)
+        return f"leave `{token}` out: `{place.text(place.first, place.at - 1)} {{ ... }}`", [
+            (gone, "")
+        ]
     if line[0] == "REPEAT" and kind in _WORDS:
         count = place.text(place.first + 1, place.at - 1) if len(line) > 2 else "3"
         step = place.text(place.at, place.last)
@@ -258,6 +266,8 @@ def _sign(place: Place, kind: str) -> tuple[str, Edits] | None:
     if kind in ("PLUS", "MINUS") and follower in _WORDS and not place.near(1):
         hint = f"{_NEXT}; `residual {{ ... }}` adds what enters it"
         return f"{hint}; arithmetic stands in parentheses: `(2 + width)`", []
+    if kind == "DIVIDE":
+        return "a quotient is `(width/2)`, a stride stands apart: `conv 64 3x3 /2`", []
     if kind in _ARITHMETIC:
         return _arithmetic(place)
     if kind == "COMPARE" and follower == "COMPARE" and place.near(1):

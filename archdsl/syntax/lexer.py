@@ -15,6 +15,8 @@ CLOSING = {"RPAR", "RSQB", "RBRACE"}
 CONTINUES = {"ARROW", "ELSE", "SHORTCUT"}  # a line that starts so continues the line before
 WORD_ENDS = {"NAME", "RPAR", "RSQB", "IN"}  # what an index may follow
 
+STEP_FOLLOWS = {"LBRACE", "RBRACE", "ARROW", "COLON", "AUX", "TAP"}
+
 
 class Refine:
     """Lark's post-lexer hook."""
@@ -25,6 +27,7 @@ class Refine:
         brackets: list[str] = []
         separator: Token | None = None
         previous: Token | None = None
+        named = False  # the token before is a step's name: `maxpool/2` has a stride
         tokens = _with_next(stream)
         for token, following in tokens:
             kind = token.type
@@ -34,8 +37,11 @@ class Refine:
                 continue
             in_brackets = bool(brackets) and brackets[-1] != "LBRACE"
             adjacent = previous is not None and previous.end_pos == token.start_pos
-            if kind == "LSQB" and adjacent and previous is not None and previous.type in WORD_ENDS:
+            after_word = adjacent and previous is not None and previous.type in WORD_ENDS
+            if kind == "LSQB" and after_word:
                 token.type = "INDEX"
+            elif kind == "SLASH" and after_word and not named:
+                token.type = "DIVIDE"
             elif token[:1].isalpha() or token[:1] == "_":
                 _refine_word(token, following, in_brackets)
             if token.type in ("LBRACE", "RBRACE"):  # they end what is not closed
@@ -45,6 +51,7 @@ class Refine:
                 brackets.append(token.type)
             elif token.type in CLOSING and brackets:
                 brackets.pop()
+            named = separator is not None or previous is None or previous.type in STEP_FOLLOWS
             if separator is not None:
                 starts = previous is None or previous.type == "LBRACE"
                 if not (starts or token.type in CONTINUES or token.type == "RBRACE"):

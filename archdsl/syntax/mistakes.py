@@ -7,7 +7,7 @@ nothing here decides what is accepted, and every piece of advice is a guess from
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lark import Token
 
@@ -124,8 +124,11 @@ def unbalanced(source: Source, tokens: list[Token]) -> tuple[list[Token], list[D
     pairs: list[tuple[Token, Token]] = []
     for token in tokens:
         if token.type == "RBRACE":
+            dropped = len(found)
             while stack and kept[stack[-1]].type != "LBRACE":
                 _drop_unclosed(source, kept, stack, found)
+            if not stack and len(found) > dropped:
+                continue  # its `{` may be what stands there as `(`
             if not stack:
                 hint = "leave it out; or a `{` is missing before it"
                 what = "this `}` closes nothing"
@@ -165,7 +168,7 @@ def _drop_unclosed(
     so its statement goes."""
     at = stack.pop()
     if not stack or kept[stack[-1]].type == "LBRACE":  # the outermost of its statement
-        found.append(_unclosed(source, kept[at]))
+        found.append(_unclosed(source, kept[at], kept[max(at - 2, 0) : at]))
         while at > 0 and kept[at - 1].type not in ("_SEPARATOR", "LBRACE", "RBRACE"):
             at -= 1
         if at > 0 and kept[at - 1].type == "_SEPARATOR":
@@ -183,9 +186,11 @@ def _close(
     kept.append(Token(kind, _PARTNERS[kind], at, end_pos=at))
 
 
-def _unclosed(source: Source, token: Token) -> Diagnostic:
+def _unclosed(source: Source, token: Token, before: Sequence[Token] = ()) -> Diagnostic:
     close = _PARTNERS["RPAR" if token.type == "LPAR" else "RSQB"]
     what, hint = f"this `{token}` is not closed", f"close it with `{close}`"
+    if [t.type for t in before] in (["MODEL", "FUNC"], ["BLOCK", "FUNC"]):
+        hint = f"{hint}: `{before[0]} {before[1]}() {{ ... }}`"
     return SyntaxProblem(_span(source, token), what, "", hint)
 
 

@@ -37,6 +37,7 @@ _OPERATORS = frozenset(
         "MINUS",
         "STAR",
         "SLASH",
+        "DIVIDE",
         "INTDIV",
         "PERCENT",
         "POWER",

@@ -15,7 +15,7 @@ from lark import Token
 
 from archdsl.syntax.lexer import CLOSING, OPENING
 
-_ARITHMETIC = {"PLUS", "MINUS", "STAR", "SLASH", "INTDIV", "PERCENT"}
+_ARITHMETIC = {"PLUS", "MINUS", "STAR", "SLASH", "DIVIDE", "INTDIV", "PERCENT"}
 _OPERANDS = {"NAME", "IN", "NUMBER", "SIZE", "STRING", "TRUE", "FALSE", "NONE", "RPAR", "RSQB"}
 _NEVER_BEFORE = {"RPAR", "RSQB", "COMMA", "INDEX", "DOT", "COLON", "POWER"}
 _NEVER_AFTER = {"LPAR", "LSQB", "INDEX", "DOT", "POWER"}

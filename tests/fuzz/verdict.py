@@ -39,6 +39,8 @@ BATCH = 11  # no side has so many, mostly
 #: what is refused although torch computes something: (operator, words of the message) -> why
 MEANT = {
     **DELIBERATE,
+    ("conv", "at least 0, or `half`"): "with another border than zeros, less than none crops",
+    ("deconv", "`dilation` of `deconv`"): "a kernel of 1 has no use for it",
     ("linear", "of at least 1"): "a tensor without values",
     ("gap", "of at least 1"): "a tensor without values",
     ("adaptive_maxpool", "of at least 1"): "a tensor without values",

@@ -20,6 +20,10 @@ def _doubling(call: str) -> str:
     return "\n".join(blocks)
 
 
+def _many_blocks() -> str:
+    return "\n".join(f"block a_{i}() {{ relu }}" for i in range(1200))
+
+
 NUMBERS = "let a = [i for i in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]\n"
 #: name -> the text, and the code of the first error
 BOMBS: dict[str, tuple[str, str]] = {
@@ -46,6 +50,7 @@ BOMBS: dict[str, tuple[str, str]] = {
     "a tensor of 10**15": (model("relu", input="1000x1000000x1000000"), "E0402"),
     "a layer of 10**15": (model("conv 1000000 1x1 -> upsample 10000"), "E0402"),
     "parameters of 10**15": (model("flatten; linear (2**33) x2"), "E0402"),
+    "unknown names": (model("\n".join(f"zzqz{i}" for i in range(2400)), _many_blocks()), "E0101"),
     "recursion": (model("b 1", before="block b(n) { b (n + 1) }"), "E0401"),
     "recursion by two": (model("b", before="block b() { c }\nblock c() { b }"), "E0401"),
     "equal calls, doubled": (model("b40 1", before=_doubling("B n; B n")), "E0402"),

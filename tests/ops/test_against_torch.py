@@ -35,6 +35,7 @@ DELIBERATE = {
     ("pixel_shuffle", "needs an input of shape"): "C×D×H×W would shuffle D",
     ("pixel_unshuffle", "needs an input of shape"): "C×D×H×W would shuffle D",
     ("ln", "dimensions"): "the constructor takes sizes, and only those that exist are printed",
+    ("departition", "do not make windows"): "as many numbers as other windows have, dealt anew",
     ("deconv", "nothing is left"): "a tensor without values",
     ("flatten", "is the batch"): "it stays only where there is nothing else",
     ("flatten", "does not exist"): "the batch, where there is nothing else",
