@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 _LONGEST_WORD = 64
 _WORK = 30_000  # table cells for one word, about 5 ms: many names in scope must not cost seconds
-_SHORTEST_PREFIX = 3
+_SHORTEST_PART = 3
 
 
 def closest(word: str, candidates: Iterable[str], limit: int = 3) -> tuple[str, ...]:
@@ -17,7 +17,7 @@ def closest(word: str, candidates: Iterable[str], limit: int = 3) -> tuple[str, 
 
     Upper and lower case are the same. A mistake is an insertion, deletion, replacement or swap of
     neighbours (restricted Damerau-Levenshtein, as in Elm and GHC). A name that begins with the
-    word, or the word with it, is near however long the rest is.
+    word, or the word with it, is near however long the rest is; so is `num_classes` for `classes`.
     """
     if not 1 < len(word) <= _LONGEST_WORD:
         return ()
@@ -33,7 +33,7 @@ def closest(word: str, candidates: Iterable[str], limit: int = 3) -> tuple[str, 
             if work < 0:
                 break
             rest = distance(typed, meant, cap)
-        if rest <= cap or _is_prefix(typed, meant):
+        if rest <= cap or _is_part(typed, meant):
             found.append((rest, name))
     return tuple(name for _, name in sorted(found)[:limit])
 
@@ -54,6 +54,6 @@ def distance(a: str, b: str, cap: int) -> int:
     return row[-1]
 
 
-def _is_prefix(a: str, b: str) -> bool:
+def _is_part(a: str, b: str) -> bool:
     short, long = sorted((a, b), key=len)
-    return len(short) >= _SHORTEST_PREFIX and long.startswith(short)
+    return len(short) >= _SHORTEST_PART and (long.startswith(short) or long.endswith(f"_{short}"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archdsl.diagnostics import catalogue as c
-from archdsl.diagnostics.model import Diagnostic, Label
+from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Span
 from archdsl.ir.bind import bind
 from archdsl.ir.build import Value, operand_shapes
@@ -138,10 +138,16 @@ def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str) -> Any:
         hint = f"{value} % is `{value / 100:g}`" if percent else ""
         whole = isinstance(value, float) and not spec.type.accepts(0.5)
         fix = rounded(expr, value) if whole and spec.type.accepts(int(value)) else ()
+        if isinstance(value, str) and isinstance(expr, t.Literal) and _is_size(value):
+            fix = (Fix(f"without quotes: `{value}`", ((expr.span, value),), safe=True),)
         hint = fix[0].title if fix else hint
         raise Problem(
             c.BadValue(expr.span, problem, f"this is {written(expr, value)}", hint, fixes=fix)
         ) from None
+
+
+def _is_size(text: str) -> bool:
+    return all(side.isdigit() for side in text.split("x"))
 
 
 def blamed(

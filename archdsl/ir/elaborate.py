@@ -9,11 +9,11 @@ reported once; a call of a block with given arguments on a given shape is walked
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archdsl.diagnostics import catalogue as c
-from archdsl.diagnostics.model import Diagnostic, Label
+from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Span
 from archdsl.ir.arguments import Frame, any_value, shape_value
 from archdsl.ir.build import Builder, Value
@@ -27,6 +27,7 @@ from archdsl.ir.values import POISON, unpack
 from archdsl.ops import TABLE
 from archdsl.ops.spatial import show as show_shape
 from archdsl.ops.table import Shape
+from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t
 
 RESIDUAL = TABLE["add"]  # the join that `residual` is short for
@@ -341,7 +342,7 @@ class _Elaborator(Calls):
             if main.shape is None or side.shape is None:
                 return Value(None, step.span)
             if main.shape != side.shape:
-                self._residual_mismatch(step, main, side, flow)
+                self._residual_mismatch(step, main, side, flow, frame)
                 return Value(None, step.span)
             return self._join(RESIDUAL(), [main, side], builder, step.span)
         return Value(None, step.span)
@@ -355,12 +356,16 @@ class _Elaborator(Calls):
         inner = builder.open(name, shortcut.span, flow)
         return inner.close(self._body(shortcut.body, inner.inputs[0], inner, frame))
 
-    def _residual_mismatch(self, step: t.Residual, main: Value, side: Value, flow: Value) -> None:
-        assert main.shape is not None and side.shape is not None
+    def _residual_mismatch(
+        self, step: t.Residual, main: Value, side: Value, flow: Value, frame: Frame
+    ) -> None:
+        assert main.shape is not None and side.shape is not None and flow.shape is not None
         shapes = show_shape(main.shape), show_shape(side.shape)
-        hint = _shortcut_hint(main.shape, side.shape, step.shortcut) if side is flow else ""
+        hint = _shortcut_hint(step, main.shape, flow.shape, frame)
         at = Span(step.span.source, step.span.start, step.span.start + len("residual"))
-        problem = c.ResidualMismatch(at, *shapes, hint)
+        end = Span(step.span.source, step.body.span.end, step.body.span.end)
+        fix = _added(hint, end) if step.shortcut is None else ()
+        problem = c.ResidualMismatch(at, *shapes, hint, fixes=fix)
         self.report(
             problem.with_related(
                 Label(main.span, f"the main path ends with {shapes[0]}"),
@@ -369,19 +374,41 @@ class _Elaborator(Calls):
         )
 
 
-def _shortcut_hint(main: Shape, side: Shape, shortcut: t.Shortcut | None) -> str:
-    """The 1x1 convolution that makes the shortcut fit, or why the main path has lost its edges."""
-    if len(main) != len(side) or len(main) < 2:
+def _shortcut_hint(step: t.Residual, main: Shape, flow: Shape, frame: Frame) -> str:
+    """The 1x1 convolution that makes the shortcut fit, or why the main path has lost its edges.
+    What the main path takes from a parameter, the shortcut takes from it too."""
+    if len(main) != len(flow) or len(main) < 2:
         return ""
-    space = list(zip(main[1:], side[1:], strict=True))
+    space = list(zip(main[1:], flow[1:], strict=True))
     stride = next((s for s in range(1, 9) if all((b - 1) // s + 1 == a for a, b in space)), 0)
     if stride:
-        step = f" /{stride}" if stride > 1 else ""
-        verb = "make the shortcut" if shortcut else "add"
-        return f"{verb} `shortcut {{ conv {main[0]} 1x1{step} }}`"
+        given = [a for a in t.parts(step.body) if isinstance(a, t.Argument)]
+        out = _parameter(main[0], [a for a in given if a.name is None], frame)
+        over = _parameter(stride, [a for a in given if a.name == "stride"], frame)
+        conv = f"conv {out or main[0]} 1x1"
+        if over or stride > 1:
+            conv += f" /{over or stride}"
+        varies = [f"{over} != 1"] if over else []
+        varies += [f"in != {out}"] if out else []
+        needless = flow != frame.shape or (stride > 1 and not over)
+        condition = "" if needless or not varies else f"if {' or '.join(varies)} "
+        verb = "make the shortcut" if step.shortcut else "add"
+        return f"{verb} `shortcut {condition}{{ {conv} }}`"
     if all(0 < b - a < b // 2 for a, b in space):
         return "convolutions without padding cut the edges off: `pad=1` keeps the size with 3x3"
     return ""
+
+
+def _added(hint: str, end: Span) -> tuple[Fix, ...]:
+    """The edit that does what the hint says: what stands in its quotes comes behind the body."""
+    text = hint.removeprefix("add ").strip("`")
+    return (Fix(hint, ((end, f" {text}"),)),) if text.startswith("shortcut") else ()
+
+
+def _parameter(value: int, given: Sequence[t.Argument], frame: Frame) -> str:
+    """The variable that one of the arguments is, where it has this value."""
+    names = (a.value.name for a in given if isinstance(a.value, t.Name))
+    return next((n for n in names if is_int(v := frame.variables.get(n)) and v == value), "")
 
 
 def _flatten_hint(actual: Shape, stated: Shape) -> str:

@@ -190,7 +190,8 @@ class Evaluator:
     def items(self, expr: t.Expr) -> tuple[Value, ...]:
         value = self(expr)
         if not isinstance(value, tuple):
-            raise _bad(expr.span, f"this must be a list, not {show(value)}")
+            hint = f"`repeat {value} as i {{ ... }}` counts from 0" if is_int(value) else ""
+            raise _bad(expr.span, f"this must be a list, not {show(value)}", hint)
         return value
 
     # -- one method for each kind of expression

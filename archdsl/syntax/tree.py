@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, dataclass_transform
 
 from archdsl.diagnostics.source import Span
@@ -37,6 +38,18 @@ def same(a: object, b: object) -> bool:
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b) and all(map(same, a, b))
     return type(a) is type(b) and a == b
+
+
+def parts(tree: Tree) -> Iterator[Tree]:
+    """Everything in a tree, itself first, in the text's order."""
+    stack: list[object] = [tree]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, tuple):
+            stack.extend(reversed(part))
+        elif isinstance(part, Tree):
+            yield part
+            stack.extend(getattr(part, f) for f in reversed(part.fields))
 
 
 # ---- expressions -----------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from archdsl.diagnostics.suggest import closest, distance
 NAMES = [
     "conv", "depthwise", "maxpool", "avgpool", "gap", "bn", "ln", "gn",
     "relu", "gelu", "sigmoid", "softmax", "linear", "flatten", "dropout", "residual",
-    "branch", "inception", "bottleneck", "basic", "upsample", "concat", "attention",
+    "branch", "num_classes", "inception", "bottleneck", "basic", "upsample", "concat", "attention",
 ]
 # fmt: on
 
@@ -32,6 +32,7 @@ NAMES = [
         ("maxpol", "maxpool"),
         ("incpetion", "inception"),
         ("bm", "bn"),
+        ("classes", "num_classes"),
     ],
 )
 def test_the_name_that_was_meant_comes_first(word: str, first: str) -> None:

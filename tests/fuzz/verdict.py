@@ -180,7 +180,8 @@ class _Prober(elaborate._Elaborator):
         target, bound = self._target(call, frame)
         if isinstance(target, type) and target.arity == 1 and flow.shape is not None:
             report = Reporter()
-            if operator(target, bound, frame, report) is None and report.found:
+            wrong = operator(target, bound, frame, report) is None and report.found
+            if wrong and report.found[0].message not in NO_OPERATOR:
                 raw = {k: _raw(target, k, a, frame) for k, a in bound.items()}
                 raise Refusal(target(**raw), [flow], report.found[0].message)
         return super()._call(call, flow, builder, frame, label)
