@@ -24,6 +24,8 @@ _ARITHMETIC = frozenset(["PLUS", "MINUS", "STAR", "SLASH", "DIVIDE", "INTDIV", "
 _WORDS = frozenset(["NAME", "FUNC", "LABEL", "TIMES_OF"])
 _BODIES = {"REPEAT": "repeat 3", "FOR": "for i in [1, 2]", "IF": "if c", "ELSE": "else"}
 
+_NAMING = frozenset(["LET", "FOR", "AS", "BLOCK", "MODEL", "LPAR", "COMMA"])
+
 Edits = list[tuple[Span, str]]
 
 
@@ -102,6 +104,11 @@ def advice(place: Place) -> tuple[str, Edits]:
         return comment
     if place.is_outside() and len(line) == 1:
         return DEFINITIONS, []
+    if kind == "TIMES" and place.kind(-1) in _NAMING:
+        return (
+            f"`{place.token}` repeats a step; take another name, such as `n{place.token[1:]}`",
+            [],
+        )
     if line[0] == "USE":
         path = place.span(place.at, place.last)
         if not re.fullmatch(r"[\w./-]+", path.text):

@@ -15,6 +15,7 @@ CLOSING = {"RPAR", "RSQB", "RBRACE"}
 CONTINUES = {"ARROW", "ELSE", "SHORTCUT"}  # a line that starts so continues the line before
 WORD_ENDS = {"NAME", "RPAR", "RSQB", "IN"}  # what an index may follow
 
+TAPPED = {"_TAP", "PARAM", "BUFFER"}  # what has a name that is used with `@` only
 STEP_FOLLOWS = {"LBRACE", "RBRACE", "ARROW", "COLON", "AUX", "TAP"}
 
 
@@ -42,6 +43,8 @@ class Refine:
                 token.type = "INDEX"
             elif kind == "SLASH" and after_word and not named:
                 token.type = "DIVIDE"
+            elif kind == "TIMES" and separator is None and previous and previous.type in TAPPED:
+                token.type = "NAME"
             elif token[:1].isalpha() or token[:1] == "_":
                 _refine_word(token, following, in_brackets)
             if token.type in ("LBRACE", "RBRACE"):  # they end what is not closed
