@@ -25,6 +25,7 @@ from archdsl.ir.names import Block
 from archdsl.ir.report import Stop, origin
 from archdsl.ir.values import POISON, unpack
 from archdsl.ops import TABLE
+from archdsl.ops.join import UNPADDED
 from archdsl.ops.spatial import show as show_shape
 from archdsl.ops.table import Shape
 from archdsl.ops.types import is_int
@@ -395,7 +396,7 @@ def _shortcut_hint(step: t.Residual, main: Shape, flow: Shape, frame: Frame) -> 
         verb = "make the shortcut" if step.shortcut else "add"
         return f"{verb} `shortcut {condition}{{ {conv} }}`"
     if all(0 < b - a < b // 2 for a, b in space):
-        return "convolutions without padding cut the edges off: `pad=1` keeps the size with 3x3"
+        return UNPADDED
     return ""
 
 

@@ -10,9 +10,35 @@ from archdsl.ops.table import Blame, Call, Input, Op, Saved, Shape, arg, call
 from archdsl.ops.types import Int
 
 
-def _disagree(one: Shape, other: Shape, help: str) -> Blame:
+#: why a map is a little smaller than another
+UNPADDED = "convolutions without padding cut the edges off: `pad=1` keeps the size with 3x3"
+
+
+def _disagree(one: Shape, other: Shape, rule: str, channels: bool) -> Blame:
     message = f"the branches do not agree: {show(one)} and {show(other)}"
-    return Blame(None, message, kind="mismatch", help=help)
+    return Blame(None, message, kind="mismatch", help=_remedy(one, other, channels) or rule)
+
+
+def _remedy(one: Shape, other: Shape, channels: bool) -> str:
+    """The step that makes two maps C×H×W agree, in their space and, where asked, in their channels."""
+    if not len(one) == len(other) == 3:
+        return ""
+    small, large = sorted((one, other), key=lambda shape: math.prod(shape[1:]))
+    sides = list(zip(small[1:], large[1:], strict=True))
+    factor = next((s for s in range(1, 65) if all(a * s == b for a, b in sides)), 0)
+    if channels and small[0] != large[0] and factor:
+        step, where = f"conv {small[0]} 1x1" + (f" /{factor}" if factor > 1 else ""), large
+        if factor == 1:
+            step, where = f"conv {one[0]} 1x1", other
+    elif factor > 1:
+        step, where = f"upsample {factor}", small
+    elif all(0 <= b - a < b // 2 and (b - a) % 2 == 0 for a, b in sides):
+        return UNPADDED
+    elif all(0 <= b - a for a, b in sides):
+        step, where = f"upsample size={show(large[1:])}", small
+    else:
+        return ""
+    return f"put `{step}` behind the {show(where)}"
 
 
 class Concat(Op, name="concat", family="join"):
@@ -31,7 +57,8 @@ class Concat(Op, name="concat", family="join"):
         place = axis("dim", self.dim, inputs[0])
         for other in inputs[1:]:
             if len(other) != len(inputs[0]) or resized(other, place) != resized(inputs[0], place):
-                raise _disagree(inputs[0], other, f"they may differ in dimension {place} only")
+                rule = f"they may differ in dimension {place} only"
+                raise _disagree(inputs[0], other, rule, channels=place != 0)
         return resized(inputs[0], place, sum(i[place] for i in inputs))
 
     def function(self, *inputs: Shape) -> Call:
@@ -52,7 +79,8 @@ class _Elementwise(Op):
                 a == b or 1 in (a, b) for a, b in zip(result, other, strict=True)
             )
             if not fits:
-                raise _disagree(result, other, "each side must be equal, or 1 in one of them")
+                rule = "each side must be equal, or 1 in one of them"
+                raise _disagree(result, other, rule, channels=True)
             result = tuple(b if a == 1 else a for a, b in zip(result, other, strict=True))
         return result
 
