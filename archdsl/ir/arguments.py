@@ -6,6 +6,7 @@ operator, an initialisation rule, or the values of a block's parameters; raises 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -164,7 +165,8 @@ def blamed(
         return c.JoinMismatch(call.name_span, title, shown, blame.help).with_related(*labels)
     problem: Diagnostic
     if blame.kind == "rank":
-        problem = c.WrongRank(call.name_span, blame.message, shapes[0], blame.help)
+        hint = blame.help or _vector(call.name, inputs[0])
+        problem = c.WrongRank(call.name_span, blame.message, shapes[0], hint)
     elif blame.kind == "fit":
         hint = _channels_first(inputs[0]) or blame.help
         story, steps = shrinking(inputs[0], call.name)
@@ -175,6 +177,21 @@ def blamed(
         on = f"on an input of {shapes[0]}" if argument else ""
         problem = c.BadValue(where, blame.message, on, blame.help or _no_channels(argument, inputs))
     return problem.with_related(*origin(inputs[0]))
+
+
+def _vector(name: str, value: Value) -> str:
+    """For a vector in the place of a map: where the map was lost, or that the input is none."""
+    if value.shape is None or len(value.shape) != 1:
+        return ""
+    while (before := value.before) is not None and len(before.shape or ()) == 1:
+        value = before
+    lost = getattr(value.draft.content, "name", "") if value.draft else ""
+    if before is not None and lost:
+        return f"put `{name}` before `{lost}`"
+    size = math.prod(value.shape or ())
+    side = math.isqrt(size)
+    square = before is None and side * side == size > 1
+    return f"an image is C×H×W: `input 1x{side}x{side}`" if square else ""
 
 
 def _channels_first(value: Value) -> str:
@@ -191,6 +208,6 @@ def _no_channels(argument: t.Argument | None, inputs: list[Value]) -> str:
     """For a size of as many numbers as the input has dimensions: an image without channels."""
     value = getattr(argument and argument.value, "value", None)
     shape = inputs[0].shape
-    if isinstance(value, tuple) and shape is not None and len(value) == len(shape):
+    if isinstance(value, tuple) and shape is not None and len(value) == len(shape) == 2:
         return f"an image has its channels first: `input 1x{show_shape(shape)}`"
     return ""

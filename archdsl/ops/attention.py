@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from archdsl.ops.regular import PROBABILITY
-from archdsl.ops.spatial import check_groups, layout, show, spread, windows
+from archdsl.ops.spatial import divisors, layout, show, spread, windows
 from archdsl.ops.table import ALL, Blame, Call, Op, Reach, Saved, Shape, Weight, arg, call
 from archdsl.ops.types import Bool, Int, Size
 
@@ -389,7 +389,6 @@ class RelativeAttention(nn.Module):
 
 
 def _check_heads(heads: int, channels: int) -> None:
-    try:
-        check_groups(heads, channels)
-    except Blame:
-        raise Blame("heads", f"{heads} heads do not divide the {channels} channels") from None
+    if channels % heads:
+        problem = f"{heads} heads do not divide the {channels} channels"
+        raise Blame("heads", problem, help=divisors(channels, heads))

@@ -9,7 +9,6 @@ from archdsl.ops.spatial import DIM, axis, batched, resized, show
 from archdsl.ops.table import Blame, Call, Input, Op, Saved, Shape, arg, call
 from archdsl.ops.types import Int
 
-
 #: why a map is a little smaller than another
 UNPADDED = "convolutions without padding cut the edges off: `pad=1` keeps the size with 3x3"
 
@@ -20,7 +19,7 @@ def _disagree(one: Shape, other: Shape, rule: str, channels: bool) -> Blame:
 
 
 def _remedy(one: Shape, other: Shape, channels: bool) -> str:
-    """The step that makes two maps C×H×W agree, in their space and, where asked, in their channels."""
+    """The step that makes two maps C×H×W agree in their space and, where asked, their channels."""
     if not len(one) == len(other) == 3:
         return ""
     small, large = sorted((one, other), key=lambda shape: math.prod(shape[1:]))
@@ -34,7 +33,7 @@ def _remedy(one: Shape, other: Shape, channels: bool) -> str:
         step, where = f"upsample {factor}", small
     elif all(0 <= b - a < b // 2 and (b - a) % 2 == 0 for a, b in sides):
         return UNPADDED
-    elif all(0 <= b - a for a, b in sides):
+    elif all(a <= b for a, b in sides):
         step, where = f"upsample size={show(large[1:])}", small
     else:
         return ""

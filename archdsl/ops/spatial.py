@@ -12,12 +12,8 @@ def image(op: Op, shape: Shape, ranks: tuple[int, ...] = (1, 2, 3)) -> tuple[int
     """Split C×... into channels and space; blames the input where it has another rank."""
     if len(shape) - 1 not in ranks:
         wanted = " or ".join(LAYOUTS[r] for r in ranks)
-        raise Blame(
-            None,
-            f"`{op.name}` needs an input of shape {wanted}, not {show(shape)}",
-            kind="rank",
-            help=f"put `{op.name}` before `flatten`" if len(shape) == 1 else "",
-        )
+        message = f"`{op.name}` needs an input of shape {wanted}, not {show(shape)}"
+        raise Blame(None, message, kind="rank")
     return shape[0], shape[1:]
 
 
@@ -25,7 +21,10 @@ def layout(op: Op, shape: Shape, wanted: str) -> Shape:
     """The shape, which must have the layout's rank."""
     if len(shape) != wanted.count("×") + 1:
         message = f"`{op.name}` needs an input of shape {wanted}, not {show(shape)}"
-        raise Blame(None, message, kind="rank", help="`permute` and `flatten` change the layout")
+        sequence = wanted == "L×C" and len(shape) == 3
+        hint = "`flatten 2 -> permute [1, 0]` makes a sequence of its places" if sequence else ""
+        hint = hint or "`permute` and `flatten` change the layout"
+        raise Blame(None, message, kind="rank", help=hint)
     return shape
 
 
@@ -131,7 +130,17 @@ def windows(
 def check_groups(groups: int, count: int, what: str = "channels") -> None:
     """Blames groups that do not divide what they group."""
     if count % groups:
-        raise Blame("groups", f"{groups} groups do not divide the {count} {what}")
+        problem = f"{groups} groups do not divide the {count} {what}"
+        raise Blame("groups", problem, help=divisors(count, groups))
+
+
+def divisors(count: int, wrong: int) -> str:
+    """Advice: what divides `count` instead, next to `wrong`."""
+    below = next(n for n in range(min(wrong, count), 0, -1) if count % n == 0)
+    above = next((n for n in range(wrong, min(2 * wrong, count) + 1) if count % n == 0), below)
+    if above == below:
+        return f"`{below}` divides {count}"
+    return f"`{below}` and `{above}` divide {count}"
 
 
 def check_border(field: str, mode: str, size: int, pad: int) -> None:
