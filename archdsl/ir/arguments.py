@@ -139,7 +139,7 @@ def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str) -> Any:
         hint = f"{value} % is `{value / 100:g}`" if percent else ""
         whole = isinstance(value, float) and not spec.type.accepts(0.5)
         fix = rounded(expr, value) if whole and spec.type.accepts(int(value)) else ()
-        if isinstance(value, str) and isinstance(expr, t.Literal) and _is_size(value):
+        if isinstance(expr, t.Literal) and _is_size(value) and spec.type.accepts(8):
             fix = (Fix(f"without quotes: `{value}`", ((expr.span, value),), safe=True),)
         hint = fix[0].title if fix else hint
         raise Problem(
@@ -147,8 +147,8 @@ def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str) -> Any:
         ) from None
 
 
-def _is_size(text: str) -> bool:
-    return all(side.isdigit() for side in text.split("x"))
+def _is_size(value: object) -> bool:
+    return isinstance(value, str) and all(side.isdigit() for side in value.split("x"))
 
 
 def blamed(

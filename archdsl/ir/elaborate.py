@@ -362,10 +362,16 @@ class _Elaborator(Calls):
     ) -> None:
         assert main.shape is not None and side.shape is not None and flow.shape is not None
         shapes = show_shape(main.shape), show_shape(side.shape)
-        hint = _shortcut_hint(step, main.shape, flow.shape, frame)
+        text = _shortcut(step, main.shape, flow.shape, frame)
+        fix: tuple[Fix, ...] = ()
+        hint = UNPADDED if not text and _is_cut(main.shape, flow.shape) else ""
+        if text and step.shortcut is None:
+            end = Span(step.span.source, step.body.span.end, step.body.span.end)
+            hint = f"add `{text}`"
+            fix = (Fix(hint, ((end, f" {text}"),)),)
+        elif text:
+            hint = f"write `{text}`"
         at = Span(step.span.source, step.span.start, step.span.start + len("residual"))
-        end = Span(step.span.source, step.body.span.end, step.body.span.end)
-        fix = _added(hint, end) if step.shortcut is None else ()
         problem = c.ResidualMismatch(at, *shapes, hint, fixes=fix)
         self.report(
             problem.with_related(
@@ -375,35 +381,32 @@ class _Elaborator(Calls):
         )
 
 
-def _shortcut_hint(step: t.Residual, main: Shape, flow: Shape, frame: Frame) -> str:
-    """The 1x1 convolution that makes the shortcut fit, or why the main path has lost its edges.
-    What the main path takes from a parameter, the shortcut takes from it too."""
+def _shortcut(step: t.Residual, main: Shape, flow: Shape, frame: Frame) -> str:
+    """The shortcut of a 1x1 convolution that makes the residual fit, if one does. What the main
+    path takes from a parameter, it takes from it too."""
     if len(main) != len(flow) or len(main) < 2:
         return ""
     space = list(zip(main[1:], flow[1:], strict=True))
     stride = next((s for s in range(1, 9) if all((b - 1) // s + 1 == a for a, b in space)), 0)
-    if stride:
-        given = [a for a in t.parts(step.body) if isinstance(a, t.Argument)]
-        out = _parameter(main[0], [a for a in given if a.name is None], frame)
-        over = _parameter(stride, [a for a in given if a.name == "stride"], frame)
-        conv = f"conv {out or main[0]} 1x1"
-        if over or stride > 1:
-            conv += f" /{over or stride}"
-        varies = [f"{over} != 1"] if over else []
-        varies += [f"in != {out}"] if out else []
-        needless = flow != frame.shape or (stride > 1 and not over)
-        condition = "" if needless or not varies else f"if {' or '.join(varies)} "
-        verb = "make the shortcut" if step.shortcut else "add"
-        return f"{verb} `shortcut {condition}{{ {conv} }}`"
-    if all(0 < b - a < b // 2 for a, b in space):
-        return UNPADDED
-    return ""
+    if not stride:
+        return ""
+    given = [a for a in t.parts(step.body) if isinstance(a, t.Argument)]
+    out = _parameter(main[0], [a for a in given if a.name is None], frame)
+    over = _parameter(stride, [a for a in given if a.name == "stride"], frame)
+    conv = f"conv {out or main[0]} 1x1"
+    if over or stride > 1:
+        conv += f" /{over or stride}"
+    needed = [f"{over} != 1"] if over else []
+    needed += [f"in != {out}"] if out else []
+    always = flow != frame.shape or (stride > 1 and not over)  # `in` is what enters the block
+    condition = f"if {' or '.join(needed)} " if needed and not always else ""
+    return f"shortcut {condition}{{ {conv} }}"
 
 
-def _added(hint: str, end: Span) -> tuple[Fix, ...]:
-    """The edit that does what the hint says: what stands in its quotes comes behind the body."""
-    text = hint.removeprefix("add ").strip("`")
-    return (Fix(hint, ((end, f" {text}"),)),) if text.startswith("shortcut") else ()
+def _is_cut(main: Shape, flow: Shape) -> bool:
+    """Whether the main path has lost its edges."""
+    same = len(main) == len(flow) >= 2
+    return same and all(0 < b - a < b // 2 for a, b in zip(main[1:], flow[1:], strict=True))
 
 
 def _parameter(value: int, given: Sequence[t.Argument], frame: Frame) -> str:

@@ -25,10 +25,13 @@ def _remedy(one: Shape, other: Shape, channels: bool) -> str:
     small, large = sorted((one, other), key=lambda shape: math.prod(shape[1:]))
     sides = list(zip(small[1:], large[1:], strict=True))
     factor = next((s for s in range(1, 65) if all(a * s == b for a, b in sides)), 0)
-    if channels and small[0] != large[0] and factor:
-        step, where = f"conv {small[0]} 1x1" + (f" /{factor}" if factor > 1 else ""), large
-        if factor == 1:
-            step, where = f"conv {one[0]} 1x1", other
+    differ = channels and small[0] != large[0]
+    if differ and factor == 1:
+        step, where = f"conv {one[0]} 1x1", other
+    elif differ and set(small[1:]) == {1}:  # a gate
+        step, where = f"conv {large[0]} 1x1", small
+    elif differ and factor:
+        step, where = f"conv {small[0]} 1x1 /{factor}", large
     elif factor > 1:
         step, where = f"upsample {factor}", small
     elif all(0 <= b - a < b // 2 and (b - a) % 2 == 0 for a, b in sides):

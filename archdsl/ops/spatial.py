@@ -136,11 +136,12 @@ def check_groups(groups: int, count: int, what: str = "channels") -> None:
 
 def divisors(count: int, wrong: int) -> str:
     """Advice: what divides `count` instead, next to `wrong`."""
-    below = next(n for n in range(min(wrong, count), 0, -1) if count % n == 0)
-    above = next((n for n in range(wrong, min(2 * wrong, count) + 1) if count % n == 0), below)
-    if above == below:
-        return f"`{below}` divides {count}"
-    return f"`{below}` and `{above}` divide {count}"
+    below = range(min(wrong, count), max(wrong - 1000, 1), -1)  # not far: it may be huge
+    lower = next((n for n in below if count % n == 0), 1)
+    upper = next((n for n in range(wrong, wrong + 1000) if count % n == 0), lower)
+    if upper == lower:
+        return f"`{lower}` divides {count}"
+    return f"`{lower}` and `{upper}` divide {count}"
 
 
 def check_border(field: str, mode: str, size: int, pad: int) -> None:
