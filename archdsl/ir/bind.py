@@ -126,9 +126,11 @@ def _extra(
     free: set[str],
     label: str,
 ) -> Diagnostic:
-    fix = _as_step(argument)
+    """For the first argument too many."""
+    extra = [a for a in args[args.index(argument) :] if a.name is None]
+    fix = _as_steps(extra)
     if not fix and all(s.name != "out" for s in slots):
-        fix = _by_name(argument, free)
+        fix = _by_name(extra, free)
     hint = fix[0].title if fix else _extra_hint(name, slots, args)
     return ExtraArgument(argument.span, _takes(name, slots), label, hint, fixes=fix)
 
@@ -150,23 +152,26 @@ def apart(
     ]
 
 
-def _as_step(argument: t.Argument) -> tuple[Fix, ...]:
-    """An operator among the arguments: `conv 64 3x3 relu`."""
-    if not isinstance(argument.value, t.Name) or argument.value.name not in TABLE:
+def _as_steps(extra: list[t.Argument]) -> tuple[Fix, ...]:
+    """Operators among the arguments: `conv 64 3x3 bn relu`."""
+    if not all(isinstance(a.value, t.Name) and a.value.name in TABLE for a in extra):
         return ()
-    start = Span(argument.span.source, argument.span.start, argument.span.start)
-    title = f"a step of its own stands behind `->`: `-> {argument.span.text}`"
-    return (Fix(title, ((start, "-> "),), safe=True),)
+    steps = " ".join(f"-> {a.span.text}" for a in extra)
+    edits = tuple((_before(a), "-> ") for a in extra)
+    return (Fix(f"a step of its own stands behind `->`: `{steps}`", edits, safe=True),)
 
 
-def _by_name(argument: t.Argument, free: set[str]) -> tuple[Fix, ...]:
+def _by_name(extra: list[t.Argument], free: set[str]) -> tuple[Fix, ...]:
     """A pooling's arguments as torch has them by position: kernel, stride, padding."""
-    start = Span(argument.span.source, argument.span.start, argument.span.start)
-    for name, sign, what in (("stride", "/", "a stride"), ("pad", "pad=", "padding")):
-        if name in free:
-            title = f"{what} is written `{sign}{argument.span.text}`"
-            return (Fix(title, ((start, sign),), safe=True),)
-    return ()
+    signs = [("stride", "/", "a stride"), ("pad", "pad=", "padding")]
+    pairs = list(zip(extra, [sign for sign in signs if sign[0] in free], strict=False))
+    title = ", ".join(f"{what} is written `{sign}{a.span.text}`" for a, (_, sign, what) in pairs)
+    edits = tuple((_before(a), sign) for a, (_, sign, _) in pairs)
+    return (Fix(title, edits, safe=True),) if edits else ()
+
+
+def _before(argument: t.Argument) -> Span:
+    return Span(argument.span.source, argument.span.start, argument.span.start)
 
 
 def _with_space(span: Span) -> Span:

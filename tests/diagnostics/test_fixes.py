@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,3 +115,20 @@ def test_fixing_ends_and_makes_nothing_worse(path: Path, tmp_path: Path) -> None
     assert len(after.diagnostics) <= len(before.diagnostics) or before.program is None
     assert bool(mended) == (after.source.text != before.source.text)
     assert after.program is not None or before.program is None
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda p: p.stem)
+def test_each_fix_alone_mends_what_it_is_for(path: Path) -> None:
+    """Also those that are only proposed."""
+    before = open_spec(path)
+    said = Counter((found.code, found.message) for found in before.diagnostics)
+    for found in before.diagnostics:
+        for one in found.fixes:
+            edits = edits_of(one, before.source)
+            if edits is None:
+                continue
+            source = Source(before.source.name, splice(before.source.text, edits))
+            after = replace(before, source=source)
+            left = Counter((other.code, other.message) for other in after.diagnostics)
+            key = found.code, found.message
+            assert left[key] < said[key], one
