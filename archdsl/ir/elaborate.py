@@ -9,7 +9,8 @@ reported once; a call of a block with given arguments on a given shape is walked
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from archdsl.diagnostics import catalogue as c
@@ -23,7 +24,7 @@ from archdsl.ir.graph import Program
 from archdsl.ir.limits import CROSSING, STATEMENT, Limits
 from archdsl.ir.names import Block
 from archdsl.ir.report import Stop, origin
-from archdsl.ir.values import POISON, unpack
+from archdsl.ir.values import POISON, Problem, unpack
 from archdsl.ops import TABLE
 from archdsl.ops.join import UNPADDED
 from archdsl.ops.spatial import show as show_shape
@@ -383,7 +384,7 @@ class _Elaborator(Calls):
 
 def _shortcut(step: t.Residual, main: Shape, flow: Shape, frame: Frame) -> str:
     """The shortcut of a 1x1 convolution that makes the residual fit, if one does. What the main
-    path takes from a parameter, it takes from it too."""
+    path computes, it computes too."""
     if len(main) != len(flow) or len(main) < 2:
         return ""
     space = list(zip(main[1:], flow[1:], strict=True))
@@ -391,8 +392,8 @@ def _shortcut(step: t.Residual, main: Shape, flow: Shape, frame: Frame) -> str:
     if not stride:
         return ""
     given = [a for a in t.parts(step.body) if isinstance(a, t.Argument)]
-    out = _parameter(main[0], [a for a in given if a.name is None], frame)
-    over = _parameter(stride, [a for a in given if a.name == "stride"], frame)
+    out = _computed(main[0], (a.value for a in given if a.name is None), frame)
+    over = _computed(stride, (a.value for a in given if a.name == "stride"), frame)
     conv = f"conv {out or main[0]} 1x1"
     if over or stride > 1:
         conv += f" /{over or stride}"
@@ -409,10 +410,14 @@ def _is_cut(main: Shape, flow: Shape) -> bool:
     return same and all(0 < b - a < b // 2 for a, b in zip(main[1:], flow[1:], strict=True))
 
 
-def _parameter(value: int, given: Sequence[t.Argument], frame: Frame) -> str:
-    """The variable that one of the arguments is, where it has this value."""
-    names = (a.value.name for a in given if isinstance(a.value, t.Name))
-    return next((n for n in names if is_int(v := frame.variables.get(n)) and v == value), "")
+def _computed(value: int, given: Iterable[t.Expr], frame: Frame) -> str:
+    """The one of some expressions that has this value here, and may have another elsewhere."""
+    for expr in given:
+        with suppress(Problem):
+            found = None if isinstance(expr, t.Literal) else frame.evaluate(expr)
+            if is_int(found) and found == value:
+                return expr.span.text if isinstance(expr, t.Name) else f"({expr.span.text})"
+    return ""
 
 
 def _flatten_hint(actual: Shape, stated: Shape) -> str:
