@@ -57,7 +57,11 @@ class Pad(nn.Module):
         result = list(shape)
         for i in range(count):
             before, after, place = sides[2 * i], sides[2 * i + 1], len(shape) - 1 - i
-            check_border("sizes", self.mode, shape[place], max(before, after))
+            border, left = max(before, after), shape[place] + min(before, 0) + min(after, 0)
+            check_border("sizes", self.mode, shape[place], border)
+            if self.mode == "circular" and border > left:  # torch would read what nobody wrote
+                problem = f"a circular border of {border} is larger than the {max(left, 0)} left"
+                raise Blame("sizes", problem, kind="fit")
             result[place] += before + after
             if result[place] < 1 or -min(before, after) > shape[place]:
                 raise Blame("sizes", f"nothing is left of dimension {place}", kind="fit")

@@ -5,6 +5,7 @@ table, with arguments from their types."""
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import operator
 import os
@@ -43,6 +44,7 @@ DELIBERATE = {
     ("slice", "does not exist"): "the batch, all of it",
     ("slice", "nothing is left"): "a tensor without values",
     ("maxpool", "see padding alone"): "-inf forward, and a backward that corrupts memory",
+    ("pad", "a circular border of"): "torch takes it from memory that nobody wrote",
     ("pad", "nothing is left"): "a tensor without values",
     ("pad", "too many"): "a border of 0 around the batch",
 }
@@ -350,3 +352,24 @@ def test_channel_shuffle_is_torchvisions(groups: int) -> None:
     op = TABLE["channel_shuffle"](groups=groups)
     x = torch.randn(2, 6, 4, 5)
     assert equal(run(op, op.function((6, 4, 5)), [x]), shufflenetv2.channel_shuffle(x, groups))
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_accepted_borders_are_made_of_the_input(mode: str) -> None:
+    """By exhaustion, also where one side is cut: torch reads what nobody wrote where `circular`
+    wraps around more than is left."""
+    accepted = 0
+    for side, before, after in itertools.product(range(1, 6), range(-5, 6), range(-5, 6)):
+        op = TABLE["pad"](sizes=(before, after), mode=mode)
+        if refusal(op, ((2, side),)) is not None:
+            continue
+        accepted += 1
+        x = torch.arange(1, side + 1).double().expand(1, 2, side)
+        kept = x[..., max(-before, 0) : side - max(-after, 0)]
+        out = run(op, op.function((2, side)), [x])
+        if mode == "circular":
+            places = torch.arange(-max(before, 0), kept.shape[-1] + max(after, 0))
+            assert equal(out, kept[..., places % kept.shape[-1]])
+        else:
+            assert set(out.flatten().tolist()) <= set(x.flatten().tolist())
+    assert accepted > 100
