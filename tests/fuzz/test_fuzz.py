@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import warnings
 
 import pytest
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 
 from archdsl.ops import TABLE, Op
 from archdsl.ops.table import Blame, Shape
-from archdsl.pipeline import open_spec
+from archdsl.pipeline import open_spec, specs_folder
 from tests.fuzz.specs import Maker
-from tests.fuzz.verdict import Wrong, cleaned, verdict
+from tests.fuzz.verdict import MEANT, Wrong, cleaned, verdict
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -59,6 +60,13 @@ def test_finds_a_wrong_rule(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kind, what, wrong)
     with pytest.raises(Wrong):
         verdict("model m() {\n  input 3x8x8\n  conv 4 3x3\n}\n")
+
+
+def test_the_guide_names_what_is_refused_beyond_torch() -> None:
+    guide = (specs_folder() / "README.md").read_text(encoding="utf-8")
+    section = guide.partition("### Refused, although")[2].partition("\n## ")[0]
+    named = {word for word in re.findall(r"`(\w+)", section) if word in TABLE}
+    assert named == {name for name, _ in MEANT}
 
 
 def test_finds_a_wrong_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
