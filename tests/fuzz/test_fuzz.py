@@ -69,6 +69,23 @@ def test_the_guide_names_what_is_refused_beyond_torch() -> None:
     assert named == {name for name, _ in MEANT}
 
 
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        ("residual { conv 4 1x1 }", "deliberate"),
+        ("add { identity; conv 4 1x1 }", "refused"),
+        ("flatten; conv 4 3x3", "refused"),
+        ("conv 4 3x3 groups=2", "refused"),
+        ("dropout 1.5", "refused"),
+        ("relu -> pad [-8, 0]", "deliberate"),
+        ("mean [0, 1, 2] -> b", "deliberate"),
+    ],
+)
+def test_refusals_of_every_kind_are_judged(step: str, expected: str) -> None:
+    block = "block b() { g: { linear in } }"
+    assert verdict(f"{block}\nmodel m() {{\n  input 3x8x8\n  {step}\n}}\n") == expected
+
+
 def test_finds_a_wrong_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inside a block, in a group that is still open."""
     text = "block b(k) { g: { relu -> conv 4 k } }\nmodel m() {\n  input 3x8x8\n  b 9\n}\n"

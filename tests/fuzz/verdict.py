@@ -202,7 +202,7 @@ class _Prober(elaborate._Elaborator):
             raise Refusal(op, inputs, blame.message) from None
         return super()._apply(call, op, bound, inputs)
 
-    def _residual_mismatch(self, step: Any, main: Value, side: Value, flow: Value) -> None:
+    def _residual_mismatch(self, step: Any, main: Value, side: Value, *_: object) -> None:
         raise Refusal(elaborate.RESIDUAL(), [main, side], "residual")
 
     def _block(
