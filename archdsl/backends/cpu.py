@@ -47,7 +47,8 @@ class FusedConv2d(nn.Module):
         given = (self.packed, self.bias, *self.geometry)
         if other is None:
             plain = torch.ops.mkldnn._convolution_pointwise.default
-            return plain(x, *given, self.activation, [], "")  # type: ignore[no-any-return]
+            out: Tensor = plain(x, *given, self.activation, [], "")
+            return out
         # oneDNN knows "relu" after an addition, or nothing
         how: tuple[Any, ...] = (
             "add",
@@ -57,10 +58,10 @@ class FusedConv2d(nn.Module):
             None,
         )
         if self.reuse:
-            into = torch.ops.mkldnn._convolution_pointwise_.binary
-            return into(other, x, *given, *how)  # type: ignore[no-any-return]
-        adding = torch.ops.mkldnn._convolution_pointwise.binary
-        return adding(x, other, *given, *how)  # type: ignore[no-any-return]
+            out = torch.ops.mkldnn._convolution_pointwise_.binary(other, x, *given, *how)
+        else:
+            out = torch.ops.mkldnn._convolution_pointwise.binary(x, other, *given, *how)
+        return out
 
 
 def for_cpu(module: nn.Module, input_shape: Shape) -> nn.Module:

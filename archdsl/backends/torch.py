@@ -53,7 +53,7 @@ def build(
         module = _loaded(cls, weights)
     elif device is not None and torch.device(device).type == "meta":
         with torch.device("meta"):
-            return cls()  # type: ignore[no-any-return]
+            module = cls()
     else:
         module = cls()
     return module if device is None else module.to(device)

@@ -361,11 +361,12 @@ class _Elaborator(Calls):
     def _residual_mismatch(
         self, step: t.Residual, main: Value, side: Value, flow: Value, frame: Frame
     ) -> None:
-        assert main.shape is not None and side.shape is not None and flow.shape is not None
+        assert main.shape is not None and side.shape is not None
         shapes = show_shape(main.shape), show_shape(side.shape)
-        text = _shortcut(step, main.shape, flow.shape, frame)
+        flows = flow.shape or ()  # unknown, where a step before is in error and taps go on
+        text = _shortcut(step, main.shape, flows, frame)
         fix: tuple[Fix, ...] = ()
-        hint = UNPADDED if not text and _is_cut(main.shape, flow.shape) else ""
+        hint = UNPADDED if not text and _is_cut(main.shape, flows) else ""
         if text and step.shortcut is None:
             end = Span(step.span.source, step.body.span.end, step.body.span.end)
             hint = f"add `{text}`"

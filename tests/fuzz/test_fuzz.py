@@ -11,6 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import archdsl
 from archdsl.ops import TABLE, Op
 from archdsl.ops.table import Blame, Shape
 from archdsl.pipeline import open_spec, specs_folder
@@ -35,6 +36,35 @@ def test_random_specs(rng: random.Random) -> None:
     text = Maker(rng).spec()
     with cleaned(), warnings.catch_warnings(action="ignore"):
         verdict(text)
+
+
+MISTAKES = [
+    "conv 4 99x99",
+    "linear 3 3",
+    "@nowhere",
+    "gn 7",
+    "mha 13",
+    "dropout 7",
+    "add { identity; conv 77 1x1 }",
+    "residual { linear 9 }",
+    "residual { conv 77 1x1 /2 }",
+    "conv (1/3) 3x3",
+    "reshape [7, 11, 13]",
+    "let q = 3/0",
+    "permute [1, 0]",
+]
+
+
+@settings(max_examples=200, derandomize=True, database=None, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_mistakes_in_random_specs_end_in_diagnostics(rng: random.Random) -> None:
+    """Several in one text: what comes after an error is looked at with less known."""
+    lines = Maker(rng).spec().split("\n")
+    for _ in range(rng.randint(1, 3)):
+        lines.insert(rng.randint(1, len(lines) - 1), rng.choice(MISTAKES))
+    report = archdsl.check("\n".join(lines))
+    assert report.errors or report.program is not None
+    assert str(report)
 
 
 def test_specs_reach_every_operator() -> None:

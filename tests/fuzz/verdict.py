@@ -108,8 +108,10 @@ def agrees(program: Program) -> None:
 def unwritten_is_nan() -> Iterator[None]:
     """Memory that torch allots holds NaN, so that what reads it before it is written shows."""
     torch.use_deterministic_algorithms(True, warn_only=True)
-    yield
-    torch.use_deterministic_algorithms(False)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def _equal(what: str, ours: Any, torchs: Any) -> None:

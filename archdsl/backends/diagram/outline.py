@@ -84,8 +84,8 @@ class _Writer:
                     ends: list[_Loose] = []
                     for branch in part.branches:
                         ends += self._series(branch, loose, into)
-                    skipped = [(node, shape, "skip") for node, shape, _ in loose]
-                    loose = [*ends, *(skipped if part.skips else [])]  # type: ignore[list-item]
+                    skipped: list[_Loose] = [(node, shape, "skip") for node, shape, _ in loose]
+                    loose = [*ends, *(skipped if part.skips else [])]
                 case Repeated():
                     element = Element("block", "", "", times=part.times)
                     loose = self._group(element, part.series, loose, into)
@@ -124,13 +124,13 @@ class _Writer:
     def _tangle(self, part: Tangle, loose: list[_Loose], into: list[Item]) -> list[_Loose]:
         ends: dict[int, list[_Loose]] = {-1: loose}
         for number, leaf in enumerate(part.parts):
-            given = [
+            given: list[_Loose] = [
                 (node, edge.shape, "flow" if edge.source == number - 1 else "skip")
                 for edge in part.edges
                 if edge.target == number
                 for node, _, _ in ends[edge.source]
             ]
-            ends[number] = self._leaf(leaf, given, into)  # type: ignore[arg-type]
+            ends[number] = self._leaf(leaf, given, into)
         return [
             (node, edge.shape, "flow")
             for edge in part.edges
