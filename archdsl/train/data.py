@@ -21,8 +21,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from archdsl.train.augment import Batch, PerImage
 from archdsl.train.errors import TrainError
+from archdsl.train.images import BadSample
 from archdsl.train.recipe import Recipe
-from archdsl.train.samples import BadSample, Samples, Tensors, Wrapped, to_channels, to_size
+from archdsl.train.samples import Samples, Tensors, Wrapped, to_channels, to_size
 from archdsl.train.sampling import (
     SPLIT,
     batch_bounds,

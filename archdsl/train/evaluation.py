@@ -17,11 +17,12 @@ from archdsl.train.checkpoint import BEST, find_checkpoint, read_checkpoint, tes
 from archdsl.train.data import Batches, Fit, load_data
 from archdsl.train.distributed import Ranks, pick_device
 from archdsl.train.errors import TrainError
+from archdsl.train.images import IMAGE_SUFFIXES, BadSample, read_image
 from archdsl.train.model import Model
 from archdsl.train.objective import Objective, autocast
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import Override, read_recipe
-from archdsl.train.samples import IMAGE_SUFFIXES, BadSample, read_image, to_channels
+from archdsl.train.samples import to_channels
 from archdsl.train.sources import Wanted, open_source
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 
 from archdsl.train.errors import TrainError
-from archdsl.train.samples import IMAGE_SUFFIXES, Files
+from archdsl.train.images import IMAGE_SUFFIXES
+from archdsl.train.samples import Files
 
 TEST_NAMES = ("test", "val", "valid", "validation")
 

@@ -7,10 +7,8 @@ which nobody resizes or normalises unasked.
 from __future__ import annotations
 
 import contextlib
-import io
-import warnings
+import os
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,13 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from archdsl.train.images import BadSample, as_sample, read_image
 from archdsl.train.sampling import seed_libraries
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-
-
-class BadSample(Exception):
-    """A sample that cannot be read; the text names it and says why."""
 
 
 class Samples(Protocol):
@@ -57,11 +50,11 @@ class Files:
 
     def __init__(self, root: Path, paths: Sequence[str] | np.ndarray[Any, Any], y: Tensor) -> None:
         self.root, self.y = root, y
-        encoded = [p.encode() for p in paths] if not isinstance(paths, np.ndarray) else paths
+        encoded = list(map(os.fsencode, paths)) if not isinstance(paths, np.ndarray) else paths
         self.paths = np.asarray(encoded, dtype=np.bytes_)
 
     def path(self, index: int) -> Path:
-        return self.root / str(self.paths[index].decode())
+        return self.root / os.fsdecode(bytes(self.paths[index]))
 
     def read(self, index: int) -> Tensor:
         return read_image(self.path(index))
@@ -97,63 +90,6 @@ class Wrapped:
 
     def subset(self, indices: Tensor) -> Wrapped:
         return Wrapped(self.dataset, self.y[indices], self.indices[indices])
-
-
-def read_image(path: Path, fast: bool = True) -> Tensor:
-    """The file's pixels as uint8 1xHxW or 3xHxW, upright as its EXIF data says. `fast`: JPEGs
-    through torchvision, which gives the same pixels and takes two seconds to import."""
-    from PIL import Image, ImageOps
-
-    try:
-        data = path.read_bytes()
-        jpeg = data[:2] == b"\xff\xd8"
-        if fast and jpeg and b"Exif" not in data[:256]:
-            try:
-                return _three_or_one(_decode_jpeg(data))
-            except RuntimeError:
-                pass  # CMYK and rare codings: Pillow reads them, or says what is wrong
-        image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-        return as_sample(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = "not an image" if "cannot identify" in str(error) else str(error)
-        raise BadSample(f"{path}: {reason}") from None
-
-
-def _decode_jpeg(data: bytes) -> Tensor:
-    pixels: Tensor = _jpeg_decoder()(torch.frombuffer(bytearray(data), dtype=torch.uint8))
-    return pixels
-
-
-@cache
-def _jpeg_decoder() -> Any:
-    try:
-        from torchvision.io import decode_jpeg
-    except ImportError as error:  # torchvision means to drop it; Pillow does without
-        raise RuntimeError(str(error)) from None
-    warnings.filterwarnings("ignore", message="The image decoding and encoding capabilities")
-    return decode_jpeg
-
-
-def as_sample(value: Any) -> Tensor:
-    """A Pillow image, array or tensor as a uint8 image or a float32 sample."""
-    from PIL import Image
-
-    if isinstance(value, Image.Image):
-        grey = value.mode in ("1", "L", "I", "I;16", "F", "LA")
-        value = np.array(value.convert("L" if grey else "RGB"))
-        return torch.from_numpy(value if value.ndim == 2 else value.transpose(2, 0, 1)).reshape(
-            -1, *value.shape[:2]
-        )
-    tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
-    return _three_or_one(tensor) if tensor.dtype == torch.uint8 else tensor.float()
-
-
-def _three_or_one(image: Tensor) -> Tensor:
-    if image.ndim == 2:
-        image = image[None]
-    if image.ndim != 3 or image.shape[0] not in (1, 3):
-        raise RuntimeError(f"an image of shape {tuple(image.shape)}, not 1xHxW or 3xHxW")
-    return image
 
 
 def to_channels(image: Tensor, channels: int) -> Tensor:

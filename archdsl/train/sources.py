@@ -25,8 +25,9 @@ from torch import Tensor
 from archdsl.train.errors import TrainError
 from archdsl.train.folder import open_folder
 from archdsl.train.formula import open_formula
+from archdsl.train.images import BadSample, as_sample
 from archdsl.train.recipe import Data
-from archdsl.train.samples import BadSample, Samples, Tensors, Wrapped, as_sample
+from archdsl.train.samples import Samples, Tensors, Wrapped
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 

@@ -191,8 +191,8 @@ def images() -> Iterator[Row]:
     import torch
 
     from archdsl.train.augment import Batch, PerImage
+    from archdsl.train.images import read_image
     from archdsl.train.recipe_file import read_recipe
-    from archdsl.train.samples import read_image
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
