@@ -242,8 +242,8 @@ def predict(
     import json
 
     with _problems():
-        from archdsl.train.evaluation import predict as answer
-        from archdsl.train.evaluation import predict_pretrained
+        from archdsl.train.predicting import predict as answer
+        from archdsl.train.predicting import predict_pretrained
 
         if weights is None:
             found = answer(run, inputs, top=top, device=device or "auto")
@@ -251,11 +251,20 @@ def predict(
             found = predict_pretrained(run, weights, inputs, top=top, device=device or "auto")
         if output_format is OutputFormat.json:
             rows = [
-                {"source": one.source, "top": [list(pair) for pair in one.top]} for one in found
+                {"source": one.source, "top": [list(pair) for pair in one.top]}
+                | ({"problem": one.problem} if one.problem else {})
+                for one in found
             ]
             typer.echo(json.dumps(rows))
         else:
-            typer.echo("\n".join(map(str, found)))
+            for one in found:
+                if not one.problem:
+                    typer.echo(str(one))
+        bad = [one for one in found if one.problem]
+        for one in bad:
+            typer.echo(f"error: {one}", err=True)
+        if bad:
+            raise typer.Exit(1)
 
 
 def bench(

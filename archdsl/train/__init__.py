@@ -12,17 +12,18 @@ from archdsl.train.recipe import Recipe, json_schema
 from archdsl.train.recipe_file import Override, read_recipe
 
 if TYPE_CHECKING:
-    from archdsl.train.evaluation import Prediction, Tested, evaluate, predict
+    from archdsl.train.evaluation import Tested, evaluate
     from archdsl.train.job import fit
     from archdsl.train.loop import Result
+    from archdsl.train.predicting import Prediction, predict
 
 _LATER = {
     "fit": "job",
     "Result": "loop",
     "evaluate": "evaluation",
-    "predict": "evaluation",
+    "predict": "predicting",
     "Tested": "evaluation",
-    "Prediction": "evaluation",
+    "Prediction": "predicting",
 }
 
 __all__ = [

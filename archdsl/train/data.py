@@ -7,18 +7,20 @@ uint8 tensor; the rest is decoded by worker processes.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from archdsl.diagnostics.terminal import escaped
 from archdsl.train.augment import Batch, PerImage
 from archdsl.train.errors import TrainError
 from archdsl.train.images import BadSample
@@ -36,6 +38,7 @@ from archdsl.train.sampling import (
 from archdsl.train.sources import Source
 
 CACHE_BYTES = 2**30
+LISTED = 100  # files that cannot be read, named in one message
 SKIP_HELP = "delete or replace it, or leave such files out: --set data.on_bad_image=skip"
 
 
@@ -48,6 +51,9 @@ class Fit:
     resize: int | None
     mean: list[float] | None
     std: list[float] | None
+    columns: list[str] | None = None  # of a table that has a header, without the target
+    target: str | None = None  # a table's target column
+    floats: list[float] | None = None  # smallest and largest value of samples that are no pixels
 
     def __call__(self, sample: Tensor) -> Tensor:
         if not self.image:
@@ -75,6 +81,22 @@ class LoadedData:
     classes: tuple[str, ...]
     fit: Fit
     notes: list[str]
+    final: Samples | None = None  # to be tested once, at the end; `test` then selects the best
+    split: tuple[str, str] = ("", "")  # what the dataset calls `test` and `final`
+    fingerprint: str = ""
+
+    def not_finite(self) -> str | None:
+        """The first training sample that holds no number or an infinite one, if any does."""
+        samples = self.train.samples
+        for index in range(min(len(samples.y), 100_000)):
+            if self.train.held is not None:
+                x: Tensor | str = self.train.held[index % len(self.train.held)]
+            else:
+                x = _read(samples, index, self.fit)
+            for name, values in (("", x), ("the target of ", samples.y[index])):
+                if isinstance(values, Tensor) and not bool(torch.isfinite(values).all()):
+                    return f"{name}training sample {index} holds {_odd(values)}"
+        return None
 
     def first_tested(self, count: int) -> tuple[Tensor, Tensor]:
         """The first readable test images, fitted but not normalised, and their targets."""
@@ -91,12 +113,16 @@ def load_data(source: Source, recipe: Recipe, input_shape: tuple[int, ...]) -> L
     """The two splits of a source, fitted to an input of that shape."""
     data = recipe.data
     notes: list[str] = []
-    train, test = _split(source, data.val_fraction)
+    final = source.final if data.val_fraction is None else None
+    fingerprint = _fingerprint(source, data.fingerprint == "content")
+    train, test = split_source(source, data.val_fraction)
     train, test = _limit(train, data.limit), _limit(test, data.limit)
     image = source.channels is not None
     measured = data.mean == "data" or (data.mean == "auto" and image and source.mean_std is None)
     mean, std = (None, None) if measured else _published(source, recipe, input_shape)
-    fit = Fit(input_shape, image, data.resize, mean, std)
+    columns = list(source.columns) if source.named else None
+    floats = None if image or source.columns else _extent(train)
+    fit = Fit(input_shape, image, data.resize, mean, std, columns, source.target, floats)
     per_image = PerImage(recipe.augment, _size(input_shape), recipe.seed) if image else None
     train_split = _hold(train, fit, recipe, unless=bool(per_image))
     test_split = train_split if test is train else _hold(test, fit, recipe, unless=False)
@@ -104,14 +130,41 @@ def load_data(source: Source, recipe: Recipe, input_shape: tuple[int, ...]) -> L
         if not len(split):
             raise TrainError(f"the {name} split of {data.name} has no samples")
         if split.bad:
-            notes.append(f"{len(split.bad)} {name} files left out, the first: {split.bad[0]}")
+            notes.append(f"{len(split.bad)} {name} files left out: " + _listed(split.bad))
     if measured:
         mean, std = _measure(train_split, fit)
-        fit = Fit(input_shape, image, data.resize, mean, std)
-    return LoadedData(train_split, test_split, source.classes, fit, notes)
+        fit = replace(fit, mean=mean, std=std)
+    if final is not None:
+        notes.append(
+            f"{source.split[0]} selects the best model and is the table's test; "
+            f"{source.split[1]} is tested once, at the end: {len(final.y):,} samples"
+        )
+    return LoadedData(
+        train_split, test_split, source.classes, fit, notes, final, source.split, fingerprint
+    )
 
 
-def _split(source: Source, fraction: float | None) -> tuple[Samples, Samples]:
+def _fingerprint(source: Source, content: bool) -> str:
+    parts = [one for one in (source.train, source.test, source.final) if one is not None]
+    return "-".join(one.fingerprint(content).hex() for one in parts)
+
+
+def _extent(samples: Samples) -> list[float] | None:
+    """Smallest and largest value of the first samples."""
+    found = []
+    for index in range(min(100, len(samples.y))):
+        with contextlib.suppress(BadSample):
+            found.append(samples.read(index))
+    if not found or not found[0].numel():
+        return None
+    return [min(float(one.min()) for one in found), max(float(one.max()) for one in found)]
+
+
+def _odd(values: Tensor) -> str:
+    return str(float(values[~torch.isfinite(values)].flatten()[0]))
+
+
+def split_source(source: Source, fraction: float | None) -> tuple[Samples, Samples]:
     """The test split: the dataset's own, or a share of the training split, the same every time."""
     if source.test is not None and fraction is None:
         return source.train, source.test
@@ -179,13 +232,18 @@ def _hold(samples: Samples, fit: Fit, recipe: Recipe, unless: bool) -> Split:
         read = list(pool.map(lambda n: _read(samples, n, fit), range(len(samples.y))))
     bad = [one for one in read if isinstance(one, str)]
     if bad and recipe.data.on_bad_image == "error":
-        more = f" (and {len(bad) - 1} more files)" if len(bad) > 1 else ""
-        raise TrainError(f"{bad[0]}{more}", SKIP_HELP)
+        raise TrainError(_listed(bad), SKIP_HELP)
     good = [n for n, one in enumerate(read) if not isinstance(one, str)]
     if not good:
-        raise TrainError(f"no sample can be read, the first: {bad[0]}")
+        raise TrainError(f"no sample can be read: {_listed(bad)}")
     held = torch.stack([one for one in read if not isinstance(one, str)])
     return Split(samples.subset(torch.tensor(good)) if bad else samples, held, bad)
+
+
+def _listed(bad: list[str]) -> str:
+    """One a line; of very many the first ones."""
+    more = f"\n  and {len(bad) - LISTED} more" if len(bad) > LISTED else ""
+    return "\n  ".join(map(escaped, bad[:LISTED])) + more
 
 
 def _read(samples: Samples, index: int, fit: Fit) -> Tensor | str:
@@ -318,7 +376,7 @@ class Batches:
         positions = [[(epoch, int(n)) for n in indices] for indices in batches]
         for x, y, bad in self._loader(name, split, positions):
             if bad and (x is None or self.recipe.data.on_bad_image == "error"):
-                raise TrainError(bad[0], SKIP_HELP)
+                raise TrainError(escaped(bad[0]), SKIP_HELP)
             self.bad.update(dict.fromkeys(bad))
             yield self._move(x), self._move(y)
 

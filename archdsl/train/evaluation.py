@@ -1,29 +1,28 @@
-"""Measuring a model, and using one: `evaluate` and `predict` for a run or a checkpoint."""
+"""Measuring a model: a pass over a test split, and `evaluate` for a run or a checkpoint."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import functools
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from archdsl.diagnostics.terminal import escaped
 from archdsl.train.checkpoint import BEST, find_checkpoint, read_checkpoint, tested_weights
-from archdsl.train.data import Batches, Fit, load_data
+from archdsl.train.data import Batches, Fit, load_data, split_source
 from archdsl.train.distributed import Ranks, pick_device
 from archdsl.train.errors import TrainError
-from archdsl.train.images import IMAGE_SUFFIXES, BadSample, read_image
 from archdsl.train.model import Model
-from archdsl.train.objective import Objective, autocast
+from archdsl.train.objective import Objective, autocast, class_numbers
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import Override, read_recipe
-from archdsl.train.samples import to_channels
-from archdsl.train.sources import Wanted, open_source
+from archdsl.train.samples import Samples
+from archdsl.train.sources import Source, Wanted, open_source
 
 
 @dataclass
@@ -37,20 +36,27 @@ class Tested:
     classes: tuple[str, ...] = ()
     per_class: dict[str, float | None] = field(default_factory=dict)
     confusion: list[list[int]] = field(default_factory=list)
+    data: str = ""  # what was tested, in words
+    notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = [f"{'samples':>8}  {self.count}", f"{'loss':>8}  {self.loss:.4f}"]
+        lines = [f"{'data':>8}  {escaped(self.data)}"] if self.data else []
+        lines += [f"{'note':>8}  {escaped(one)}" for one in self.notes]
+        lines += [f"{'samples':>8}  {self.count}", f"{'loss':>8}  {self.loss:.4f}"]
         if self.top1 is not None:
             lines.append(f"{'top-1':>8}  {self.top1:.2%}")
         if self.top5 is not None:
             lines.append(f"{'top-5':>8}  {self.top5:.2%}")
         if self.per_class:
-            width = max(len(name) for name in self.per_class)
+            shown_names = list(map(escaped, self.per_class))
+            width = max(map(len, shown_names))
             lines.append("")
-            for number, (name, share) in enumerate(self.per_class.items()):
+            for number, (name, share) in enumerate(
+                zip(shown_names, self.per_class.values(), strict=True)
+            ):
                 total = sum(self.confusion[number])
                 shown = "-" if share is None else f"{share:.2%}"
                 lines.append(f"  {name:<{width}}  {shown:>8} of {total}")
@@ -83,13 +89,14 @@ def test_model(
         loss, main = objective(output, y)
         loss_sum += loss.double() * len(y)
         count += len(y)
-        if classes and y.ndim == 1:
+        numbers = class_numbers(y) if classes else None
+        if numbers is not None:
             answers = objective.classes(main)
-            hits[0] += (answers == y).sum()
+            hits[0] += (answers == numbers).sum()
             if main.ndim == 2 and main.shape[1] > 5:
-                hits[1] += (main.topk(5, 1).indices == y[:, None]).sum()
+                hits[1] += (main.topk(5, 1).indices == numbers[:, None]).sum()
             if size and (main.ndim == 1 or main.shape[1] in (1, size)):
-                confusion += torch.bincount(y * size + answers, minlength=size * size)
+                confusion += torch.bincount(numbers * size + answers, minlength=size * size)
         if stop is not None:
             stop()
     sums = ranks.sum([float(loss_sum), count, *hits.tolist(), *confusion.tolist()])
@@ -117,6 +124,7 @@ class Trained:
     classes: tuple[str, ...]
     fit: Fit
     device: torch.device
+    own_data: str  # the name of what it was trained on
 
 
 def load_trained(
@@ -140,7 +148,9 @@ def load_trained(
         ) from None
     shape = tuple(saved["fit"]["input_shape"])
     fit = Fit(**{**saved["fit"], "input_shape": shape})
-    return Trained(path, built.to(target).eval(), recipe, tuple(saved["classes"]), fit, target)
+    own = read_recipe(saved["recipe"]).data.name
+    classes = tuple(saved["classes"])
+    return Trained(path, built.to(target).eval(), recipe, classes, fit, target, own)
 
 
 def evaluate(
@@ -150,176 +160,78 @@ def evaluate(
     module: nn.Module | None = None,
     overrides: Sequence[Override] = (),
 ) -> Tested:
-    """Tests a run's best model on its test split, or on the data that the overrides name."""
+    """Tests a run's best model on its test split, or on the data that the overrides name: on its
+    test split if it has one, else on all of it."""
     trained = load_trained(run, device, module, overrides)
-    recipe = trained.recipe
-    # Nothing of the training split is needed but what divides the two.
-    outputs = len(trained.classes) or None
-    wanted = Wanted(trained.fit.input_shape, outputs, recipe.regression)
-    data = load_data(open_source(recipe.data, wanted), recipe, trained.fit.input_shape)
-    if data.classes != trained.classes:
-        raise TrainError(
-            f"the data's classes are not the model's: {', '.join(data.classes[:8])} "
-            f"instead of {', '.join(trained.classes[:8])}"
-        )
+    recipe, classes = trained.recipe, trained.classes
+    wanted = Wanted(trained.fit.input_shape, len(classes) or None, recipe.loss.name, classes)
+    source = _as_trained(open_source(recipe.data, wanted), classes)
+    other = _is_other(trained.own_data, recipe.data.name)
+    samples, what = _tested_part(source, recipe, other)
+    plan = {"val_fraction": 0.0, "mean": None, "std": None}
+    if other and not any(one.keys[-1:] == ("limit",) for one in overrides):
+        plan["limit"] = None  # it was of the training data
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=plan)})
+    alone = replace(source, train=samples, test=None, final=None)
+    data = load_data(alone, recipe, trained.fit.input_shape)
     data.fit = trained.fit
     batches = Batches(data, recipe, trained.device)
     ranks = Ranks(0, 1, trained.device)
     cast = functools.partial(autocast, recipe, trained.device)
-    return test_model(trained.module, batches, Objective(recipe), ranks, cast)
+    tested = test_model(trained.module, batches, Objective(recipe), ranks, cast)
+    missing = [name for name, share in tested.per_class.items() if share is None]
+    notes = data.notes + [f"left out: {name}" for name in batches.bad]
+    if missing:
+        some = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
+        notes.append(f"the data has no samples of {len(missing)} classes: {some}")
+    if recipe.data.limit is not None:
+        what += f", limited to {recipe.data.limit:,}"
+    return replace(tested, data=f"{recipe.data.name}: {what}", notes=notes)
 
 
-@dataclass(frozen=True)
-class Prediction:
-    source: str
-    top: tuple[tuple[str, float], ...]  # class and probability, best first; or output and value
-    classes: bool = True
-
-    def __str__(self) -> str:
-        form = "{} {:.1%}" if self.classes else "{} {:.5g}" if len(self.top) > 1 else "{1:.5g}"
-        return f"{self.source}: " + ", ".join(form.format(*pair) for pair in self.top)
+def _is_other(own: str, name: str) -> bool:
+    """Whether data of that name is not what the run was trained on."""
+    kind, _, path = name.partition(":")
+    if kind in ("folder", "csv") and own.startswith(f"{kind}:"):
+        before = Path(own.partition(":")[2]).expanduser()
+        return before.resolve() != Path(path).expanduser().resolve()
+    return own != name
 
 
-def predict(
-    run: str | Path,
-    inputs: Iterable[str | Path],
-    *,
-    top: int = 5,
-    device: str = "auto",
-    module: nn.Module | None = None,
-) -> list[Prediction]:
-    """The classes of images (files or folders of them), or of the rows of a CSV file."""
-    trained = load_trained(run, device, module)
-    found: list[Prediction] = []
-    for group in _grouped(_samples(inputs, trained.fit), 64):
-        names, tensors = [name for name, _ in group], torch.stack([x for _, x in group])
-        found += _predict(trained, names, tensors, top)
-    return found
+def _tested_part(source: Source, recipe: Recipe, other: bool) -> tuple[Samples, str]:
+    """The samples to test on, and what they are in words."""
+    if source.final is not None and recipe.data.val_fraction is None:
+        return source.final, f"its {source.split[1]} split"
+    if source.test is not None and recipe.data.val_fraction is None:
+        return source.test, f"its {source.split[0] or 'test'} split"
+    if other or recipe.data.val_fraction == 0:
+        return source.train, "all of it"
+    train, test = split_source(source, recipe.data.val_fraction)
+    whole = len(train.y) + len(test.y)
+    return test, f"the {len(test.y):,} of {whole:,} that were held out from training"
 
 
-def predict_pretrained(
-    spec: str | Path,
-    weights: str | Path,
-    inputs: Iterable[str | Path],
-    *,
-    top: int = 5,
-    device: str = "auto",
-) -> list[Prediction]:
-    """The classes of images by torchvision's weights (or a file) for a spec of theirs, with the
-    transforms and class names that torchvision publishes for them."""
-    from archdsl.backends import pretrained
-    from archdsl.backends.weights import WeightsError
-    from archdsl.pipeline import open_spec
+def _as_trained(source: Source, classes: tuple[str, ...]) -> Source:
+    """The source with the model's class numbers; some of the classes may be missing in it."""
+    if source.classes == classes:
+        return source
+    unknown = [name for name in source.classes if name not in classes]
+    if unknown or not source.classes or source.train.y.ndim > 1:
+        raise TrainError(
+            f"the data's classes are not the model's: {', '.join(source.classes[:8]) or 'none'} "
+            f"instead of {', '.join(classes[:8]) or 'none'}"
+        )
+    numbers = torch.tensor([classes.index(name) for name in source.classes])
 
-    target, opened = pick_device(device), open_spec(spec)
-    try:
-        loaded = pretrained.load(opened, weights, device=target, new_head=False)
-        source = loaded.source or pretrained.pretrained(loaded.program.name, "DEFAULT")
-    except WeightsError as error:
-        raise TrainError(str(error)) from None
-    module, transforms = loaded.module.eval(), source.transforms()
-    categories = source.categories()
-    out = []
-    with torch.inference_mode():
-        for file in _images(inputs):
-            try:
-                image = to_channels(read_image(file, fast=False), 3)
-            except BadSample as error:
-                raise TrainError(str(error)) from None
-            scores = module(transforms(image).unsqueeze(0).to(target))[0].softmax(0)
-            best = scores.topk(min(top, len(scores)))
-            pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-            out.append(Prediction(str(file), tuple((categories[i], p) for i, p in pairs)))
-    return out
+    def renamed(samples: Samples | None) -> Samples | None:
+        if samples is None:
+            return None
+        copied = samples.subset(torch.arange(len(samples.y)))
+        copied.y = numbers[samples.y]
+        return copied
 
-
-@torch.inference_mode()
-def _predict(trained: Trained, names: list[str], x: Tensor, top: int) -> list[Prediction]:
-    objective = Objective(trained.recipe)
-    x = normalised(x, trained.fit).to(trained.device)
-    output = trained.module(x)
-    main = (output if isinstance(output, Tensor) else output[0]).float().cpu()
-    if not trained.classes:
-        return [
-            Prediction(
-                name,
-                tuple((f"output{i}", float(one)) for i, one in enumerate(row.flatten())),
-                classes=False,
-            )
-            for name, row in zip(names, main, strict=True)
-        ]
-    out = []
-    for name, row in zip(names, objective.probabilities(main), strict=True):
-        best = row.topk(min(top, len(row)))
-        pairs = [
-            (trained.classes[i], p)
-            for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        ]
-        out.append(Prediction(name, tuple(pairs)))
-    return out
-
-
-def normalised(x: Tensor, fit: Fit) -> Tensor:
-    from archdsl.train.augment import Batch
-    from archdsl.train.recipe import Augment
-
-    return Batch(Augment(), fit.mean, fit.std, torch.device("cpu"), 0).plain(x)
-
-
-def _samples(inputs: Iterable[str | Path], fit: Fit) -> Iterable[tuple[str, Tensor]]:
-    if not fit.image:
-        for one in inputs:
-            yield from _rows(_existing(one), fit)
-        return
-    for file in _images(inputs):
-        try:
-            yield str(file), fit(read_image(file, fast=False))
-        except BadSample as error:
-            raise TrainError(str(error)) from None
-
-
-def _images(inputs: Iterable[str | Path]) -> Iterable[Path]:
-    """Files as they are, and the images in folders."""
-    for one in inputs:
-        path = _existing(one)
-        if path.is_file():
-            yield path
-            continue
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-        if not files:
-            raise TrainError(f"{path}: holds no images")
-        yield from files
-
-
-def _existing(one: str | Path) -> Path:
-    path = Path(one).expanduser()
-    if not path.exists():
-        raise TrainError(f"{path}: no such file or folder")
-    return path
-
-
-def _rows(path: Path, fit: Fit) -> Iterable[tuple[str, Tensor]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError) as error:
-        raise TrainError(f"{path}: cannot be read: {error}") from None
-    for number, row in enumerate(rows, 1):
-        try:
-            yield f"{path}:{number}", fit(torch.tensor([float(cell) for cell in row]))
-        except ValueError:
-            if number > 1:  # the first line may name the columns
-                raise TrainError(f"{path}:{number}: a cell is not a number") from None
-        except BadSample as error:
-            raise TrainError(f"{path}:{number}: {error}") from None
-
-
-def _grouped(items: Iterable[tuple[str, Tensor]], size: int) -> Iterable[list[tuple[str, Tensor]]]:
-    group: list[tuple[str, Tensor]] = []
-    for item in items:
-        group.append(item)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group
+    train = renamed(source.train)
+    assert train is not None
+    return replace(
+        source, train=train, test=renamed(source.test), final=renamed(source.final), classes=classes
+    )

@@ -1,6 +1,7 @@
 """`folder:PATH`: a folder of images for each class.
 
 PATH holds `train` and `test` (or `val`, `valid`, `validation`), or the class folders themselves.
+With both val and test, val selects the best model and test is used once, at the end.
 The class list is the training split's, for every split: a split's own alphabetical order would
 give another number to the same class as soon as a folder is missing.
 """
@@ -8,6 +9,7 @@ give another number to the same class as soon as a folder is missing.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,11 +18,23 @@ from archdsl.train.errors import TrainError
 from archdsl.train.images import IMAGE_SUFFIXES
 from archdsl.train.samples import Files
 
-TEST_NAMES = ("test", "val", "valid", "validation")
+VAL_NAMES = ("val", "valid", "validation")
 
 
-def open_folder(root: Path) -> tuple[Files, Files | None, tuple[str, ...]]:
-    """Training files, test files where the folder has such a split, and the classes."""
+@dataclass(frozen=True)
+class Folder:
+    """`test` selects the best model; `final` is there where the folder has both val and test."""
+
+    train: Files
+    test: Files | None
+    classes: tuple[str, ...]
+    final: Files | None = None
+    names: tuple[str, str] = ("", "")  # of test and final
+
+
+def open_folder(root: Path, known: tuple[str, ...] = ()) -> Folder:
+    """The splits that the folder has, and the classes. With `known` classes, those of a trained
+    model, some of them may have no images here."""
     if not root.is_dir():
         raise TrainError(
             f"{root}: no such folder",
@@ -29,19 +43,29 @@ def open_folder(root: Path) -> tuple[Files, Files | None, tuple[str, ...]]:
         )
     top = _folders(root)
     if "train" not in top:
-        return _split(root, tuple(top)), None, tuple(top)
+        return Folder(_split(root, tuple(top), may_miss=bool(known)), None, tuple(top))
     classes = tuple(_folders(root / "train"))
     train = _split(root / "train", classes)
-    found = next((name for name in TEST_NAMES if name in top), None)
-    if found is None:
-        return train, None, classes
-    unknown = [name for name in _folders(root / found) if name not in classes]
+    val = next((name for name in VAL_NAMES if name in top), "")
+    test = "test" if "test" in top else ""
+    first, final = (val, test) if val else (test, "")
+    return Folder(
+        train,
+        _as_trained(root, first, classes) if first else None,
+        classes,
+        _as_trained(root, final, classes) if final else None,
+        (first, final),
+    )
+
+
+def _as_trained(root: Path, name: str, classes: tuple[str, ...]) -> Files:
+    unknown = [one for one in _folders(root / name) if one not in classes]
     if unknown:
         raise TrainError(
-            f"{root / found}: class {unknown[0]!r} is not in {root / 'train'}",
+            f"{root / name}: class {unknown[0]!r} is not in {root / 'train'}",
             f"the classes for training are {_some(classes)}",
         )
-    return train, _split(root / found, classes, may_miss=True), classes
+    return _split(root / name, classes, may_miss=True)
 
 
 def _folders(root: Path) -> list[str]:

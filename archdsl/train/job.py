@@ -58,6 +58,7 @@ MAY_CHANGE = (
     "checkpoint",
     "eval_every",
     "plots",
+    "data.name",  # of a folder that has moved: its fingerprint must be the same
     "data.dir",
     "data.workers",
     "data.cache",
@@ -76,7 +77,7 @@ class Job:
     def load(self) -> LoadedData:
         """The data, fitted to the model."""
         data, model = self.recipe.data, self.model
-        source = open_source(data, Wanted(model.input_shape, model.outputs, self.recipe.regression))
+        source = open_source(data, Wanted(model.input_shape, model.outputs, self.recipe.loss.name))
         if None not in (data.channels, source.channels) and model.input_shape is None:
             source = replace(source, channels=data.channels)
         return load_data(source, self.recipe, model.input_shape or _own_shape(source))
@@ -147,7 +148,7 @@ def settle(
     model = describe(spec, input, params)
     if input is None and (size := settled.data.image_size) is not None:
         model = _sized(model, size)
-    wanted = Wanted(model.input_shape, model.outputs, settled.regression)
+    wanted = Wanted(model.input_shape, model.outputs, settled.loss.name)
     source = open_source(settled.data, wanted)
     if settled.data.channels is not None and source.channels is not None:
         source = replace(source, channels=settled.data.channels)
@@ -192,6 +193,7 @@ def _settle_resumed(
             f"{changed[0]} cannot change in the middle of a run",
             f"a resumed run may change {', '.join(MAY_CHANGE)}",
         )
+    _same_kind(before.data.name, now.data.name, "fingerprint" in saved)
     _check_means(now)
     if isinstance(spec, nn.Module):
         model = describe(spec, input)
@@ -206,6 +208,17 @@ def _settle_resumed(
                 "a resumed run keeps its parameters and input", "leave out -p and --input"
             )
     return Job(model, now, str(path.parent), path, None, quiet)
+
+
+def _same_kind(before: str, now: str, known: bool) -> None:
+    """A folder or table may have moved; whether it is the same one, its fingerprint tells."""
+    kind = before.partition(":")[0]
+    moved = kind in ("folder", "csv") and now.startswith(f"{kind}:")
+    if before != now and not (moved and known):
+        raise TrainError(
+            "data.name cannot change in the middle of a run",
+            f"the run is on {before}; a folder: or csv: that has moved may be named anew",
+        )
 
 
 def _differing(a: Any, b: Any, name: str = "") -> list[str]:

@@ -329,6 +329,7 @@ class Trainer:
             "recipe": self.recipe.resolved(),
             "classes": list(self.data.classes),
             "samples": self._samples(),
+            "fingerprint": self.data.fingerprint,
             "fit": {**asdict(self.data.fit), "input_shape": list(self.data.fit.input_shape)},
             "model": model,
             "optimizer": optimizer,
@@ -348,6 +349,12 @@ class Trainer:
                 f"{self.recipe.data.name} has changed since the run began: "
                 f"{_data(saved['samples'], saved['classes'])} then, "
                 f"{_data(self._samples(), self.data.classes)} now",
+                "put the data back as it was to go on, or start a new run",
+            )
+        if saved.get("fingerprint", self.data.fingerprint) != self.data.fingerprint:
+            raise TrainError(
+                f"{self.recipe.data.name} has changed since the run began: as many samples, but "
+                "some have another name, size or value",
                 "put the data back as it was to go on, or start a new run",
             )
         if self.fsdp:

@@ -22,15 +22,51 @@ class Objective:
         self.aux_weight = recipe.aux_weight
         smoothing = recipe.loss.label_smoothing if isinstance(recipe.loss, CrossEntropy) else 0.0
         self.loss: Callable[[Tensor, Tensor], Tensor] = {
-            "cross_entropy": lambda out, y: F.cross_entropy(out, y, label_smoothing=smoothing),
-            "nll": F.nll_loss,
-            "bce": lambda out, y: F.binary_cross_entropy(out, _like(y, out)),
+            "cross_entropy": lambda out, y: F.cross_entropy(
+                out, self._scored(out, y), label_smoothing=smoothing
+            ),
+            "nll": lambda out, y: F.nll_loss(self._logs(out), self._scored(out, y)),
+            "bce": lambda out, y: self._bce(out, _like(y, out)),
             "bce_with_logits": lambda out, y: F.binary_cross_entropy_with_logits(
                 out, _like(y, out)
             ),
             "mse": lambda out, y: F.mse_loss(out, _like(y, out)),
             "l1": lambda out, y: F.l1_loss(out, _like(y, out)),
         }[self.name]
+
+    def _scored(self, out: Tensor, y: Tensor) -> Tensor:
+        """Targets that suit one score a class: class numbers, or a share of each class."""
+        if out.ndim == 2 and (y.ndim == 1 or (y.shape == out.shape and self.name != "nll")):
+            if y.ndim == 2 or out.is_cuda or not len(y) or int(y.max()) < out.shape[1]:
+                return y
+            classes = f"class {int(y.max())} is among the targets"
+        else:
+            classes = "each target is " + (_by(y) if y.ndim > 1 else "a class number")
+        raise TrainError(
+            f"{self.name} wants one score a class: the model gives {_by(out)} for a sample, "
+            f"{classes}",
+            "give the model as many outputs as there are classes",
+        )
+
+    def _bce(self, out: Tensor, y: Tensor) -> Tensor:
+        """Checked here: on a GPU torch would end the process without saying why."""
+        if bool(((out < 0) | (out > 1)).any()):
+            raise TrainError(
+                f"bce takes probabilities, the model gives {float(out.min()):.3g} to "
+                f"{float(out.max()):.3g}",
+                "end the model with `sigmoid`, or --set loss=bce_with_logits",
+            )
+        if bool(out.isnan().any()):  # torch would raise; the loop says what can be done
+            return out.sum()
+        return F.binary_cross_entropy(out, y)
+
+    def _logs(self, out: Tensor) -> Tensor:
+        if bool((out > 1e-3).any()):
+            raise TrainError(
+                f"nll takes log-probabilities, the model gives up to {float(out.max()):.3g}",
+                "end the model with `log_softmax`, or --set loss=cross_entropy",
+            )
+        return out
 
     def __call__(self, output: Any, target: Tensor) -> tuple[Tensor, Tensor]:
         """The loss, and the main output. In float32 whatever autocast chose."""
@@ -51,11 +87,10 @@ class Objective:
 
     def hits(self, main: Tensor, target: Tensor) -> Tensor | None:
         """How many samples are classed right; None where there are no classes."""
-        if self.name in ("mse", "l1") and target.is_floating_point():
+        numbers = class_numbers(target)
+        if numbers is None or (self.name in ("mse", "l1") and target.is_floating_point()):
             return None
-        if target.ndim == 2 and target.shape == main.shape and main.shape[1] > 1:
-            target = target.argmax(1)  # mixed targets: the heavier class
-        return (self.classes(main) == target.flatten()).sum()
+        return (self.classes(main) == numbers).sum()
 
     def probabilities(self, main: Tensor) -> Tensor:
         """One column a class."""
@@ -67,17 +102,30 @@ class Objective:
         return torch.stack([1 - p.flatten(), p.flatten()], 1) if p[0].numel() == 1 else p
 
 
+def class_numbers(target: Tensor) -> Tensor | None:
+    """The class of each sample; of shares the heaviest; None where there is none."""
+    if target.ndim == 2 and target.shape[1] > 1:
+        return target.argmax(1)
+    return target if target.ndim == 1 and not target.is_floating_point() else None
+
+
+def _by(values: Tensor) -> str:
+    return "x".join(map(str, values.shape[1:])) or "one number"
+
+
 def _like(target: Tensor, output: Tensor) -> Tensor:
     """The target in the output's shape: class numbers become ones and zeros."""
     if target.shape == output.shape:
         return target.to(output.dtype)
     if target.numel() == output.numel():
         return target.reshape(output.shape).to(output.dtype)
-    if target.ndim == 1 and output.ndim == 2 and not target.is_floating_point():
+    number = target.ndim == 1 and not target.is_floating_point()
+    if number and output.ndim == 2 and (output.is_cuda or int(target.max()) < output.shape[1]):
         return F.one_hot(target, output.shape[1]).to(output.dtype)
+    what = _by(target) if target.ndim > 1 else f"a number up to {float(target.max()):g}"
     raise TrainError(
-        f"the model's output has shape {tuple(output.shape[1:])}, "
-        f"the target {tuple(target.shape[1:])}"
+        f"the model gives {_by(output)} for a sample, its target is {what}",
+        "give the model as many outputs as the target has numbers",
     )
 
 

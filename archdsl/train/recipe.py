@@ -77,6 +77,9 @@ class Data(Part):
     """Processes that decode images when they are not held in memory."""
     on_bad_image: Literal["error", "skip"] = "error"
     """A file that cannot be decoded stops the run, or is counted and left out."""
+    fingerprint: Literal["sizes", "content"] = "sizes"
+    """What tells a resumed run that its image files are still the same: their names and sizes, or
+    their whole content, which has to be read once more."""
     drop_last: bool = False
     """Leave out the last, smaller batch of an epoch."""
 
@@ -109,6 +112,16 @@ class Augment(Part):
     """MixUp's alpha; 0 for none."""
     cutmix: NotNegative = 0.0
     """CutMix's alpha; 0 for none. With both, each batch takes one of them by chance."""
+
+    @model_validator(mode="after")
+    def _from_less_to_more(self) -> Augment:
+        for name in ("scale", "ratio"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name}: {low:g} to {high:g}: the smaller number comes first")
+        if self.scale[0] > 1:
+            raise ValueError(f"scale: a share of the area is at most 1, not {self.scale[0]:g}")
+        return self
 
 
 class Sgd(Part):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +27,9 @@ class Samples(Protocol):
 
     def read(self, index: int) -> Tensor: ...
     def subset(self, indices: Tensor) -> Samples: ...
+    def fingerprint(self, content: bool) -> bytes:
+        """What other samples would very likely not have; `content`: certainly, however slow."""
+        ...
 
 
 class Tensors:
@@ -39,6 +43,9 @@ class Tensors:
 
     def subset(self, indices: Tensor) -> Tensors:
         return Tensors(self.x[indices % len(self.x)], self.y[indices])
+
+    def fingerprint(self, content: bool) -> bytes:
+        return _hash(_bytes(self.y), _bytes(self.x))
 
 
 class Files:
@@ -61,6 +68,19 @@ class Files:
 
     def subset(self, indices: Tensor) -> Files:
         return Files(self.root, self.paths[indices.numpy()], self.y[indices])
+
+    def fingerprint(self, content: bool) -> bytes:
+        """Of names, labels and sizes; the folder itself may have moved."""
+        found = blake2b(_bytes(self.y), digest_size=16)
+        for index in range(len(self.y)):
+            path = self.path(index)
+            try:
+                found.update(b"%s\0%d\0" % (bytes(self.paths[index]), path.stat().st_size))
+                if content and path.is_file():
+                    found.update(blake2b(path.read_bytes()).digest())
+            except OSError:  # the sample's own error comes when it is read
+                found.update(b"?")
+        return found.digest()
 
 
 class Wrapped:
@@ -90,6 +110,23 @@ class Wrapped:
 
     def subset(self, indices: Tensor) -> Wrapped:
         return Wrapped(self.dataset, self.y[indices], self.indices[indices])
+
+    def fingerprint(self, content: bool) -> bytes:
+        """Of the targets; with `content` of the samples too, which may be drawn anew each time."""
+        if not content or not self.steady():
+            return _hash(_bytes(self.y))
+        return _hash(_bytes(self.y), *(_bytes(self.read(n)) for n in range(len(self.y))))
+
+
+def _bytes(values: Tensor) -> Any:
+    return values.contiguous().numpy().data
+
+
+def _hash(*parts: Any) -> bytes:
+    found = blake2b(digest_size=16)
+    for part in parts:
+        found.update(part)
+    return found.digest()
 
 
 def to_channels(image: Tensor, channels: int) -> Tensor:

@@ -8,26 +8,27 @@ testing; class names; published mean and deviation.
 from __future__ import annotations
 
 import contextlib
-import csv
-import importlib
-import importlib.util
 import math
 import os
 import sys
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from archdsl.train.errors import TrainError
 from archdsl.train.folder import open_folder
 from archdsl.train.formula import open_formula
-from archdsl.train.images import BadSample, as_sample
+from archdsl.train.images import BadSample
+from archdsl.train.own import open_own
 from archdsl.train.recipe import Data
-from archdsl.train.samples import Samples, Tensors, Wrapped
+from archdsl.train.samples import Samples, Tensors
+from archdsl.train.tables import SEPARATORS, number, open_table
+from archdsl.train.targets import BINARY
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -38,16 +39,27 @@ class Wanted:
 
     input_shape: tuple[int, ...] | None
     outputs: int | None
-    regression: bool
+    loss: str
+    classes: tuple[str, ...] = ()  # a trained model's, where one is tested
+
+    @property
+    def regression(self) -> bool:
+        """Whether targets are read as numbers."""
+        return self.loss in ("mse", "l1")
 
 
 @dataclass(frozen=True)
 class Source:
     train: Samples
     test: Samples | None
-    classes: tuple[str, ...] = ()  # none: regression
+    classes: tuple[str, ...] = ()  # none: regression, or several labels a sample
     channels: int | None = None  # none: not images
     mean_std: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    columns: tuple[str, ...] = ()  # of a table, without the target
+    target: str | None = None  # a table's target column
+    named: bool = False  # whether the table's header names them
+    final: Samples | None = None  # tested once, at the end; `test` then selects the best model
+    split: tuple[str, str] = ("", "")  # what `test` and `final` are called there
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,14 +76,13 @@ def open_source(data: Data, wanted: Wanted) -> Source:
     """The dataset of that name, with only the classes asked for."""
     kind, _, rest = data.name.partition(":")
     if kind == "folder" and rest:
-        train, test, classes = open_folder(Path(rest).expanduser())
-        source = Source(train, test, classes, 3, IMAGENET)
+        source = _folder(Path(rest).expanduser(), wanted.classes)
     elif kind == "csv" and rest:
         source = _csv(Path(rest).expanduser(), data, wanted)
     elif kind == "formula" and rest:
         source = _formula(rest, data, wanted)
-    elif rest and kind not in NAMED:
-        source = _attribute(kind, rest, wanted)
+    elif is_code(data.name):
+        source = _own(kind, rest, wanted)
     elif kind == "fake":
         source = _fake(data, wanted)
     elif data.name in NAMED:
@@ -83,6 +94,13 @@ def open_source(data: Data, wanted: Wanted) -> Source:
             "module:attribute",
         )
     return _only(source, tuple(data.classes)) if data.classes else source
+
+
+def _folder(root: Path, known: tuple[str, ...] = ()) -> Source:
+    found = open_folder(root, known)
+    return Source(
+        found.train, found.test, found.classes, 3, IMAGENET, final=found.final, split=found.names
+    )
 
 
 def default_dir() -> Path:
@@ -102,13 +120,17 @@ def _only(source: Source, classes: tuple[str, ...]) -> Source:
     for new, name in enumerate(classes):
         numbers[source.classes.index(name)] = new
 
+    if source.train.y.ndim > 1:
+        raise TrainError("data.classes: each sample has a share of every class")
+
     def pick(samples: Samples) -> Samples:
         chosen = samples.subset((numbers[samples.y] >= 0).nonzero().flatten())
         chosen.y = numbers[chosen.y]
         return chosen
 
     test = pick(source.test) if source.test else None
-    return replace(source, train=pick(source.train), test=test, classes=classes)
+    final = pick(source.final) if source.final else None
+    return replace(source, train=pick(source.train), test=test, final=final, classes=classes)
 
 
 def _digits(_: Path) -> Source:
@@ -202,9 +224,8 @@ def _caltech(root: Path) -> Source:
                 f"unpack its 101_ObjectCategories into {root}/caltech101, or name "
                 "another folder with --data-dir",
             ) from None
-    train, _, classes = open_folder(folder)
-    every = Source(train, None, classes, 3, IMAGENET)
-    return _only(every, tuple(name for name in classes if name != "BACKGROUND_Google"))
+    every = _folder(folder)
+    return _only(every, tuple(name for name in every.classes if name != "BACKGROUND_Google"))
 
 
 def _imagenet(root: Path) -> Source:
@@ -216,8 +237,7 @@ def _imagenet(root: Path) -> Source:
             "its archives to train/<class>/*.JPEG and val/<class>/*.JPEG and name the "
             "folder with --data-dir",
         )
-    train, test, classes = open_folder(folder)
-    return Source(train, test, classes, 3, IMAGENET)
+    return _folder(folder)
 
 
 NAMED: dict[str, Callable[[Path], Source]] = {
@@ -278,116 +298,63 @@ def _formula(text: str, data: Data, wanted: Wanted) -> Source:
 
 def _csv(path: Path, data: Data, wanted: Wanted) -> Source:
     """Columns of numbers and one target column; the first line may name them."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [
-                (n, row) for n, row in enumerate(csv.reader(file), 1) if any(map(str.strip, row))
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise TrainError(f"{path}: cannot be read: {reason}") from None
-    if not rows:
-        raise TrainError(f"{path}: holds no rows")
-    names = [cell.strip() for cell in rows[0][1]]
-    if any(_number(name) is None for name in names[:-1] or names):
-        rows = rows[1:]
-    else:
-        names = [str(n + 1) for n in range(len(names))]
+    table = open_table(path, data.target)
+    names = table.names
     if data.target is not None and data.target not in names:
         raise TrainError(
             f"data.target: {path} has no column {data.target!r}",
             f"its columns are {', '.join(names)}",
         )
-    target = names.index(data.target) if data.target is not None else len(names) - 1
-    x: list[list[float]] = []
-    y: list[str] = []
-    for line, row in rows:
-        if len(row) != len(names):
-            raise TrainError(f"{path}:{line}: {len(row)} columns, not {len(names)}")
-        y.append(row[target].strip())
-        x.append([_cell(path, line, names[n], cell) for n, cell in enumerate(row) if n != target])
-    features = torch.tensor(x, dtype=torch.float32)
-    if wanted.regression:
-        values = [_cell(path, rows[n][0], names[target], one) for n, one in enumerate(y)]
-        return Source(Tensors(features, torch.tensor(values)[:, None]), None)
-    classes = tuple(sorted(set(y), key=lambda one: (_number(one) is None, _number(one) or 0, one)))
-    labels = torch.tensor([classes.index(one) for one in y])
-    return Source(Tensors(features, labels), None, classes)
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _cell(path: Path, line: int, column: str, text: str) -> float:
-    value = _number(text)
-    if value is None or not math.isfinite(value):
-        raise TrainError(f"{path}:{line}: column {column}: {text.strip()!r} is not a number")
-    return value
-
-
-def _attribute(module: str, name: str, wanted: Wanted) -> Source:
-    """A user's Dataset, a (train, test) pair of them, or a function `(train: bool) -> Dataset`."""
-    found = _import(module, name)
-    if isinstance(found, type) or (callable(found) and not hasattr(found, "__getitem__")):
-        made = found(train=True) if _takes_train(found) else found()
-        pair = (made, found(train=False)) if _takes_train(found) else made
-    else:
-        pair = found
-    train, test = pair if isinstance(pair, tuple) and len(pair) == 2 else (pair, None)
-    if not len(train):
-        raise TrainError(f"{module}:{name}: the dataset is empty")
-    first = as_sample(train[0][0])
-    if wanted.regression:
-        classes: tuple[str, ...] = ()
-    else:
-        top = max(int(_targets(one, False).max()) for one in (train, test) if one is not None)
-        classes = tuple(map(str, getattr(train, "classes", range(top + 1))))
-    split = [
-        Wrapped(one, _targets(one, wanted.regression)) if one is not None else None
-        for one in (train, test)
-    ]
-    assert split[0] is not None
-    image = first.dtype == torch.uint8
-    return Source(split[0], split[1], classes, first.shape[0] if image else None)
-
-
-def _import(module: str, name: str) -> Any:
-    try:
-        if module.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(module).stem, module)
-            assert spec is not None and spec.loader is not None
-            loaded = importlib.util.module_from_spec(spec)
-            sys.modules[spec.name] = loaded  # worker processes must find its classes
-            spec.loader.exec_module(loaded)
-        else:
-            if os.getcwd() not in sys.path:
-                sys.path.insert(0, os.getcwd())
-            loaded = importlib.import_module(module)
-        return getattr(loaded, name)
-    except (ImportError, FileNotFoundError, AttributeError) as error:
+    if len(names) < 2:
         raise TrainError(
-            f"data {module}:{name}: {error}",
-            "give module:attribute or file.py:attribute; the attribute is a Dataset, a "
-            "(train, test) pair, or a function of `train`",
-        ) from None
+            f"{path}: has one column only, {names[0]!r}; a sample needs numbers and a target",
+            f"columns are divided by a {', '.join(SEPARATORS.values())}",
+        )
+    target = names.index(data.target) if data.target is not None else len(names) - 1
+    x, y, lines = array("f"), list[str](), array("q")
+    for line, row in table.rows():
+        y.append(row[target].strip())
+        lines.append(line)
+        x.extend(table.number(line, n, cell) for n, cell in enumerate(row) if n != target)
+    if not y:
+        raise TrainError(f"{path}: holds no rows below its header")
+    features = torch.frombuffer(x, dtype=torch.float32).reshape(len(y), len(names) - 1)
+    columns = tuple(name for n, name in enumerate(names) if n != target)
+    made = partial(Source, columns=columns, target=names[target], named=table.named)
+    if wanted.regression or _shares(y, data, wanted, path, names[target]):
+        values = [table.number(lines[n], target, one) for n, one in enumerate(y)]
+        return made(Tensors(features, torch.tensor(values)[:, None]), None)
+    classes = tuple(sorted(set(y), key=lambda one: (number(one) is None, number(one) or 0, one)))
+    numbers = {name: n for n, name in enumerate(classes)}
+    return made(Tensors(features, torch.tensor([numbers[one] for one in y])), None, classes)
 
 
-def _takes_train(function: Any) -> bool:
-    import inspect
+def _shares(y: list[str], data: Data, wanted: Wanted, path: Path, column: str) -> bool:
+    """Whether a classification's targets are shares from 0 to 1, which bce takes; other numbers
+    that are not whole are no classes."""
+    values = [number(one) for one in y]
+    odd = next((one for one in values if one is not None and one != round_or_none(one)), None)
+    if odd is None or any(one is None for one in values):
+        return False
+    if wanted.loss in BINARY and all(one is not None and 0 <= one <= 1 for one in values):
+        return True
+    raise TrainError(
+        f"{path}: column {column} holds numbers such as {odd:g}; {wanted.loss} wants classes",
+        "--set loss=mse compares numbers; --set data.target=NAME names another column",
+    )
 
-    return "train" in inspect.signature(function).parameters
+
+def round_or_none(value: float) -> float | None:
+    return round(value) if math.isfinite(value) else None
 
 
-def _targets(dataset: Any, regression: bool) -> Tensor:
-    known = getattr(dataset, "targets", None)
-    values = known if known is not None else [dataset[n][1] for n in range(len(dataset))]
-    if not isinstance(values, Tensor):
-        values = torch.stack([torch.as_tensor(one) for one in values])
-    if not regression:
-        return values.long()
-    values = values.float()
-    return values[:, None] if values.ndim == 1 else values
+def _own(module: str, name: str, wanted: Wanted) -> Source:
+    train, test, classes, first = open_own(module, name, wanted.loss)
+    image = first.dtype == torch.uint8
+    return Source(train, test, classes, first.shape[0] if image else None)
+
+
+def is_code(name: str) -> bool:
+    """Whether opening the data of that name runs code of the user's."""
+    kind, _, rest = name.partition(":")
+    return bool(rest) and kind not in ("folder", "csv", "formula", "fake") and kind not in NAMED

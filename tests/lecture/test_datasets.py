@@ -28,7 +28,7 @@ def opened(
 ) -> tuple[LoadedData, Tensor]:
     """The loaded data and its first test batch, as the model gets it."""
     recipe = read_recipe({"data": {"dir": str(folder), "workers": 0, **data}})
-    source = open_source(recipe.data, Wanted(shape, classes, False))
+    source = open_source(recipe.data, Wanted(shape, classes, "cross_entropy"))
     assert len(source.classes) == classes
     loaded = load_data(source, recipe, shape)
     batch, _ = next(Batches(loaded, recipe, torch.device("cpu")).test())

@@ -58,7 +58,7 @@ def test_evaluation_is_test_mode_over_all_images(specs: Path) -> None:
     from archdsl.train.sources import Wanted, open_source
 
     recipe = read_recipe(specs / "lenet5.yaml", small)
-    source = open_source(recipe.data, Wanted((1, 32, 32), 10, False))
+    source = open_source(recipe.data, Wanted((1, 32, 32), 10, "cross_entropy"))
     test = load_data(source, recipe, (1, 32, 32)).test
     assert test.held is not None
     with torch.no_grad():

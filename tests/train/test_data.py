@@ -23,7 +23,7 @@ def image(path: Path, shade: int = 0, mode: str = "RGB", size: tuple[int, int] =
 
 def opened(name: str, shape: tuple[int, ...] = (3, 8, 8), **keys: Any) -> tuple[Any, Any]:
     recipe = read_recipe({"data": {"name": name, **keys}})
-    source = open_source(recipe.data, Wanted(shape, None, recipe.regression))
+    source = open_source(recipe.data, Wanted(shape, None, recipe.loss.name))
     return load_data(source, recipe, shape), recipe
 
 
@@ -35,7 +35,8 @@ def test_classes_come_from_the_training_split(tmp_path: Path) -> None:
         image(tmp_path / "val" / name / "1.png")
     (tmp_path / "train/.ipynb_checkpoints").mkdir()
     image(tmp_path / "val/.ipynb_checkpoints/1.png")
-    train, test, classes = open_folder(tmp_path)
+    found = open_folder(tmp_path)
+    train, test, classes = found.train, found.test, found.classes
     assert classes == ("a", "b", "c", "d")
     assert test is not None and test.y.tolist() == [1, 2, 3]
     assert train.y.tolist() == [0, 1, 2, 3]
@@ -69,7 +70,7 @@ def test_folder_problems(files: list[str], expected: str, tmp_path: Path, raises
 def test_paths_are_bytes_not_objects(tmp_path: Path) -> None:
     """A list of strings would be copied into each worker process, page by page."""
     image(tmp_path / "a/1.png")
-    train, _, _ = open_folder(tmp_path)
+    train = open_folder(tmp_path).train
     assert train.paths.dtype.kind == "S" and isinstance(train.y, torch.Tensor)
 
 
@@ -153,7 +154,7 @@ def test_lecture_pixels() -> None:
     """Resize((32, 32)) and ToTensor() on Pillow images, as the lecture has it."""
     from torchvision import transforms
 
-    source = open_source(read_recipe(None).data, Wanted((1, 32, 32), None, False))
+    source = open_source(read_recipe(None).data, Wanted((1, 32, 32), None, "cross_entropy"))
     data, _ = opened("digits", (1, 32, 32), mean=None, std=None, val_fraction=0)
     steps = transforms.Compose([transforms.Resize((32, 32)), transforms.ToTensor()])
     batches = Batches(data, read_recipe({"data": {"mean": None, "std": None}}), torch.device("cpu"))
@@ -226,7 +227,7 @@ def test_colour_is_not_thrown_away_unasked(tmp_path: Path, raises: Any) -> None:
 
 def test_fake_is_any_size() -> None:
     source = open_source(read_recipe({"data": {"name": "fake", "samples": 100_000}}).data,
-                         Wanted((3, 64, 64), 7, False))  # fmt: skip
+                         Wanted((3, 64, 64), 7, "cross_entropy"))  # fmt: skip
     assert isinstance(source, Source) and len(source.train.y) == 100_000
     assert len(source.train.x) == 2**28 // (3 * 64 * 64)  # type: ignore[attr-defined]
     assert source.train.read(99_999).shape == (3, 64, 64)

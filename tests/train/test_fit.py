@@ -53,7 +53,7 @@ def test_losses_are_those_of_the_plain_loop(tmp_path: Path) -> None:
     mine = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     mine.load_state_dict(net.state_dict())
     result = fit(net, recipe, input=(1, 8, 8), out=tmp_path / "r", quiet=True)
-    source = open_source(recipe.data, Wanted((1, 8, 8), 10, False))
+    source = open_source(recipe.data, Wanted((1, 8, 8), 10, "cross_entropy"))
     batches = Batches(load_data(source, recipe, (1, 8, 8)), recipe, torch.device("cpu"))
     optimizer = torch.optim.SGD(mine.parameters(), lr=0.1)
     for epoch in range(2):
@@ -92,7 +92,7 @@ def test_no_piece_has_one_sample(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [1, 7, 359, 1000])
 def test_evaluation_does_not_depend_on_the_batch_size(size: int) -> None:
     recipe = read_recipe({"eval_batch_size": size})
-    source = open_source(recipe.data, Wanted((1, 8, 8), 10, False))
+    source = open_source(recipe.data, Wanted((1, 8, 8), 10, "cross_entropy"))
     data = load_data(source, recipe, (1, 8, 8))
     net = small_net().eval()
     batches = Batches(data, recipe, torch.device("cpu"))
@@ -254,11 +254,14 @@ def test_the_average_is_what_is_tested_and_kept(tmp_path: Path) -> None:
 
 def test_predict_names_classes(tmp_path: Path, raises: Any) -> None:
     from PIL import Image
+    from typer.testing import CliRunner
+
+    from archdsl.cli.app import app
 
     spec = tmp_path / "tiny.arch"
     spec.write_text(SPEC)
     result = fit(spec, {**RECIPE, "data": "digits", "epochs": 4}, out=tmp_path / "r", quiet=True)
-    source = open_source(read_recipe(None).data, Wanted((1, 8, 8), 10, False))
+    source = open_source(read_recipe(None).data, Wanted((1, 8, 8), 10, "cross_entropy"))
     folder = tmp_path / "images"
     folder.mkdir()
     for n in range(20):
@@ -271,7 +274,13 @@ def test_predict_names_classes(tmp_path: Path, raises: Any) -> None:
     assert sum(right) >= 15
     assert all(len(one.top) == 3 and one.top[0][1] >= one.top[1][1] for one in found)
     (folder / "bad.png").write_text("no image")
-    assert "bad.png: not an image" in raises(predict, result.run, [folder])
+    again = predict(result.run or "", [folder], top=3)  # the others still have their answers
+    assert [one for one in again if not one.problem] == found
+    assert "bad.png: not an image" in str(again[-1])
+    (folder / "a\x1b[31m\n::error.png").write_text("no image")
+    ran = CliRunner().invoke(app, ["predict", str(result.run), str(folder)])
+    assert ran.exit_code == 1 and ran.stdout.count("\n") == 20
+    assert "a\\x1b[31m\\n::error.png: not an image" in ran.stderr and "bad.png" in ran.stderr
     assert "no such file" in raises(predict, result.run, [tmp_path / "none.png"])
 
 

@@ -97,7 +97,8 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     os.mkdir(folder)
     Image.new("L", (4, 4), 7).save(tmp_path / "x.png")
     os.rename(tmp_path / "x.png", folder + b"/\xff.png")
-    train, _, classes = open_folder(tmp_path)
+    found = open_folder(tmp_path)
+    train, classes = found.train, found.classes
     assert train.read(0)[0, 0, 0] == 7 and os.fsencode(classes[0]) == b"caf\xe9"
 
 

@@ -9,8 +9,8 @@ import torch
 import torchvision
 
 from archdsl.train import TrainError
-from archdsl.train.evaluation import predict_pretrained
 from archdsl.train.job import settle
+from archdsl.train.predicting import predict_pretrained
 
 
 @pytest.fixture(scope="module")
