@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +48,9 @@ class Report:
         return "\n".join(filter(None, (render(self.diagnostics), summary(self.diagnostics))))
 
 
-def check(spec: str | Path, *, input: Sequence[int] | None = None, **params: Any) -> Report:
+def check(
+    spec: str | Path, *, input: Sequence[int] | int | str | None = None, **params: Any
+) -> Report:
     """Parse and check a spec, every shape included, without torch.
 
     `input`: the input's shape without the batch, `(3, 64, 64)`, in place of the spec's own;
@@ -62,7 +65,7 @@ def load(
     weights: str | Path | None = None,
     device: str | torch.device | None = None,
     *,
-    input: Sequence[int] | None = None,
+    input: Sequence[int] | int | str | None = None,
     optimize: bool | Literal["cpu"] = False,
     channels_last: bool = False,
     **params: Any,
@@ -85,7 +88,6 @@ def load(
     Raises SpecError where the spec has errors, archdsl.backends.weights.WeightsError where the
     weights do not fit.
     """
-    import torch
 
     from archdsl.backends.torch import build
 
@@ -110,7 +112,9 @@ def load(
             return for_cpu(module, program.input_shape)
         module = module if device is None else module.to(device)
     if channels_last:
-        module = module.to(memory_format=torch.channels_last)
+        from archdsl.backends.export import channels_last as with_channels_last
+
+        return with_channels_last(module)
     return module
 
 
@@ -118,7 +122,7 @@ def compile(
     spec: str | Path,
     to: str = "python",
     *,
-    input: Sequence[int] | None = None,
+    input: Sequence[int] | int | str | None = None,
     optimize: bool = False,
     **params: Any,
 ) -> str:
@@ -135,7 +139,7 @@ def export(
     path: str | Path,
     to: str | None = None,
     *,
-    input: Sequence[int] | None = None,
+    input: Sequence[int] | int | str | None = None,
     weights: str | Path | None = None,
     seed: int = 0,
     optimize: bool = False,
@@ -148,8 +152,7 @@ def export(
     WeightsError, and archdsl.backends.export.ExportError where the exporter cannot.
     """
     path = Path(path)
-    if to is None and (to := by_suffix(path)) is None:
-        raise ValueError(f"{path}: this name's ending says no artefact; give `to`")
+    to = by_suffix(path) if to is None else to
     request = Request("", None if weights is None else Path(weights), seed, optimize)
     write(_artefact(to), _open(spec, input, params), path, request)
 
@@ -160,10 +163,28 @@ def _artefact(name: str) -> Artefact:
     return ARTEFACTS[name]
 
 
-def _open(spec: str | Path, input: Sequence[int] | None, params: dict[str, Any]) -> Spec:
+def _open(
+    spec: str | Path, input: Sequence[int] | int | str | None, params: dict[str, Any]
+) -> Spec:
     values = {name: _value(value) for name, value in params.items()}
-    return open_spec(spec, params=values, input=None if input is None else tuple(input))
+    return open_spec(spec, params=values, input=None if input is None else _shape(input))
+
+
+def _shape(value: Sequence[int] | int | str) -> tuple[int, ...]:
+    """`(3, 64, 64)`, `"3x64x64"` or `64` as a shape. Raises ValueError."""
+    given = _value(value.split("x") if isinstance(value, str) else value)
+    sides = given if isinstance(given, tuple) else (given,)
+    with contextlib.suppress(TypeError, ValueError):
+        shape = tuple(int(side) for side in sides)
+        if shape and all(
+            side > 0 and str(side) == str(raw) for side, raw in zip(shape, sides, strict=True)
+        ):
+            return shape
+    raise ValueError(f"`input` is a shape such as (3, 64, 64), without the batch, not {value!r}")
 
 
 def _value(value: Any) -> Any:
-    return tuple(map(_value, value)) if isinstance(value, (list, tuple)) else value
+    """Lists, ranges, and the numbers and arrays of numpy and torch, as the language has them."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return tuple(map(_value, value)) if isinstance(value, (list, tuple, range)) else value

@@ -6,11 +6,14 @@ to a path. Neither imports torch before it is asked for something that needs it.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archdsl.backends.errors import ArtefactError
 from archdsl.files import replacing, write_atomic
 from archdsl.ir.graph import Program
 from archdsl.pipeline import Spec, SpecError
@@ -62,6 +65,7 @@ def write(artefact: Artefact, spec: Spec, path: Path, request: Request) -> None:
 
     Raises SpecError, OSError and ArtefactError.
     """
+    _spare(spec, path)
     if request.format == "":
         request = replace(request, format=artefact.formats.get(path.suffix.lower(), ""))
     if artefact.text is not None:
@@ -81,10 +85,24 @@ def write(artefact: Artefact, spec: Spec, path: Path, request: Request) -> None:
             artefact.write(_program(spec, request), module, beside)
 
 
-def by_suffix(path: Path) -> str | None:
-    """The artefact that a file's name asks for."""
-    named = (name for name, a in ARTEFACTS.items() if path.suffix.lower() in a.suffixes)
-    return next(named, None)
+def by_suffix(path: Path) -> str:
+    """The artefact that a file's name asks for. Raises ValueError where it asks for none."""
+    ending = path.suffix.lower()
+    for name, artefact in ARTEFACTS.items():
+        if ending in artefact.suffixes:
+            return name
+    known = ", ".join(suffix for a in ARTEFACTS.values() for suffix in a.suffixes)
+    if ending in (".pt", ".pth"):
+        raise ValueError(f"{path}: weights are written as .safetensors, a program as .pt2")
+    raise ValueError(f"{path}: no artefact has this ending; those known are {known}")
+
+
+def _spare(spec: Spec, path: Path) -> None:
+    """Refuses to write over the spec, or a file that it uses."""
+    for unit in spec.files[0]:
+        with contextlib.suppress(OSError):
+            if os.path.samefile(path, unit.source.name):
+                raise ArtefactError(f"{path} is the spec itself\ngive another name")
 
 
 def _program(spec: Spec, request: Request) -> Program:

@@ -19,7 +19,7 @@ from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.render import render
 from archdsl.diagnostics.select import codes
 from archdsl.ir.limits import BUDGETS, Limits
-from archdsl.pipeline import ParamText, open_spec, specs_folder
+from archdsl.pipeline import open_spec, specs_folder
 
 NAME = "mynet.arch"
 FAMILIES = {
@@ -99,7 +99,7 @@ def check(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / NAME
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        given = {name: ParamText(value) for name, value in params.items()}
+        given = dict(params)
         return open_spec(path, params=given, limits=Limits(**limits)).diagnostics
 
 

@@ -59,10 +59,6 @@ class SpecError(Exception):
         return "\n" + render(self.diagnostics)
 
 
-class ParamText(str):
-    """A parameter's value as text of the language, from the command line: `[2, 2]`, `basic`."""
-
-
 @cache
 def specs_folder() -> Path:
     """The shipped specs: inside an installed package, beside it in a checkout."""
@@ -80,6 +76,7 @@ class Spec:
     """One model of a text, with parameters and input given from outside.
 
     `model`: the model's name where the text has several. `folder`: what `use` is relative to.
+    `params`: values, or texts of the language (`[2, 2]`, `basic`), as the command line gives them.
     """
 
     source: Source
@@ -122,7 +119,7 @@ class Spec:
         chosen = _choose(root, self.model, self.folder_name)
         if isinstance(chosen, Diagnostic):
             return None, [*problems, chosen]
-        params, wrong = _param_values(root, self.params)
+        params, wrong = _param_values(root, self.params, self.lineage[-1:])
         if wrong:
             return None, [*problems, *wrong]
         with no_collection():
@@ -306,24 +303,34 @@ def _choose(unit: Unit, name: str | None, stem: str) -> Block | Diagnostic:
     return NoModel(start, "there are several models here", hint)
 
 
-def _param_values(unit: Unit, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[Diagnostic]]:
-    """Parameters from outside, with texts computed; names in them are the file's."""
+def _param_values(
+    unit: Unit, params: Mapping[str, Any], base: list[Block]
+) -> tuple[dict[str, Any], list[Diagnostic]]:
+    """Parameters from outside. A text is an expression of the language, whose names are the file's:
+    `[2, 2]`, `basic`; but where the parameter's default is a string, it is that string."""
     values: dict[str, Any] = {}
     wrong: list[Diagnostic] = []
+    defaults = {p.name: p.default for block in base for p in block.params}
     for name, given in params.items():
         values[name] = given
-        if isinstance(given, ParamText):
-            source = Source(f"-p {name}", str(given))
-            expr, problems = parse_expression(source, 0, len(given))
-            wrong.extend(problems)
-            if expr is None:
-                continue
-            try:
-                values[name] = Evaluator({}, None, unit.target)(expr)
-            except Problem as problem:
-                near = similar(str(given), unit.names())
-                unknown = UnknownName(Span(source, 0, len(given)), str(given), near)
-                wrong.append(problem.diagnostic or unknown)
+        if not isinstance(given, str):
+            continue
+        default = defaults.get(name)
+        quoted = given[:1] == given[-1:] == '"' and len(given) > 1
+        if isinstance(default, t.Literal) and isinstance(default.value, str):
+            values[name] = given[1:-1] if quoted else str(given)
+            continue
+        source = Source(f"-p {name}", str(given))
+        expr, problems = parse_expression(source, 0, len(given))
+        wrong.extend(problems)
+        if expr is None:
+            continue
+        try:
+            values[name] = Evaluator({}, None, unit.target)(expr)
+        except Problem as problem:
+            near = similar(str(given), unit.names())
+            unknown = UnknownName(Span(source, 0, len(given)), str(given), near)
+            wrong.append(problem.diagnostic or unknown)
     return values, wrong
 
 

@@ -22,7 +22,7 @@ from archdsl.diagnostics.render import render
 from archdsl.diagnostics.select import codes
 from archdsl.ir.graph import Program
 from archdsl.ir.limits import Limits
-from archdsl.pipeline import ParamText, Spec, open_spec
+from archdsl.pipeline import Spec, open_spec
 
 CASES = Path(__file__).parent / "cases"
 FILES = sorted(p for p in CASES.rglob("*.arch") if "used" not in p.parts)
@@ -38,7 +38,7 @@ def check(path: Path) -> Spec:
     for flag, value in zip(options[::2], options[1::2], strict=True):
         name, _, rest = value.partition("=")
         if flag == "-p":
-            params[name] = ParamText(rest)
+            params[name] = rest
         elif flag == "--input":
             size = tuple(map(int, value.split("x")))
         elif flag == "--limit":

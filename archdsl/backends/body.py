@@ -30,7 +30,7 @@ from archdsl.backends.initial import Branch, branches, own_rule
 from archdsl.backends.names import TAKEN, unique, variable
 from archdsl.ir.flow import Flow
 from archdsl.ir.graph import Graph, Item, Node, Param, Scope
-from archdsl.ops.table import Call, Input, Name, Shape
+from archdsl.ops.table import Call, Input, Name
 
 if TYPE_CHECKING:
     from archdsl.backends.loops import Loop
@@ -120,8 +120,10 @@ def body(
     built: Mapping[Graph, Expr],
     *,
     sequential: bool,
+    root: bool = False,
 ) -> Body:
-    """The body for a graph; `built`: how to construct the graphs of its scopes."""
+    """The body for a graph; `built`: how to construct the graphs of its scopes; `root`: it is the
+    model's own, whose outputs all have a batch."""
     flow = Flow(graph, outputs)
     inits = branches(graph)
     if sequential:
@@ -144,7 +146,12 @@ def body(
         for place, value in enumerate(outputs)
         if value in flow.makers and getattr(flow.makers[value][0], "training_only", False)
     )
-    results = tuple(values[value] for value in outputs)
+    results = tuple(
+        _repeated(values[value], Value(0), len(graph.value_shapes[value]) - 1)
+        if root and value in graph.unbatched
+        else values[value]
+        for value in outputs
+    )
     inputs = len(graph.input_shapes)
     parts = tuple(names.values())
     return Body(layers, tuple(members), steps, inputs, results, absent, inits, parts)
@@ -275,20 +282,18 @@ def _steps(flow: Flow, parts: Mapping[str, str]) -> tuple[tuple[Step, ...], dict
     variables that hold the numbered parts, where they do."""
     count = len(flow.graph.input_shapes)
     values: dict[int, Expr] = {number: Value(number) for number in range(count)}
-    shapes: dict[int, Shape] = dict(enumerate(flow.graph.input_shapes))
     steps: list[Step] = []
     for item in flow.graph.items:
         results = tuple(range(count, count + len(item.shapes)))
         count += len(results)
-        shapes.update(zip(results, item.shapes, strict=True))
         if isinstance(item, Param):
             values[results[0]] = Member(item.name)
             continue
-        inputs = tuple(values[v] for v in item.inputs)
+        inputs = _expanded(item, values, flow.graph)
         if item.name is not None and item.name in parts:
             expr: Expr = Apply(Code(parts[item.name]), inputs)
         else:
-            expr = _call(item, inputs, shapes, flow)
+            expr = _call(item, inputs, flow)
         if isinstance(expr, (Value, Member)):  # the identity: another name for the same value
             values[results[0]] = expr
             continue
@@ -309,26 +314,24 @@ def _steps(flow: Flow, parts: Mapping[str, str]) -> tuple[tuple[Step, ...], dict
     return tuple(steps), values
 
 
-def _call(
-    item: Node | Scope, inputs: tuple[Expr, ...], shapes: dict[int, Shape], flow: Flow
-) -> Expr:
+def _call(item: Node | Scope, inputs: tuple[Expr, ...], flow: Flow) -> Expr:
     function = _function(item) if isinstance(item, Node) else None
     if function is None or isinstance(item, Scope):
         return Apply(Member(str(item.name)), inputs)
-    if Input(None) in function.args:
-        ranks = [len(shapes[v]) for v in item.inputs]
-        inputs = _expanded(inputs, ranks)
     return _apply(function, item, inputs, flow.inplace(item))
 
 
-def _expanded(inputs: tuple[Expr, ...], ranks: list[int]) -> tuple[Expr, ...]:
-    """Parameters among the parts of a concatenation, repeated for each sample of the batch."""
-    others = [place for place, expr in enumerate(inputs) if isinstance(expr, Value)]
-    source = inputs[others[0]] if others else Value(0)
-    rank = ranks[others[0]] if others else max(ranks) - 1
-    batch = Attr(source, "shape[0]")
-    rest = (Code("-1"),) * rank
+def _expanded(item: Node | Scope, values: Mapping[int, Expr], graph: Graph) -> tuple[Expr, ...]:
+    """The inputs of an item; parameters that stand for a whole batch repeated for each sample."""
+    loose = graph.expanded(item)
+    batched = (v for v in item.inputs if v not in graph.unbatched)
+    source = values[next(batched, 0)]
     return tuple(
-        Apply(Attr(expr, "expand"), (batch, *rest)) if isinstance(expr, Member) else expr
-        for expr in inputs
+        _repeated(values[v], source, len(graph.value_shapes[v]) - 1) if expand else values[v]
+        for v, expand in zip(item.inputs, loose, strict=True)
     )
+
+
+def _repeated(expr: Expr, source: Expr, rank: int) -> Expr:
+    """A parameter with a leading 1 as a batch of as many as `source` has."""
+    return Apply(Attr(expr, "expand"), (Attr(source, "shape[0]"), *(Code("-1"),) * rank))

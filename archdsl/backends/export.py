@@ -59,7 +59,17 @@ def inference(program: Program, module: nn.Module) -> nn.Module:
     made = build(better.program, device="meta")
     made.load_state_dict(state, strict=True, assign=True)
     made.requires_grad_(False).eval()
-    return made.to(memory_format=torch.channels_last)
+    return channels_last(made)
+
+
+def channels_last(module: nn.Module) -> nn.Module:
+    """The module, in place, with the memory layout that many CPUs and GPUs convolve images and
+    volumes faster in. (`module.to(memory_format=...)` refuses the weights of volumes.)"""
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.dim() in layouts:
+            tensor.data = tensor.data.contiguous(memory_format=layouts[tensor.dim()])
+    return module
 
 
 def write_onnx(program: Program, module: nn.Module, path: Path) -> None:

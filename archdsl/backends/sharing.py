@@ -98,7 +98,7 @@ def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> 
             else:
                 built.update(_class(family, _label(family, labels)))
     sequential = is_chain(root, outputs) and positional(root) and bool(root.items)
-    content = body(root, outputs, built, sequential=sequential)
+    content = body(root, outputs, built, sequential=sequential, root=True)
     classes = _ordered(ClassDef(program.name, content))
     name_classes(classes, taken)
     return classes

@@ -45,7 +45,7 @@ class DiffFormat(enum.StrEnum):
 
 OutputOption = Annotated[
     Path | None,
-    typer.Option("-o", "--output", metavar="FILE", help="Where to; default: print it."),
+    typer.Option("-o", "--output", metavar="FILE", help="Where to; default, and -: print it."),
 ]
 DepthOption = Annotated[
     int | None,
@@ -99,11 +99,11 @@ def compile(
       archdsl compile mynet.arch --to costs -o mynet.csv
       archdsl compile mynet.arch --to ir
     """
-    from archdsl.artefacts import PICTURES, Request, by_suffix
+    from archdsl.artefacts import PICTURES, Request
 
     name = "python" if to is None else to.value
-    if to is None and output is not None:
-        name = by_suffix(output) or "python"
+    if to is None and output is not None and str(output) != "-":
+        name = _named(output)
         if name in PICTURES:
             usage(f"{output} is a picture: `archdsl draw` makes it")
     if weights is not None and name not in ("onnx", "pt2", "safetensors"):
@@ -137,10 +137,10 @@ def draw(
       archdsl draw googlenet -o googlenet.png --depth 2
       archdsl draw mynet.arch -p classes=10 > mynet.mmd
     """
-    from archdsl.artefacts import PICTURES, Request, by_suffix
+    from archdsl.artefacts import PICTURES, Request
 
-    name = "mermaid" if output is None else by_suffix(output)
-    if name is None or name not in PICTURES:
+    name = "mermaid" if output is None or str(output) == "-" else _named(output)
+    if name not in PICTURES:
         usage(f"{output} must end in .svg, .png, .mmd or .dot")
     with spec_errors(), _file_errors(output):
         _make(name, spec_from(spec, param, input, limit), output, Request(depth=depth))
@@ -191,14 +191,25 @@ def diff(
         from archdsl.diagnostics.terminal import use_color
 
         typer.echo(show_difference(difference, color=use_color(sys.stdout)))
+    else:
+        typer.echo(f"{before.name} and {after.name}: no difference ({before.params:,} parameters)")
     raise typer.Exit(1 if difference else 0)
+
+
+def _named(output: Path) -> str:
+    from archdsl.artefacts import by_suffix
+
+    try:
+        return by_suffix(output)
+    except ValueError as error:
+        usage(str(error))
 
 
 def _make(name: str, spec: Spec, output: Path | None, request: Request) -> None:
     from archdsl.artefacts import ARTEFACTS, make_text, write
 
     artefact = ARTEFACTS[name]
-    if output is not None:
+    if output is not None and str(output) != "-":
         write(artefact, spec, output, request)
         return
     if artefact.binary:

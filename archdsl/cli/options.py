@@ -101,7 +101,7 @@ def spec_from(
 ) -> Spec:
     """The spec that the flags describe."""
     from archdsl.ir.limits import BUDGETS, Limits
-    from archdsl.pipeline import ParamText, open_spec
+    from archdsl.pipeline import open_spec
 
     raised: dict[str, Any] = {**budgets}
     known = [f.name for f in fields(Limits) if f.name not in BUDGETS]
@@ -109,7 +109,7 @@ def spec_from(
         if name not in known or not value.isdigit():
             usage(f"--limit takes one of {', '.join(known)} and a whole number, not {name}={value}")
         raised[name] = int(value)
-    given = {name: ParamText(value) for name, value in pairs(params, "-p").items()}
+    given = pairs(params, "-p")
     return open_spec(text, params=given, input=shape(input), limits=Limits(**raised))
 
 

@@ -354,9 +354,8 @@ def _overrides(items: list[str] | None, **flags: tuple[str, Any, str]) -> list[A
 
 
 def _params(items: list[str] | None) -> dict[str, Any]:
-    from archdsl.pipeline import ParamText
 
-    return {name: ParamText(value) for name, value in pairs(items, "-p").items()}
+    return pairs(items, "-p")
 
 
 def _spec(spec: str | None) -> str | None:

@@ -288,6 +288,21 @@ class AssertionFailed(Diagnostic):
     hint: str = ""
 
 
+class NoBatch(Diagnostic):
+    """A parameter is the same for every sample, so it has no batch. Where it is broadcast against a
+    value that has one (`add`, `mul`), it is repeated as torch does. Everywhere else (as a step, a
+    branch of `concat`, a side of a residual, an output) it stands for a whole batch: its shape
+    needs a leading 1, which is repeated for each sample."""
+
+    code = "E0206"
+    slug = "no-batch"
+    title = "this parameter of {shape} has no place for the batch"
+    label = "here each sample needs one of its own"
+    help = "write a leading 1: `{wanted}`, which is repeated for each sample"
+    shape: str
+    wanted: str
+
+
 # ---- E03xx: values ---------------------------------------------------------------------------
 
 

@@ -98,6 +98,10 @@ EXAMPLES: dict[str, Example] = {
     "E0205": _pair(
         "conv 16 5x5 -> maxpool 2x2\nassert 16x16x16", "conv 16 5x5 -> maxpool 2x2\nassert 16x14x14"
     ),
+    "E0206": _pair(
+        "param token [2, 32] zeros\nreshape [3, -1] -> linear 32\nconcat { @token; identity }",
+        "param token [1, 2, 32] zeros\nreshape [3, -1] -> linear 32\nconcat { @token; identity }",
+    ),
     # values
     "E0301": _pair("conv 16 3x3 groups=2", "conv 18 3x3 groups=3"),
     "E0302": _pair("conv 16", "conv 16 3x3"),
@@ -167,6 +171,7 @@ EXAMPLES: dict[str, Example] = {
         "conv 16 3x3  # archdsl: ignore E0203",
         "conv 16 3x3 -> bn  # archdsl: ignore W0002",
     ),
+    "W0014": _pair("conv 16 3x3 x0 -> relu", "conv 16 3x3 x1 -> relu"),
     "W0013": Example(
         _model("conv 16 3x3 pad=1 -> relu\ngap -> flatten -> linear 10", input="32x32x3"),
         _model("conv 16 3x3 pad=1 -> relu\ngap -> flatten -> linear 10"),

@@ -192,3 +192,16 @@ class BadIgnore(Diagnostic):
     help = "name warnings by their codes: `# archdsl: ignore W0002`"
     name: str
     reason: str
+
+
+class RepeatedNever(Diagnostic):
+    """`x0` behind a step leaves it out. A count that is computed, `x(n-1)`, may well be 0 and is
+    never warned of."""
+
+    code = "W0014"
+    slug = "repeated-never"
+    severity = "warning"
+    title = "`{name}` is repeated zero times"
+    label = "the step is left out"
+    help = "remove the step, or repeat it at least once"
+    name: str

@@ -152,12 +152,12 @@ def _is_size(value: object) -> bool:
 
 
 def blamed(
-    call: t.Call, bound: Mapping[str, t.Argument], inputs: list[Value], blame: Blame
+    call: t.Call, op: Op, bound: Mapping[str, t.Argument], inputs: list[Value], blame: Blame
 ) -> Diagnostic:
     """An operator's refusal, at the argument or input that it blames."""
     argument = bound.get(blame.field or "")
     where = argument.value.span if argument else call.name_span
-    shapes = [show_shape(shape) for shape in operand_shapes(inputs)]
+    shapes = [show_shape(shape) for shape in operand_shapes(op, inputs)]
     if blame.kind == "mismatch":
         both = zip(inputs, shapes, strict=True)
         labels = (Label(value.span, f"{shape} comes from here") for value, shape in both)

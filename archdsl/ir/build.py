@@ -13,6 +13,7 @@ from typing import Any
 
 from archdsl.diagnostics.catalogue import Misplaced, UnknownTarget
 from archdsl.diagnostics.source import Span
+from archdsl.ir import graph
 from archdsl.ir.graph import Graph, Init, Item, Node, Param, Scope
 from archdsl.ir.values import Problem
 from archdsl.ops.init import Rule
@@ -29,6 +30,29 @@ class Value:
     builder: Builder | None = None
     draft: Draft | None = None  # None: an input of its builder
     number: int = -1
+
+    @property
+    def unbatched(self) -> bool:
+        """A parameter, whose shape is torch's; see `Graph.unbatched`."""
+        if self.draft is None:
+            outer = self.builder.draft if self.builder else None
+            if outer is None or self.builder is None or self is self.builder.inputs[0]:
+                return False
+            return outer.inputs[self.builder.inputs.index(self)].unbatched
+        content = self.draft.content
+        if isinstance(content, tuple):
+            return True
+        if isinstance(content, Op):
+            return False
+        inside = content.outputs[self.draft.outputs.index(self)]
+        if isinstance(content, Graph):
+            return inside in content.unbatched
+        return isinstance(inside, Value) and inside.unbatched
+
+    @property
+    def sample(self) -> Shape | None:
+        """The shape of one sample."""
+        return self.shape[1:] if self.shape is not None and self.unbatched else self.shape
 
     @property
     def before(self) -> Value | None:
@@ -101,7 +125,7 @@ class Builder:
         """A labelled group inside this scope, fed with one value."""
         inner = Builder(span, None, parent=self)
         inner.draft = Draft(name, True, inner, [entering], span)
-        inner.captures[entering] = inner.new_input(entering.shape, entering.span)
+        inner.captures[entering] = inner.new_input(entering.sample, entering.span)
         self.drafts.append(inner.draft)
         return inner
 
@@ -166,6 +190,7 @@ def freeze(builder: Builder) -> Graph:
         output_shapes=tuple(_shape(v) for v in builder.outputs),
         inits=_settled(builder.inits, list(items.values())),
         span=builder.span,
+        bare=frozenset(value.number for value in builder.inputs if value.unbatched),
     )
 
 
@@ -184,19 +209,20 @@ def _declaration_order(builder: Builder) -> list[Draft]:
 
 
 def _execution_order(builder: Builder) -> list[Draft]:
-    """Declaration order, but what runs in training alone runs right after what it reads: the
-    random numbers that it draws then come where they would in hand-written code."""
-    order: list[Draft] = []
-    waiting: dict[Draft | None, list[Draft]] = {}
+    """Declaration order, but what runs in training alone runs right after the last of what it
+    reads: the random numbers that it draws then come where they would in hand-written code."""
+    order = [draft for draft in builder.drafts if not draft.training_only]
+    place = {draft: number for number, draft in enumerate(order)}
+    after: dict[int, list[Draft]] = {}
     for draft in builder.drafts:
         if draft.training_only:
-            waiting.setdefault(draft.inputs[0].draft, []).append(draft)
-    order.extend(waiting.get(None, ()))
-    for draft in builder.drafts:
-        if not draft.training_only:
-            order.append(draft)
-            order.extend(waiting.get(draft, ()))
-    return order
+            read = (value.draft for value in draft.inputs)
+            place[draft] = max((place[maker] for maker in read if maker is not None), default=-1)
+            after.setdefault(place[draft], []).append(draft)
+    result = after.get(-1, [])
+    for number, draft in enumerate(order):
+        result += [draft, *after.get(number, ())]
+    return result
 
 
 def _shape(value: Value) -> Shape:
@@ -211,7 +237,7 @@ def _item(draft: Draft) -> Item:
     if isinstance(content, tuple):
         return Param(name, *content, draft.span)
     if isinstance(content, Op):
-        shapes, out = operand_shapes(draft.inputs), _shape(draft.outputs[0])
+        shapes, out = operand_shapes(content, draft.inputs), _shape(draft.outputs[0])
         return Node(
             draft.name,
             draft.labelled,
@@ -222,24 +248,13 @@ def _item(draft: Draft) -> Item:
             draft.span,
             draft.training_only,
         )
-    graph = freeze(content) if isinstance(content, Builder) else content
-    return Scope(name, draft.labelled, graph, inputs, draft.span, draft.training_only)
+    inside = freeze(content) if isinstance(content, Builder) else content
+    return Scope(name, draft.labelled, inside, inputs, draft.span, draft.training_only)
 
 
-def operand_shapes(values: list[Value]) -> tuple[Shape, ...]:
-    """The shapes that an operator sees. A parameter's may hold torch's batch dimension, a 1 in
-    front, which operators never see."""
-    rank = max((len(_shape(v)) for v in values if not _is_param(v)), default=-1)
-    return tuple(
-        _shape(v)[1:]
-        if _is_param(v) and len(_shape(v)) == rank + 1 and _shape(v)[0] == 1
-        else _shape(v)
-        for v in values
-    )
-
-
-def _is_param(value: Value) -> bool:
-    return value.draft is not None and isinstance(value.draft.content, tuple)
+def operand_shapes(op: Op, values: list[Value]) -> tuple[Shape, ...]:
+    """The shapes that an operator sees."""
+    return graph.operand_shapes(op, [_shape(v) for v in values], [v.unbatched for v in values])
 
 
 def _settled(inits: list[Init], items: list[Item]) -> tuple[Init, ...]:

@@ -21,6 +21,7 @@ from archdsl.ir.names import Block, Target
 from archdsl.ir.report import Reporter
 from archdsl.ir.values import POISON, Partial, Problem, show
 from archdsl.ops import TABLE, Op
+from archdsl.ops.spatial import show as show_shape
 from archdsl.ops.table import Blame, Shape
 from archdsl.syntax import tree as t
 
@@ -91,13 +92,28 @@ class Calls:
         self, call: t.Call, op: Op, bound: dict[str, t.Argument], inputs: list[Value]
     ) -> Shape | None:
         """The operator's own verdict on its inputs."""
+        if self._without_batch(op, inputs, call.name_span):
+            return None
         try:
-            shape = op.shape(*operand_shapes(inputs))
+            shape = op.shape(*operand_shapes(op, inputs))
         except Blame as blame:
-            self.report(blamed(call, bound, inputs, blame))
+            self.report(blamed(call, op, bound, inputs, blame))
             return None
         self.budget.tensor(call.span, shape)
         return shape
+
+    def _without_batch(self, op: Op | None, values: list[Value], where: Span) -> bool:
+        """Whether a parameter stands where a value with a batch must, and has no place for one.
+        `op`: what takes the values; None: what takes them as they are."""
+        if op is not None and op.broadcasts and not all(v.unbatched for v in values):
+            return False
+        for value in values:
+            if value.unbatched and value.shape is not None and value.shape[:1] != (1,):
+                shapes = show_shape(value.shape), show_shape((1, *value.shape))
+                label = Label(value.span, "declared here")
+                self.report(c.NoBatch(where, *shapes, related=(label,)))
+                return True
+        return False
 
     def _joined(
         self, call: t.Call, op: Op | None, flow: Value, builder: Builder, frame: Frame
@@ -124,7 +140,7 @@ class Calls:
     ) -> Value:
         shape: Shape | None
         if call is None:
-            shape = op.shape(*operand_shapes(values))
+            shape = op.shape(*operand_shapes(op, values))
         else:
             shape = self._apply(call, op, bound or {}, values)
         if shape is None:
@@ -159,10 +175,12 @@ class Calls:
         flawed = call in frame.block.unit.flawed or len(values) < len(bound)
         if flawed or flow.shape is None or POISON in values.values():
             return Value(None, call.span)
-        variables = self._parameters(block, values, flow.shape, call.name_span)
+        if self._without_batch(None, [flow], call.name_span):
+            return Value(None, call.span)
+        variables = self._parameters(block, values, flow.sample, call.name_span)
         if variables is None:
             return Value(None, call.span)
-        same = (block, tuple((k, _key(v)) for k, v in variables.items()), flow.shape)
+        same = (block, tuple((k, _key(v)) for k, v in variables.items()), flow.sample)
         if same not in self.memo:
             with self.report.calling(call.span, block.name):
                 self.memo[same] = self._expand(block, variables, flow)
@@ -178,8 +196,8 @@ class Calls:
         self.budget.spend(EXPANSION, block.tree.name_span)
         args = tuple((k, plain(v)) for k, v in variables.items())
         builder = Builder(block.tree.span, block.name, args)
-        entering = builder.new_input(flow.shape, flow.span)
-        frame = Frame(block, variables, {}, flow.shape, self.budget)
+        entering = builder.new_input(flow.sample, flow.span)
+        frame = Frame(block, variables, {}, flow.sample, self.budget)
         errors = len(self.report.found)
         leaving = self._body(block.body, entering, builder, frame)
         if leaving.shape is None or len(self.report.found) > errors:

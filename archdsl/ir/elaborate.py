@@ -91,6 +91,9 @@ class _Elaborator(Calls):
         flow = self._body(base.body, flow, builder, frame, top=True)
         if not self.outputs:
             self.outputs = [("output", flow)]
+            if not self.report.found:
+                last = base.body.statements[-1:]
+                self._without_batch(None, [flow], last[0].span if last else flow.span)
         if self.report.found or any(v.shape is None for _, v in (*self.outputs, *self.aux)):
             return None
         outputs = [(label, builder.reach(value)) for label, value in self.outputs]
@@ -162,12 +165,14 @@ class _Elaborator(Calls):
                     self._declare(label, builder, frame)
             case t.Output() if top:
                 self.outputs = [(t.name, self._tap(t, builder, frame)) for t in statement.taps]
-            case t.Assert() if flow.shape is not None:
+                for tap, (_, output) in zip(statement.taps, self.outputs, strict=True):
+                    self._without_batch(None, [output], tap.span)
+            case t.Assert() if flow.sample is not None:
                 with self.report.catching():
                     stated = shape_value(statement.shape, frame)
-                    if stated != flow.shape:
-                        shown = show_shape(flow.shape), show_shape(stated)
-                        hint = _flatten_hint(flow.shape, stated)
+                    if stated != flow.sample:
+                        shown = show_shape(flow.sample), show_shape(stated)
+                        hint = _flatten_hint(flow.sample, stated)
                         problem = c.AssertionFailed(statement.shape.span, *shown, hint)
                         self.report(problem.with_related(*origin(flow)))
                         return Value(stated, statement.span)
@@ -195,6 +200,8 @@ class _Elaborator(Calls):
         """A labelled step: one module, or a scope of the names inside it."""
         if isinstance(step, t.Call) and step.times is None and step.body is None and not step.taps:
             return self._call(step, flow, builder, frame, name)
+        if self._without_batch(None, [flow], span):
+            return Value(None, span)
         inner = builder.open(name, span, flow)
         if isinstance(step, t.Group):
             leaving = self._body(step.body, inner.inputs[0], inner, frame)
@@ -301,6 +308,7 @@ class _Elaborator(Calls):
             del frame.taps[inside]  # what runs in training alone feeds nothing else
         for draft in builder.drafts[before:]:
             draft.training_only = True
+        self._without_batch(None, [value], step.span)
         self.aux.append((name, value))
         return flow
 
@@ -343,7 +351,9 @@ class _Elaborator(Calls):
                 side = self._shortcut(shortcut, flow, builder, frame)
             if main.shape is None or side.shape is None:
                 return Value(None, step.span)
-            if main.shape != side.shape:
+            if self._without_batch(None, [main, side], step.span):
+                return Value(None, step.span)
+            if main.sample != side.sample:
                 self._residual_mismatch(step, main, side, flow, frame)
                 return Value(None, step.span)
             return self._join(RESIDUAL(), [main, side], builder, step.span)
@@ -353,7 +363,7 @@ class _Elaborator(Calls):
         if shortcut.label is None:
             return self._body(shortcut.body, flow, builder, frame)
         name = self._label(shortcut.label, builder, frame)
-        if name is None:
+        if name is None or self._without_batch(None, [flow], shortcut.span):
             return Value(None, shortcut.span)
         inner = builder.open(name, shortcut.span, flow)
         return inner.close(self._body(shortcut.body, inner.inputs[0], inner, frame))
@@ -361,12 +371,12 @@ class _Elaborator(Calls):
     def _residual_mismatch(
         self, step: t.Residual, main: Value, side: Value, flow: Value, frame: Frame
     ) -> None:
-        assert main.shape is not None and side.shape is not None
-        shapes = show_shape(main.shape), show_shape(side.shape)
-        flows = flow.shape or ()  # unknown, where a step before is in error and taps go on
-        text = _shortcut(step, main.shape, flows, frame)
+        assert main.sample is not None and side.sample is not None
+        shapes = show_shape(main.sample), show_shape(side.sample)
+        flows = flow.sample or ()  # unknown, where a step before is in error and taps go on
+        text = _shortcut(step, main.sample, flows, frame)
         fix: tuple[Fix, ...] = ()
-        hint = UNPADDED if not text and _is_cut(main.shape, flows) else ""
+        hint = UNPADDED if not text and _is_cut(main.sample, flows) else ""
         if text and step.shortcut is None:
             end = Span(step.span.source, step.body.span.end, step.body.span.end)
             hint = f"add `{text}`"

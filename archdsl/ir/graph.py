@@ -9,7 +9,7 @@ cache by identity.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -71,9 +71,10 @@ class Scope:
 
 @dataclass(frozen=True, eq=False)
 class Param:
-    """A learned parameter or a buffer that the scope itself owns; its value is broadcast.
+    """A learned parameter or a buffer that the scope itself owns.
 
-    `shape` is torch's, batch dimension and all where it has one (`1x197x768`).
+    `shape` is torch's, the batch's dimension and all where it has one (`1x197x768`). Its value has
+    no batch (`Graph.unbatched`).
     """
 
     name: str
@@ -119,6 +120,8 @@ class Graph:
     `declared`: the items' indices in the order of their declaration, which is the order of
     construction and of the state_dict; it differs from the order of execution only where an aux
     head is declared after its tap.
+    `bare`: which inputs come in without a batch: parameters of a scope around a labelled group,
+    never its first.
     """
 
     block: str | None
@@ -130,12 +133,43 @@ class Graph:
     output_shapes: tuple[Shape, ...]
     inits: tuple[Init, ...]
     span: Span
+    bare: frozenset[int] = frozenset()
+
+    @cached_property
+    def unbatched(self) -> frozenset[int]:
+        """The values that are parameters and have torch's shape, where all others leave the batch
+        out. A join that broadcasts takes them as they are, beside a value that has a batch. All
+        others take a batch of equal ones: there a parameter has a leading 1, in its place."""
+        found = set(self.bare)
+        for value, (item, place) in self.sources.items():
+            inner = item.graph if isinstance(item, Scope) else None
+            if isinstance(item, Param) or (inner and inner.outputs[place] in inner.unbatched):
+                found.add(value)
+        return frozenset(found)
+
+    def expanded(self, item: Item) -> tuple[bool, ...]:
+        """For each of an item's inputs, whether it is a parameter that must get a batch."""
+        if isinstance(item, Scope):
+            bare = item.graph.bare
+            return tuple(
+                v in self.unbatched and place not in bare for place, v in enumerate(item.inputs)
+            )
+        loose = [v in self.unbatched for v in item.inputs]
+        if isinstance(item, Node) and item.op.broadcasts and not all(loose):
+            return (False,) * len(loose)
+        return tuple(loose)
 
     @cached_property
     def sources(self) -> dict[int, tuple[Item, int]]:
         """Which item computes each value, and as which of its outputs; inputs are no key."""
         made = ((item, number) for item in self.items for number in range(len(item.shapes)))
         return dict(enumerate(made, len(self.input_shapes)))
+
+    @cached_property
+    def value_shapes(self) -> tuple[Shape, ...]:
+        """By number; those of parameters are torch's."""
+        made = (shape for item in self.items for shape in item.shapes)
+        return (*self.input_shapes, *made)
 
     @cached_property
     def uses(self) -> dict[int, int]:
@@ -214,8 +248,10 @@ class Program:
 
     @cached_property
     def values(self) -> tuple[Shape, ...]:
-        """The root graph's values' shapes, by number."""
-        return graph_values(self.graph)
+        """The root graph's values' shapes without the batch, by number."""
+        loose = self.graph.unbatched
+        shapes = enumerate(self.graph.value_shapes)
+        return tuple(shape[1:] if value in loose else shape for value, shape in shapes)
 
     @property
     def output_shapes(self) -> dict[str, Shape]:
@@ -247,11 +283,21 @@ class Program:
         return _state(self.graph, "")
 
 
-def graph_values(graph: Graph) -> tuple[Shape, ...]:
-    values = list(graph.input_shapes)
-    for item in graph.items:
-        values.extend(item.shapes)
-    return tuple(values)
+def operand_shapes(op: Op, shapes: Sequence[Shape], unbatched: Sequence[bool]) -> tuple[Shape, ...]:
+    """The shapes that an operator sees, which leave the batch out. Beside values with a batch, a
+    parameter is aligned with them as torch does it: from the last dimension."""
+    if not op.broadcasts or all(unbatched):
+        return tuple(s[loose:] for s, loose in zip(shapes, unbatched, strict=True))
+    rank = max(len(s) for s, loose in zip(shapes, unbatched, strict=True) if not loose)
+    return tuple(
+        _aligned(s, rank) if loose else s for s, loose in zip(shapes, unbatched, strict=True)
+    )
+
+
+def _aligned(shape: Shape, rank: int) -> Shape:
+    if len(shape) == rank + 1 and shape[0] == 1:
+        return shape[1:]
+    return (1,) * (rank - len(shape)) + shape
 
 
 def _walk(graph: Graph, prefix: str) -> Iterator[tuple[str, Item]]:

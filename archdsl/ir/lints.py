@@ -34,12 +34,18 @@ def lint(unit: Unit, *programs: Program) -> list[Diagnostic]:
     """Every warning of a file and of its programs."""
     given = {value for program in programs for value in _values(program.graph.args)}
     unused = (w for w in unit.unused if not (isinstance(w, c.UnusedBlock) and w.name in given))
-    found = [*unused, *bad_comments(unit.source)]
+    found = [*unused, *bad_comments(unit.source), *_repeated_never(unit)]
     for program in programs:
         found += _Lints(program).all()
         found += _channels_last(unit, program)
     once = {(warning.code, warning.span): warning for warning in reversed(found)}  # the first
     return without_ignored(once.values())
+
+
+def _repeated_never(unit: Unit) -> Iterator[Diagnostic]:
+    for part in t.parts(unit.file):
+        if isinstance(part, t.Call) and isinstance(part.times, t.Literal) and not part.times.value:
+            yield c.RepeatedNever(part.times.span, part.name)
 
 
 def _values(args: object) -> Iterator[object]:
@@ -130,6 +136,9 @@ class _Lints:
         for place, norm in self.nodes:
             layer = _before(place.graph, norm) if norm.op.centres else None
             if layer is None or place.graph.sources[norm.inputs[0]][0] is not layer:
+                continue
+            # bn works on the first dimension, a `linear` on the last
+            if not (layer.op.maps or len(layer.shape) == 1):
                 continue
             # a bias that is written is meant
             if layer.op.linear and "bias" in _weights(layer) and "bias" not in layer.span.text:

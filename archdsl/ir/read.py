@@ -11,7 +11,7 @@ import json
 from typing import Any, NoReturn
 
 from archdsl.diagnostics.source import Source, Span
-from archdsl.ir.graph import Graph, Init, Item, Node, Param, Program, Scope, graph_values
+from archdsl.ir.graph import Graph, Init, Item, Node, Param, Program, Scope, operand_shapes
 from archdsl.ir.labels import LABEL, RESERVED
 from archdsl.ir.show import VERSION
 from archdsl.ops import TABLE
@@ -65,11 +65,11 @@ class _Reader:
         self.graphs: dict[str, Graph] = {}
         self.callables: dict[str, Callable] = {}
         self.open: list[str] = []
-        self.owned: dict[str, set[int]] = {}
+        self.loose: dict[str, set[int]] = {}  # which values of a graph are parameters
 
     def program(self) -> Program:
         graph = self.graph(_string(self.document.get("root"), "root"))
-        count = len(graph_values(graph))
+        count = len(graph.value_shapes)
         outputs, aux = (
             tuple(
                 (_string(name, key), _number(value, f"{key}.{name}", count))
@@ -96,7 +96,8 @@ class _Reader:
         entry = _dict(_dict(self.document.get("graphs"), "graphs").get(name), place)
         values = [_shape(shape, f"{place}.inputs") for shape in _list(entry, "inputs", place)]
         inputs, items, names = tuple(values), [], set()
-        self.owned[name] = set()  # which values are the graph's own parameters
+        bare = frozenset(_number(n, f"{place}.bare", len(inputs)) for n in entry.get("bare", ()))
+        self.loose[name] = set(bare)
         for number, raw in enumerate(_list(entry, "items", place)):
             item = self.item(_dict(raw, place), values, f"{place}.items[{number}]")
             if item.name is not None and item.name in names:
@@ -104,7 +105,13 @@ class _Reader:
             names.add(item.name)
             items.append(item)
             if isinstance(item, Param):
-                self.owned[name].add(len(values))
+                self.loose[name].add(len(values))
+            elif isinstance(item, Scope):
+                self.loose[name].update(
+                    len(values) + number
+                    for number, value in enumerate(item.graph.outputs)
+                    if value in item.graph.unbatched
+                )
             values.extend(item.shapes)
         declared = tuple(_number(n, f"{place}.declared") for n in _list(entry, "declared", place))
         if sorted(declared) != [*range(len(items))]:
@@ -128,6 +135,7 @@ class _Reader:
                 self.init(_dict(raw, place), f"{place}.init") for raw in entry.get("init", ())
             ),
             span=self.span,
+            bare=bare,
         )
         self.open.pop()
         self.graphs[name] = made
@@ -146,15 +154,20 @@ class _Reader:
         inputs = tuple(
             _number(n, f"{place}.inputs", len(values)) for n in _list(entry, "inputs", place)
         )
-        given = self._seen(inputs, values)
+        loose = [n in self.loose[self.open[-1]] for n in inputs]
         only = entry.get("training_only", False) is True
         if "graph" in entry:
             graph = self.graph(_string(entry["graph"], place))
+            given = tuple(
+                values[n][is_loose and number not in graph.bare :]
+                for number, (n, is_loose) in enumerate(zip(inputs, loose, strict=True))
+            )
             if graph.input_shapes != given or name is None:
                 _fail(place, "its graph takes other inputs, or it has no name")
             made: Item = Scope(name, labelled, graph, inputs, self.span, only)
         else:
-            op = _operator(entry, given, place)
+            op = _operator(entry, len(inputs), place)
+            given = operand_shapes(op, [values[n] for n in inputs], loose)
             try:
                 shape = op.shape(*given)
                 op.weights(*given)
@@ -167,18 +180,6 @@ class _Reader:
         if wanted != (found := " ".join(show(s) for s in made.shapes)):
             _fail(place, f"its shape is {found}, not {wanted}")
         return made
-
-    def _seen(self, inputs: tuple[int, ...], values: list[Shape]) -> tuple[Shape, ...]:
-        """The inputs' shapes; operators never see the batch dimension that a parameter's may hold,
-        a 1 in front."""
-        owned = self.owned[self.open[-1]]
-        rank = max((len(values[n]) for n in inputs if n not in owned), default=-1)
-        return tuple(
-            values[n][1:]
-            if n in owned and len(values[n]) == rank + 1 and values[n][0] == 1
-            else values[n]
-            for n in inputs
-        )
 
     def argument(self, value: Any, place: str) -> Any:
         if isinstance(value, list):
@@ -215,7 +216,7 @@ class _Reader:
         return Rule(name, tuple(args))
 
 
-def _operator(entry: dict[str, Any], inputs: tuple[Shape, ...], place: str) -> Op:
+def _operator(entry: dict[str, Any], inputs: int, place: str) -> Op:
     name = entry.get("op")
     if not isinstance(name, str) or name not in TABLE:
         _fail(place, f"there is no operator {name!r}")
@@ -226,8 +227,8 @@ def _operator(entry: dict[str, Any], inputs: tuple[Shape, ...], place: str) -> O
     if missing := [k for k, a in kind.args.items() if a.required and k not in given]:
         _fail(place, f"{name} needs {missing[0]!r}")
     # a join may have a single branch left
-    if len(inputs) != kind.arity if kind.arity is not None else not inputs:
-        _fail(place, f"{name} takes another number of inputs than {len(inputs)}")
+    if inputs != kind.arity if kind.arity is not None else not inputs:
+        _fail(place, f"{name} takes another number of inputs than {inputs}")
     return kind(**{k: _converted(kind.args[k], v, place) for k, v in given.items()})
 
 

@@ -73,6 +73,8 @@ class _Document:
             "outputs": list(graph.outputs),
             "init": [_init(init) for init in graph.inits],
         }
+        if graph.bare:
+            self.written[name]["bare"] = sorted(graph.bare)
         return name
 
     def item(self, item: Item) -> dict[str, Any]:

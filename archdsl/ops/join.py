@@ -72,6 +72,7 @@ class _Elementwise(Op):
 
     infix: ClassVar[str]
     arity = None
+    broadcasts = True
     fresh = True
 
     def shape(self, *inputs: Shape) -> Shape:

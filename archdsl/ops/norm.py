@@ -189,8 +189,15 @@ class GroupNorm(Op, name="gn", family="normalisation"):
     affine: bool = arg(Bool(), default=True, doc=AFFINE, keyword=True)
 
     def shape(self, *inputs: Shape) -> Shape:
-        channels, _ = image(self, inputs[0], (0, 1, 2, 3))
+        channels, space = image(self, inputs[0], (0, 1, 2, 3))
         check_groups(self.groups, channels)
+        if channels // self.groups * math.prod(space) == 1:
+            raise Blame(
+                "groups",
+                f"`gn {self.groups}` needs more than one value per group, not {show(inputs[0])}",
+                kind="fit",
+                help="with fewer groups each has several channels",
+            )
         return inputs[0]
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:

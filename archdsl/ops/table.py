@@ -178,6 +178,8 @@ class Op:
     example_input: ClassVar[Shape] = (3, 32, 32)
     #: the number of inputs; None: two or more, the branches of a join
     arity: ClassVar[int | None] = 1
+    #: a join whose inputs are repeated to fit each other, as torch broadcasts
+    broadcasts: ClassVar[bool] = False
     #: torch's module and function take `inplace=True`
     inplace: ClassVar[bool] = False
     #: a new tensor that the operator's own backward does not read: the next may overwrite it

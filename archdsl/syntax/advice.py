@@ -104,6 +104,11 @@ def advice(place: Place) -> tuple[str, Edits]:
         return comment
     if place.is_outside() and len(line) == 1:
         return DEFINITIONS, []
+    if kind in ("BY", "BY_NUMBERS"):
+        return (
+            "a side that is computed stands in parentheses, `(n+1)x3`; a repetition behind a blank",
+            [],
+        )
     if kind == "TIMES" and place.kind(-1) in _NAMING:
         return (
             f"`{place.token}` repeats a step; take another name, such as `n{place.token[1:]}`",

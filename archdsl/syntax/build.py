@@ -8,6 +8,7 @@ from typing import Any, cast
 import lark
 from lark import Token
 
+from archdsl.diagnostics.catalogue import SyntaxProblem
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.syntax import tree as t
@@ -20,6 +21,7 @@ class Builder:
 
     def __init__(self, source: Source, parse_expression: ParseExpression) -> None:
         self.source, self.parse_expression = source, parse_expression
+        self.problems: list[Diagnostic] = []
 
     def build(self, node: Any) -> Any:
         if not isinstance(node, lark.Tree):
@@ -138,6 +140,9 @@ class Builder:
         taps = tuple(a for a in rest if isinstance(a, t.TapUse))
         counts = [a for a in rest if isinstance(a, t.Expr)]
         body = next((a for a in rest if isinstance(a, t.Body)), None)
+        for again in counts[1:]:
+            hint = "a step is repeated once: `x6` for `x2 x3`; or put it into `repeat`"
+            self.problems.append(SyntaxProblem(again.span, "a second repetition", "", hint))
         times = counts[-1] if counts else None
         return t.Call(span, str(name), self.at(name), args, taps, times, body)
 
@@ -212,6 +217,15 @@ class Builder:
 
     def size(self, span: Span, token: Token) -> t.Literal:
         return t.Literal(span, tuple(map(_whole, token.split("x"))))
+
+    def computed(self, span: Span, *parts: Any) -> t.List:
+        items: list[t.Expr] = []
+        for part in parts:
+            if isinstance(part, Token):
+                items += (t.Literal(self.at(part), _whole(n)) for n in part.split("x") if n)
+            else:
+                items.append(part)
+        return t.List(span, tuple(items))
 
     def string(self, span: Span, token: Token) -> t.Literal:
         return t.Literal(span, token[1:-1])

@@ -6,6 +6,7 @@ Whitespace decides only here: `f(x)` is a call, `conv f (x)` has two arguments.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lark import Token
@@ -17,6 +18,8 @@ WORD_ENDS = {"NAME", "RPAR", "RSQB", "IN"}  # what an index may follow
 
 TAPPED = {"_TAP", "PARAM", "BUFFER"}  # what has a name that is used with `@` only
 STEP_FOLLOWS = {"LBRACE", "RBRACE", "ARROW", "COLON", "AUX", "TAP"}
+
+_BY, _BY_NUMBERS = re.compile("(x[0-9]+)*x"), re.compile("(x[0-9]+)+")  # behind a side in brackets
 
 
 class Refine:
@@ -41,6 +44,13 @@ class Refine:
             after_word = adjacent and previous is not None and previous.type in WORD_ENDS
             if kind == "LSQB" and after_word:
                 token.type = "INDEX"
+            elif adjacent and previous is not None and previous.type in ("RPAR", "RSQB"):
+                if _BY_NUMBERS.fullmatch(token):
+                    token.type = "BY_NUMBERS"
+                elif _BY.fullmatch(token) and _touches(token, following):
+                    token.type = "BY"
+                elif kind == "SLASH" and not named:
+                    token.type = "DIVIDE"
             elif kind == "SLASH" and after_word and not named:
                 token.type = "DIVIDE"
             elif kind == "TIMES" and separator is None and previous and previous.type in TAPPED:
@@ -64,6 +74,11 @@ class Refine:
                 separator = None
             yield token
             previous = token
+
+
+def _touches(token: Token, following: Token | None) -> bool:
+    opens = following is not None and following.type == "LPAR"
+    return opens and following is not None and following.start_pos == token.end_pos
 
 
 def _refine_word(token: Token, following: Token | None, in_brackets: bool) -> None:

@@ -28,6 +28,7 @@ _NAMES = {
     "SIZE": "a size",
     "FUNC": "a function",
     "TAP": "a tap",
+    "SIZE_OF": "a size",
     "TIMES": "a repeat count",
 }
 #: what to write for a character, and that text where it is certain

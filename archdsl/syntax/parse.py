@@ -84,7 +84,8 @@ def parse(
                 return None, errors
             del tokens[first:last]
         else:
-            return cast(t.File, Builder(source, parse_expression).build(parsed)), errors
+            builder = Builder(source, parse_expression)
+            return cast(t.File, builder.build(parsed)), errors + builder.problems
 
 
 def parse_expression(

@@ -16,9 +16,21 @@ from lark import Token
 from archdsl.syntax.lexer import CLOSING, OPENING
 
 _ARITHMETIC = {"PLUS", "MINUS", "STAR", "SLASH", "DIVIDE", "INTDIV", "PERCENT"}
-_OPERANDS = {"NAME", "IN", "NUMBER", "SIZE", "STRING", "TRUE", "FALSE", "NONE", "RPAR", "RSQB"}
-_NEVER_BEFORE = {"RPAR", "RSQB", "COMMA", "INDEX", "DOT", "COLON", "POWER"}
-_NEVER_AFTER = {"LPAR", "LSQB", "INDEX", "DOT", "POWER"}
+_OPERANDS = {
+    "NAME",
+    "IN",
+    "NUMBER",
+    "SIZE",
+    "BY_NUMBERS",
+    "STRING",
+    "TRUE",
+    "FALSE",
+    "NONE",
+    "RPAR",
+    "RSQB",
+}
+_NEVER_BEFORE = {"RPAR", "RSQB", "COMMA", "INDEX", "DOT", "COLON", "POWER", "BY", "BY_NUMBERS"}
+_NEVER_AFTER = {"LPAR", "LSQB", "INDEX", "DOT", "POWER", "BY", "SIZE_OF"}
 _EXPRESSION = {"IF", "REPEAT", "FOR"}  # what follows, outside brackets, is arithmetic
 
 

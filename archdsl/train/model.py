@@ -166,18 +166,12 @@ def unchanged(before: SpecFiles, now: SpecFiles) -> None:
 
 
 def _plain(value: Any) -> Any:
-    from archdsl.pipeline import ParamText
-
-    if isinstance(value, ParamText):
-        return {"text": str(value)}
     return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
 
 
 def _from_plain(value: Any) -> Any:
-    from archdsl.pipeline import ParamText
-
-    if isinstance(value, dict):
-        return ParamText(value["text"])
+    if isinstance(value, dict):  # as runs of before 2026-12 have texts
+        return value["text"]
     return tuple(map(_from_plain, value)) if isinstance(value, list) else value
 
 

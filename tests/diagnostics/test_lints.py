@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import archdsl
-from archdsl.pipeline import ParamText, open_spec, specs_folder
+from archdsl.pipeline import open_spec, specs_folder
 
 
 def codes(body: str, input: str = "32") -> list[str]:
@@ -88,7 +88,7 @@ def test_what_is_given_from_outside_is_used(tmp_path: Path) -> None:
     path = tmp_path / "net.arch"
     path.write_text("block mine() { relu }\nmodel m(act=relu) { input 3; act }\n")
     assert [d.code for d in open_spec(path).diagnostics] == ["W0003"]
-    assert open_spec(path, params={"act": ParamText("mine")}).diagnostics == []
+    assert open_spec(path, params={"act": "mine"}).diagnostics == []
 
 
 def test_a_smaller_input_shrinks_too_soon() -> None:

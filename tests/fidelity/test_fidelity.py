@@ -18,7 +18,7 @@ import torch
 import torchvision
 
 import archdsl
-from archdsl.pipeline import ParamText, shipped
+from archdsl.pipeline import shipped
 from tests.fidelity import checks
 from tests.fidelity.builders import BUILDERS, Case, full, small
 
@@ -71,8 +71,8 @@ def test_torchvision_takes_our_weights(name: str, tmp_path: Path) -> None:
     ("name", "change"),
     [
         ("squeezenet1_1", {"p": 0.4}),
-        ("mnasnet0_5", {"norm": ParamText("bn(momentum=0.1)")}),
-        ("mobilenet_v3_small", {"norm": ParamText("bn(eps=0.002, momentum=0.01)")}),
+        ("mnasnet0_5", {"norm": "bn(momentum=0.1)"}),
+        ("mobilenet_v3_small", {"norm": "bn(eps=0.002, momentum=0.01)"}),
     ],
 )
 def test_a_small_difference_shows(name: str, change: dict[str, Any]) -> None:

@@ -167,6 +167,7 @@ class Maker:
         self.blocks: list[Block] = []
         self.loops: list[str] = []  # variables; "" for a loop without, which can compute no label
         self.taps: dict[str, Shape] = {}
+        self.held: list[str] = []  # parameters that stand for a batch
         self.wrong = False  # what flows is not known
 
     def spec(self) -> str:
@@ -183,7 +184,17 @@ class Maker:
         heads: list[str] = []
         flow = shape
         for _ in range(rng.randint(1, 8)):
-            piece, flow = self.step(flow, env, 3)
+            if flow and rng.random() < 0.06:
+                before = len(self.held)
+                piece = self.param(flow, env)
+                held = self.held[before:]
+                self.taps.update(dict.fromkeys(held, flow))
+                heads += held
+            else:
+                piece = self.step(flow, env, 3)[0]
+            out, _ = _try(piece.flow, flow, env)
+            self.wrong |= out is None
+            flow = flow if out is None else out
             lines.append(piece.text)
             if flow and not self.wrong and rng.random() < 0.1:
                 lines.append(f"assert {written(flow, len(flow) == 1)}")
@@ -269,24 +280,46 @@ class Maker:
         return Piece(between.join(p.text for p in pieces), _through(pieces)), shape
 
     def param(self, shape: Shape, env: Env) -> Piece:
-        """A learned number for each channel, and its use."""
-        name, kind = self.name("p"), self.rng.choice(("param", "buffer"))
-        sides = ["in" if env["in"][:1] == shape[:1] else str(shape[0])] + ["1"] * (len(shape) - 1)
-        sides = ["1"] * self.rng.randint(0, 1) + sides
-        join = self.rng.choice(("mul", "add"))
-        text = f"{kind} {name} [{', '.join(sides)}] constant 0.5\n{join} @{name}"
+        """A parameter or buffer of any rank, and a use of it: broadcast, or for a whole batch."""
+        rng, name = self.rng, self.name("p")
+        first = "in" if env["in"][:1] == shape[:1] else str(shape[0])
+        sides = [first, *map(str, shape[1:])]
+        broadcast = rng.random() < 0.6
+        if broadcast:
+            sides = [side if rng.random() < 0.5 else "1" for side in sides]
+            sides = sides[rng.choice((0, 0, 1, 2)) :]
+        full = len(sides) == len(shape)
+        # the place of the batch; where it stands for one it must be there
+        leading = full and rng.random() < (0.5 if broadcast else 0.95)
+        shown = ["1", *sides] if leading else sides or ["1"]
+        text = f"{rng.choice(('param', 'buffer'))} {name} [{', '.join(shown)}] normal std=0.5\n"
+        join = rng.choice(("mul", "add"))
+        step = rng.choice((f"{join} @{name}", f"{join} {{ identity; @{name} }}"))
+        if not broadcast:
+            uses = (
+                f"concat @{name}",
+                f"concat {{ @{name}; identity }}",
+                f"@{name}",
+                f"@{name} -> identity",
+                f"residual {{ identity }} shortcut {{ @{name} }}",
+                f"add {{ @{name}; @{name} }}",
+            )
+            step = rng.choice(uses)
+        if rng.random() < 0.3 and not self.loops:
+            step = f"{self.name('g')}: {{ {step} }}"
+        if leading and not broadcast:
+            self.held.append(name)
 
         def flow(shape: Shape, env: Env) -> Shape:
-            numbers = [env["in"][0] if side == "in" else int(side) for side in sides]
-            if len(numbers) == len(shape) + 1 and numbers[0] == 1:  # for the batch
-                del numbers[0]
-            if len(numbers) != len(shape):
+            numbers = [env["in"][0] if side == "in" else int(side) for side in sides or ["1"]]
+            around = list(shape[len(shape) - len(numbers) :])
+            if len(numbers) > len(shape) or (not broadcast and (numbers != around or not leading)):
                 raise ValueError
-            if any(n not in (1, side) for n, side in zip(numbers, shape, strict=True)):
+            if any(n not in (1, side) for n, side in zip(numbers, around, strict=True)):
                 raise ValueError  # it would make the value larger, or does not fit
-            return shape
+            return (2 * shape[0], *shape[1:]) if "concat" in step else shape
 
-        return Piece(text, flow)
+        return Piece(text + step, flow)
 
     def step(self, shape: Shape, env: Env, depth: int, bare: bool = False) -> tuple[Piece, Shape]:
         """One step that fits, but for a few that do not."""

@@ -84,24 +84,48 @@ def agrees(program: Program) -> None:
     _equal("parameters", program.params, sum(p.numel() for p in module.parameters()))
     # in double precision: the layers one by one may sum in another order
     module.double()
-    x = torch.randn(2, *program.input_shape, dtype=torch.double)
+    x = torch.randn(5, *program.input_shape, dtype=torch.double)
     expected = list(program.output_shapes.values())
     module.eval()
     with torch.no_grad():
         out = _tuple(module(x.clone()))
-        _equal("the outputs", expected, [tuple(o.shape[1:]) for o in out])
+        _equal("the outputs", [(5, *e) for e in expected], [tuple(o.shape) for o in out])
+        for some in () if _mixes(program) else (slice(2, 3), slice(1, 3)):
+            part = _tuple(module(x[some].clone()))
+            for one, other in zip(out, part, strict=True):
+                if not torch.allclose(one[some], other, rtol=1e-6, atol=1e-6, equal_nan=True):
+                    raise Wrong("a sample's output depends on what else is in the batch")
         with unwritten_is_nan():
             shown = _interpret(program.graph, module, [x.clone()])
+            loose = (v in program.graph.unbatched for v in program.graph.outputs)
+            shown = [
+                v.expand(len(x), *v.shape[1:]) if bare else v
+                for v, bare in zip(shown, loose, strict=True)
+            ]
         for one, other in zip(out, shown, strict=True):
             if not torch.allclose(one, other, rtol=1e-6, atol=1e-6, equal_nan=True):
                 raise Wrong("the module computes another value than its layers one by one")
     _equal("MACs", program.macs, _macs(module, program))
     module.train()
-    leaf = x.clone().requires_grad_()
-    out = _tuple(module(leaf))
     expected += [program.values[value] for _, value in program.aux]
-    _equal("the outputs in training", expected, [tuple(o.shape[1:]) for o in out])
-    torch.stack([o.sum() for o in out]).sum().backward()
+    for batch in (1, 5, 2):
+        leaf = x[:batch].clone().requires_grad_()
+        try:
+            out = _tuple(module(leaf))
+        except ValueError as error:
+            if batch > 1 or "more than 1 value per channel" not in str(error):
+                raise
+            continue  # a batch normalisation of single values
+        wanted = [(batch, *shape) for shape in expected]
+        _equal("the outputs in training", wanted, [tuple(o.shape) for o in out])
+    if learned := [o.sum() for o in out if o.requires_grad]:
+        torch.stack(learned).sum().backward()
+
+
+def _mixes(program: Program) -> bool:
+    """Whether a normalisation without running statistics takes the batch's, in evaluation too."""
+    ops = (item.op for _, item in program.walk() if isinstance(item, Node))
+    return any(op.centres and not getattr(op, "track_running_stats", True) for op in ops)
 
 
 @contextmanager
@@ -130,8 +154,11 @@ def _macs(module: nn.Module, program: Program) -> float:
     def count(batch: int) -> float:
         return cost(module, [torch.randn(batch, *program.input_shape, dtype=torch.double)])
 
+    module.requires_grad_(False)  # torch's counter fails on views of parameters that learn
     double = count(2)
-    return double / 2 if double == 2 * program.macs else 2 * double - count(3)
+    found = double / 2 if double == 2 * program.macs else 2 * double - count(3)
+    module.requires_grad_(True)
+    return found
 
 
 def _interpret(graph: Graph, module: nn.Module, inputs: list[Tensor]) -> list[Tensor]:
@@ -140,15 +167,16 @@ def _interpret(graph: Graph, module: nn.Module, inputs: list[Tensor]) -> list[Te
     for item in graph.items:
         args = [values[v] for v in item.inputs]
         if isinstance(item, Scope):
+            args = _batched(graph, item, args, len(inputs[0]))
             made = _interpret(item.graph, getattr(module, item.name), args)
         elif isinstance(item, Param):
             made = [getattr(module, item.name)]
             _equal(f"`{item.name}`", item.shape, tuple(made[0].shape))
         else:
-            made = [_node(item, module, args)]
+            made = [_node(item, module, _batched(graph, item, args, len(inputs[0])))]
             _equal(f"`{item.op.name}`", item.shape, tuple(made[0].shape[1:]))
         values += made
-    return [values[v] for v in graph.outputs]
+    return [values[v] for v in graph.outputs]  # of a scope, without a batch where it has none
 
 
 def _node(node: Node, module: nn.Module, args: list[Tensor]) -> Tensor:
@@ -157,15 +185,15 @@ def _node(node: Node, module: nn.Module, args: list[Tensor]) -> Tensor:
         layer = module._modules[node.name]
     if layer is not None:
         return layer(*args)
-    if node.op.arity is None:  # parameters among the parts of a concatenation
-        batch = max(a.shape[0] for a in args if a.dim() == 1 + len(node.shape))
-        args = [_batched(a, len(node.shape), batch) for a in args]
     return run(node.op, node.op.function(*node.input_shapes), args, training=module.training)
 
 
-def _batched(value: Tensor, rank: int, batch: int) -> Tensor:
-    value = value if value.dim() > rank else value[None]
-    return value.expand(batch, *value.shape[1:]) if value.shape[0] == 1 else value
+def _batched(graph: Graph, item: Node | Scope, args: list[Tensor], batch: int) -> list[Tensor]:
+    """Parameters that stand for a batch, as one."""
+    return [
+        arg.expand(batch, *arg.shape[1:]) if expand else arg
+        for arg, expand in zip(args, graph.expanded(item), strict=True)
+    ]
 
 
 # ---- refused ---------------------------------------------------------------------------------
@@ -177,8 +205,8 @@ class Refusal(Exception):
     def __init__(self, op: Op, values: list[Value], message: str) -> None:
         super().__init__(message)
         self.op, self.values, self.message = op, values, message
-        self.shapes = operand_shapes(values)
-        self.learned = any(v.draft and isinstance(v.draft.content, tuple) for v in values)
+        self.shapes = operand_shapes(op, values)
+        self.learned = any(v.unbatched for v in values)
         self.prefix: Program | None = None
 
 
@@ -199,7 +227,7 @@ class _Prober(elaborate._Elaborator):
 
     def _apply(self, call: t.Call, op: Op, bound: Any, inputs: list[Value]) -> Any:
         try:
-            op.shape(*operand_shapes(inputs))
+            op.shape(*operand_shapes(op, inputs))
         except Blame as blame:
             raise Refusal(op, inputs, blame.message) from None
         return super()._apply(call, op, bound, inputs)
@@ -275,7 +303,7 @@ def refusal(spec: Spec) -> str:
             found = Spec(spec.source, spec.folder).diagnostics
         except Refusal as refusal:
             return _refused(refusal)
-    if found[0].message in NO_OPERATOR:
+    if found[0].message in NO_OPERATOR or found[0].code == "E0206":  # it would give no batch
         return "deliberate"
     raise Wrong(f"no operator is to blame for {found[0].code}: {found[0].message}")
 

@@ -103,9 +103,7 @@ def test_own_dataset(specs: Path) -> None:
 def test_mlp_needs_its_nonlinearity(specs: Path) -> None:
     given = "epochs=700", "eval_every=700"
     with_relu = train(specs / "mlp.arch", *given)
-    without = train(
-        specs / "mlp.arch", *given, params={"act": archdsl.pipeline.ParamText("identity")}
-    )
+    without = train(specs / "mlp.arch", *given, params={"act": "identity"})
     # The best straight line leaves the variance of x^2 (the same points every time: 2.69).
     assert with_relu.history[-1]["train_loss"] < 0.5
     assert without.history[-1]["train_loss"] > 2.6
