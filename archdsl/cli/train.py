@@ -171,7 +171,7 @@ def train(
 
         text = _spec(spec)
         if dry_run:
-            typer.echo(job.dry_run(job.settle(text, recipe, **settings)))
+            typer.echo(job.dry_run(job.settle(text, recipe, run_code=False, **settings)))
             return
         result = job.fit(text, recipe, **settings)
         if result.signal:

@@ -21,6 +21,7 @@ from archdsl.train.distributed import Ranks, pick_device
 from archdsl.train.errors import TrainError
 from archdsl.train.job import own_randomness, settle
 from archdsl.train.loop import Trainer
+from archdsl.train.model import describe
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import read_recipe
 from archdsl.train.run_folder import RunFolder
@@ -96,13 +97,9 @@ def bench(
         "plots": False,
         **settings,
     }
+    if describe(spec, input, params).outputs is None:
+        plan["loss"] = "mse"  # no scores of classes: a step towards numbers of the output's shape
     job = settle(spec, read_recipe(plan), params=params, input=input, quiet=True)
-    if job.model.outputs is None:
-        shape = "x".join(map(str, job.model.output_shape or ()))
-        raise TrainError(
-            f"{job.model.name} gives {shape} for a sample; a training step is measured on scores",
-            "put `gap -> flatten` (or `flatten`) and a `linear` at the end",
-        )
     device = pick_device(job.recipe.device)
     with own_randomness(job.recipe, device):
         if device.type == "cpu":

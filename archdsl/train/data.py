@@ -87,6 +87,8 @@ class LoadedData:
 
     def not_finite(self) -> str | None:
         """The first training sample that holds no number or an infinite one, if any does."""
+        if self.fit.image and not self.train.samples.y.is_floating_point():
+            return None
         samples = self.train.samples
         for index in range(min(len(samples.y), 100_000)):
             if self.train.held is not None:

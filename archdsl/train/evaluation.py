@@ -14,15 +14,16 @@ from torch import nn
 
 from archdsl.diagnostics.terminal import escaped
 from archdsl.train.checkpoint import BEST, find_checkpoint, read_checkpoint, tested_weights
-from archdsl.train.data import Batches, Fit, load_data, split_source
+from archdsl.train.data import Batches, Fit, LoadedData, Split, load_data, split_source
 from archdsl.train.distributed import Ranks, pick_device
 from archdsl.train.errors import TrainError
 from archdsl.train.model import Model
 from archdsl.train.objective import Objective, autocast, class_numbers
+from archdsl.train.own import tell_code
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import Override, read_recipe
 from archdsl.train.samples import Samples
-from archdsl.train.sources import Source, Wanted, open_source
+from archdsl.train.sources import Source, Wanted, is_code, open_source
 
 
 @dataclass
@@ -114,6 +115,15 @@ def test_model(
     return tested
 
 
+def test_final(model: nn.Module, data: LoadedData, recipe: Recipe, device: torch.device) -> Tested:
+    """One pass of a model over the split that had no part in choosing it."""
+    assert data.final is not None
+    batches = Batches(replace(data, test=Split(data.final, None)), recipe, device)
+    cast = functools.partial(autocast, recipe, device)
+    ranks = Ranks(0, 1, device)
+    return test_model(model.to(device), batches, Objective(recipe), ranks, cast)
+
+
 @dataclass
 class Trained:
     """A model out of a checkpoint, ready for use."""
@@ -163,6 +173,8 @@ def evaluate(
     """Tests a run's best model on its test split, or on the data that the overrides name: on its
     test split if it has one, else on all of it."""
     trained = load_trained(run, device, module, overrides)
+    if is_code(trained.own_data) and trained.own_data == trained.recipe.data.name:
+        tell_code(trained.own_data, trained.path)
     recipe, classes = trained.recipe, trained.classes
     wanted = Wanted(trained.fit.input_shape, len(classes) or None, recipe.loss.name, classes)
     source = _as_trained(open_source(recipe.data, wanted), classes)

@@ -22,17 +22,26 @@ import yaml
 from torch import nn
 
 from archdsl.train.allocator import keep_freed_memory
-from archdsl.train.checkpoint import LAST, find_checkpoint, good_help, read_checkpoint
+from archdsl.train.checkpoint import (
+    BEST,
+    LAST,
+    find_checkpoint,
+    good_help,
+    read_checkpoint,
+    tested_weights,
+)
 from archdsl.train.data import LoadedData, load_data
 from archdsl.train.distributed import Ranks, joined, launch, launched
 from archdsl.train.errors import TrainError
+from archdsl.train.evaluation import test_final
 from archdsl.train.loop import NotFinite, Result, Trainer
 from archdsl.train.model import Model, describe, describe_files, unchanged
+from archdsl.train.own import tell_code
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import Override, read_recipe, recipe_beside
 from archdsl.train.run_folder import RunFolder, best_row, new_folder
 from archdsl.train.sampling import kept_generators
-from archdsl.train.sources import Source, Wanted, open_source
+from archdsl.train.sources import Source, Wanted, is_code, open_source
 from archdsl.train.spec_files import SpecFiles
 from archdsl.train.stopping import StopSignals
 from archdsl.train.telling import (
@@ -77,7 +86,7 @@ class Job:
     def load(self) -> LoadedData:
         """The data, fitted to the model."""
         data, model = self.recipe.data, self.model
-        source = open_source(data, Wanted(model.input_shape, model.outputs, self.recipe.loss.name))
+        source = open_source(data, _wanted(model, self.recipe))
         if None not in (data.channels, source.channels) and model.input_shape is None:
             source = replace(source, channels=data.channels)
         return load_data(source, self.recipe, model.input_shape or _own_shape(source))
@@ -134,8 +143,10 @@ def settle(
     resume: str | Path | None = None,
     overrides: Sequence[Override] = (),
     quiet: bool = False,
+    run_code: bool = True,
 ) -> Job:
-    """Everything that can be wrong before training, found before training."""
+    """Everything that can be wrong before training, found before training. Without `run_code` data
+    that is code of somebody's is not opened."""
     if resume is not None:
         return _settle_resumed(spec, Path(resume), input, params, overrides, quiet)
     if spec is None:
@@ -148,8 +159,12 @@ def settle(
     model = describe(spec, input, params)
     if input is None and (size := settled.data.image_size) is not None:
         model = _sized(model, size)
-    wanted = Wanted(model.input_shape, model.outputs, settled.loss.name)
-    source = open_source(settled.data, wanted)
+    if is_code(settled.data.name):
+        if not run_code:
+            return Job(model, settled, quiet=quiet)
+        if not any(one.keys == ("data", "name") for one in overrides):
+            tell_code(settled.data.name, recipe)
+    source = open_source(settled.data, _wanted(model, settled))
     if settled.data.channels is not None and source.channels is not None:
         source = replace(source, channels=settled.data.channels)
     model, changed = model.fitted(source, fit_spec)
@@ -162,6 +177,12 @@ def settle(
         None,
         None if weights is None else str(weights),
         quiet,
+    )
+
+
+def _wanted(model: Model, recipe: Recipe) -> Wanted:
+    return Wanted(
+        model.input_shape, model.outputs, recipe.loss.name, output_shape=model.output_shape
     )
 
 
@@ -193,6 +214,8 @@ def _settle_resumed(
             f"{changed[0]} cannot change in the middle of a run",
             f"a resumed run may change {', '.join(MAY_CHANGE)}",
         )
+    if is_code(now.data.name):
+        tell_code(now.data.name, path)
     _same_kind(before.data.name, now.data.name, "fingerprint" in saved)
     _check_means(now)
     if isinstance(spec, nn.Module):
@@ -292,7 +315,7 @@ def _train(
         with StopSignals() as signals:
             stopped = trainer.run(signals)
     except NotFinite as error:
-        raise TrainError(*not_finite(error, recipe, folder.folder)) from None
+        raise TrainError(*not_finite(error, recipe, folder.folder, data)) from None
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise TrainError(*out_of_memory(module, data, recipe, ranks)) from None
@@ -303,6 +326,12 @@ def _train(
     result = Result(
         folder.folder, module, trainer.history, best, trainer.step_number, stopped, trainer.tested
     )
+    if data.final is not None and not stopped and folder.folder is not None and not trainer.fsdp:
+        saved = read_checkpoint(find_checkpoint(folder.folder, BEST))
+        copied = module if model.spec is None else model.build()
+        with _weights_kept(copied):
+            copied.load_state_dict(tested_weights(saved))
+            result = replace(result, final=test_final(copied, data, recipe, ranks.device))
     conclude(trainer, result, time.monotonic() - began)
     return result
 
@@ -345,10 +374,23 @@ def _train_in_many(job: Job) -> Result:
     return replace(result, module=module)
 
 
+@contextmanager
+def _weights_kept(module: nn.Module) -> Iterator[None]:
+    """Leaves the module with the weights it had."""
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    try:
+        yield
+    finally:
+        module.load_state_dict(before)
+
+
 def _train_part(job: Job) -> Result:
     return replace(train(job), module=None)
 
 
 def dry_run(job: Job) -> str:
-    """The resolved recipe, parameter count, steps and memory, without training."""
+    """The resolved recipe, parameter count, steps and memory, without training. Data that is code
+    is not run for it: a recipe may come from anywhere."""
+    if is_code(job.recipe.data.name):
+        return dry_text(job.model.name, job.model.build(job.weights), None, job.recipe)
     return dry_text(job.model.name, job.model.build(job.weights), job.load(), job.recipe)

@@ -51,6 +51,7 @@ class Result:
     step: int
     signal: int = 0  # the one that ended it early, if any
     tested: Tested | None = None
+    final: Tested | None = None  # of the best model, where the data has val and test
 
 
 class Sums:

@@ -93,7 +93,9 @@ class Model:
         if count and source.train.y.ndim == 1 and out is not None and len(out) != 1:
             raise TrainError(
                 f"{self.name} gives {_by(out)} for a sample, the data wants one of {count} classes",
-                "put `flatten` (or `gap -> flatten`) before the last `linear`",
+                "archdsl trains classifiers, one score a class: put `flatten` (or `gap -> "
+                "flatten`) and a `linear` at the end; with --set loss=mse or l1 it trains any "
+                "output on targets of the same shape, from your own Dataset (--data file.py:NAME)",
             )
         wrong = bool(count) and self.outputs is not None and not _suits(self.outputs, count)
         if wrong:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from archdsl.diagnostics.terminal import escaped
 from archdsl.train.errors import TrainError
 from archdsl.train.images import BadSample, as_sample
 from archdsl.train.samples import Wrapped
@@ -29,6 +30,16 @@ HELP = (
     "give module:attribute or file.py:attribute; the attribute is a Dataset of (sample, target) "
     "pairs, a (train, test) pair of Datasets, or a function of `train`"
 )
+
+
+def tell_code(name: str, origin: object) -> None:
+    """Says that a recipe (or run) that lies elsewhere has code run: it may be from a stranger."""
+    if not isinstance(origin, str | Path):
+        return
+    path = Path(origin).expanduser()
+    if path.is_file() and Path.cwd() not in path.resolve().parents:
+        text = f"note: {path}, which is not in this folder, runs code: data {name}"
+        print(escaped(text), file=sys.stderr, flush=True)
 
 
 def open_own(

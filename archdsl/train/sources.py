@@ -41,6 +41,7 @@ class Wanted:
     outputs: int | None
     loss: str
     classes: tuple[str, ...] = ()  # a trained model's, where one is tested
+    output_shape: tuple[int, ...] | None = None
 
     @property
     def regression(self) -> bool:
@@ -281,7 +282,9 @@ def _fake(data: Data, wanted: Wanted) -> Source:
     else:
         x = torch.randn(pool, *shape, generator=noise) + y[:pool].view(-1, *[1] * len(shape))
     if wanted.regression:
-        target = x.float().flatten(1).mean(1, keepdim=True).expand(-1, outputs)
+        given = wanted.output_shape or (outputs,)
+        mean = x.float().flatten(1).mean(1)
+        target = mean.view(-1, *[1] * len(given)).expand(-1, *given)
         target = target[torch.arange(data.samples) % pool]
         return Source(Tensors(x, target), None, (), shape[0] if image else None)
     classes = tuple(str(number) for number in range(max(2, outputs)))

@@ -10,6 +10,7 @@ import torch
 import yaml
 from torch import nn
 
+from archdsl.diagnostics.terminal import escaped
 from archdsl.train.data import Batches, LoadedData
 from archdsl.train.distributed import Ranks
 from archdsl.train.loop import NotFinite, Result, Trainer
@@ -27,8 +28,8 @@ def announce(name: str, trainer: Trainer, resumed: Path | None) -> None:
     device = ranks.device.type + (f" x{ranks.world}" if ranks.world > 1 else "")
     folder.say(f"model  {name}, {_parameters(trainer.module):,} parameters, on {device}")
     folder.say(
-        f"data   {recipe.data.name}, {len(data.train):,} to train on, "
-        f"{len(data.test):,} to test on{classes}"
+        f"data   {escaped(recipe.data.name)}, {len(data.train):,} to train on, "
+        f"{len(data.test):,} to {'select' if data.final is not None else 'test'} on{classes}"
     )
     steps, size = trainer.batches.steps_per_epoch, trainer.batches.batch_size
     rate = f"{recipe.optimizer.name} at {recipe.optimizer.lr:g}"
@@ -49,7 +50,7 @@ def conclude(trainer: Trainer, result: Result, seconds: float) -> None:
     if run is None:
         return
     for name in trainer.batches.bad:
-        folder.say(f"left out: {name}")
+        folder.say(f"left out: {escaped(name)}")
     if result.history:
         folder.table(result.history)
         folder.plot(result.history, now=True)
@@ -65,7 +66,14 @@ def conclude(trainer: Trainer, result: Result, seconds: float) -> None:
     if best is not None:
         accuracy, loss = best["test_accuracy"], best["test_loss"]
         value = f"accuracy {accuracy:.2%}" if accuracy is not None else f"loss {loss:.4g}"
-        folder.say(f"best test {value} (epoch {best['epoch']}); {spent(seconds)} in all")
+        what = trainer.data.split[0] if trainer.data.final is not None else "test"
+        folder.say(f"best {what} {value} (epoch {best['epoch']}); {spent(seconds)} in all")
+    if result.final is not None:
+        top1, loss = result.final.top1, result.final.loss
+        value = f"loss {loss:.4g}" if top1 is None else f"accuracy {top1:.2%}"
+        folder.say(
+            f"{trainer.data.split[1]} {value}, of {result.final.count:,} samples, tested once"
+        )
     folder.say(f"  run       {run}\n{_next(trainer, run)}")
 
 
@@ -115,8 +123,16 @@ def _pictures(trainer: Trainer, run: Path) -> None:
     plot_samples(x, titles, (answers == y).tolist(), run / "predictions.png")
 
 
-def not_finite(error: NotFinite, recipe: Recipe, folder: Path | None) -> tuple[str, str]:
+def not_finite(
+    error: NotFinite, recipe: Recipe, folder: Path | None, data: LoadedData
+) -> tuple[str, str]:
     """Where the loss was lost, what is still good, and what to try."""
+    odd = data.not_finite()
+    if odd is not None:
+        return (
+            f"the loss is {error.loss} at step {error.step}: {odd}",
+            f"mend the data ({recipe.data.name}); no rate can learn from it",
+        )
     last = folder / "last.pt" if folder is not None else None
     good = f"{last} is from before; " if last is not None and last.exists() else ""
     tips = [f"a lower rate (--lr {recipe.optimizer.lr / 10:g})"]
@@ -169,8 +185,17 @@ def _memory_of(device: torch.device) -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def dry_text(name: str, module: nn.Module, data: LoadedData, recipe: Recipe) -> str:
+def dry_text(name: str, module: nn.Module, data: LoadedData | None, recipe: Recipe) -> str:
     """The resolved recipe, parameter count, steps and memory of a run that is not made."""
+    if data is None:
+        return "\n".join(
+            [
+                yaml.safe_dump(recipe.resolved(), sort_keys=False),
+                f"model   {name}, {_parameters(module):,} parameters",
+                f"data    {escaped(recipe.data.name)} is code, which --dry-run does not run: its "
+                "samples, and so steps and memory, are not known",
+            ]
+        )
     world = recipe.devices * recipe.nodes
     batches = Batches(data, recipe, torch.device("cpu"), 0, world)
     fixed, each = step_memory(module, data.fit.input_shape, recipe)
