@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,13 +13,30 @@ from typing import TYPE_CHECKING, Any, Literal
 from archdsl.artefacts import ARTEFACTS, Artefact, Request, by_suffix, make_text, write
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.ir.graph import Program
-from archdsl.pipeline import Spec, SpecError, open_spec
+from archdsl.pipeline import Spec, SpecError, open_spec, shipped
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["ARTEFACTS", "Report", "SpecError", "check", "compile", "export", "load"]
+    from archdsl.backends.diff import Difference
+
+__all__ = [
+    "ARTEFACTS",
+    "Diagnostic",
+    "Program",
+    "Report",
+    "SpecError",
+    "check",
+    "compile",
+    "diff",
+    "draw",
+    "export",
+    "load",
+    "operators",
+    "specs",
+    "summary",
+]
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,10 @@ class Report:
     def warnings(self) -> tuple[Diagnostic, ...]:
         return tuple(d for d in self.diagnostics if d.severity == "warning")
 
+    def __repr__(self) -> str:
+        name = self.program.name if self.program else "no program"
+        return f"<Report: {name}, {len(self.errors)} errors, {len(self.warnings)} warnings>"
+
     def __str__(self) -> str:
         from archdsl.diagnostics.formats import summary
         from archdsl.diagnostics.render import render
@@ -62,7 +84,7 @@ def check(
 
 def load(
     spec: str | Path,
-    weights: str | Path | None = None,
+    weights: str | Path | bool | enum.Enum | Mapping[str, torch.Tensor] | None = None,
     device: str | torch.device | None = None,
     *,
     input: Sequence[int] | int | str | None = None,
@@ -73,7 +95,8 @@ def load(
     """The spec as a torch module, on `device` (PyTorch's default: the CPU).
 
     `weights`: a .pth, .pt or .safetensors file with a state_dict, which must match key for key, or
-    the name of torchvision's pretrained weights for the spec ("IMAGENET1K_V2", "DEFAULT"). With
+    the name of torchvision's pretrained weights for the spec ("IMAGENET1K_V2", "DEFAULT", which
+    True stands for), a member of torchvision's enum, or a state_dict itself. With
     another number of `classes` the head keeps its initial values, with a warning. Without
     `weights`, the layers' and the spec's own initialisation from torch's current seed. The module
     is ordinary: it pickles, copies, exports and compiles, and `inspect.getsource` shows it.
@@ -85,20 +108,26 @@ def load(
     module runs here and does nothing else, it has no state_dict to save. `channels_last`: with the
     memory layout that many CPUs and GPUs convolve faster in.
 
-    Raises SpecError where the spec has errors, archdsl.backends.weights.WeightsError where the
+    Raises SpecError where the spec has errors, WeightsError where the
     weights do not fit.
     """
-
+    if optimize not in (False, True, "cpu"):
+        raise ValueError(f"`optimize` is True, False or 'cpu', not {optimize!r}")
+    wanted = _named_weights(weights)
     from archdsl.backends.torch import build
 
     opened, place = _open(spec, input, params), None if optimize else device
-    if weights is None:
+    if wanted is None or isinstance(wanted, Mapping):
         program = opened.checked()
         module = build(program, device=place)
+        if wanted is not None:
+            from archdsl.backends.weights import load_weights
+
+            load_weights(module, wanted)
     else:
         from archdsl.backends import pretrained
 
-        loaded = pretrained.load(opened, weights, device=place, new_head="classes" in params)
+        loaded = pretrained.load(opened, wanted, device=place, new_head="classes" in params)
         program, module = loaded.program, loaded.module
         if loaded.note is not None:
             warnings.warn(loaded.note, stacklevel=2)
@@ -155,6 +184,68 @@ def export(
     to = by_suffix(path) if to is None else to
     request = Request("", None if weights is None else Path(weights), seed, optimize)
     write(_artefact(to), _open(spec, input, params), path, request)
+
+
+def specs() -> list[str]:
+    """The names of the shipped specs, which stand for their files."""
+    return shipped()
+
+
+def operators() -> dict[str, str]:
+    """The operators by name, with the manual of each."""
+    from archdsl.ops import TABLE
+    from archdsl.ops.manual import page
+
+    return {name: page(op) for name, op in TABLE.items()}
+
+
+def draw(
+    spec: str | Path,
+    *,
+    depth: int | None = None,
+    input: Sequence[int] | int | str | None = None,
+    **params: Any,
+) -> str:
+    """A picture of the spec as SVG; `export` writes PNG, Mermaid and DOT too. `depth`: how deep to
+    open blocks; None: as deep as it stays readable. Raises SpecError."""
+    return make_text(ARTEFACTS["svg"], _open(spec, input, params), Request(depth=depth))
+
+
+def diff(old: str | Path, new: str | Path, **params: Any) -> Difference:
+    """What changed from one spec to another; false where nothing did, and its text tells. `params`
+    hold for both. Raises SpecError."""
+    from archdsl.backends.diff import compare
+
+    before, after = (_open(spec, None, params).checked() for spec in (old, new))
+    return compare(before, after)
+
+
+def summary(
+    spec: str | Path,
+    *,
+    depth: int = 3,
+    batch: int = 1,
+    input: Sequence[int] | int | str | None = None,
+    **params: Any,
+) -> str:
+    """torchinfo's table of the compiled module. Raises SpecError."""
+    from archdsl.backends.summary import summarise
+
+    return summarise(_open(spec, input, params).checked(), depth=depth, batch=batch)[0]
+
+
+def _named_weights(weights: Any) -> Any:
+    """A file, a name, a state_dict, or None."""
+    if weights is False or weights is None:
+        return None
+    if weights is True:
+        return "DEFAULT"
+    if isinstance(weights, enum.Enum):
+        return weights.name
+    if isinstance(weights, str | Path | Mapping):
+        return weights
+    kind = type(weights).__name__
+    raise TypeError(f"`weights` is a file, a name of torchvision's, or a state_dict, not a {kind}")
 
 
 def _artefact(name: str) -> Artefact:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,16 @@ from archdsl.syntax.parse import parse, parse_expression
 PACKAGE = Path(__file__).parent
 MAX_BYTES = 4_000_000
 MAX_FILES = 64  # that one spec uses
+MAX_CHAIN = 30  # files that use one another
+MAX_WORDS = 2  # in all files that are used, as many times as one file may have
+_WORDS = re.compile(r"\w+|[^\w\s]")
 
 
 class SpecError(Exception):
     """A spec has errors. `diagnostics` holds them; the message shows them."""
 
     def __init__(self, diagnostics: list[Diagnostic]) -> None:
-        super().__init__()
+        super().__init__(diagnostics)  # so that it pickles
         self.diagnostics = diagnostics
 
     def __str__(self) -> str:
@@ -128,6 +131,20 @@ class Spec:
             found = over_budget(program, self.limits, chosen.tree.name_span)
             program = None if found else program
         return (None if problems else program), [*problems, *found]
+
+    @property
+    def models(self) -> list[str]:
+        """The names of the text's models."""
+        root = self._loaded.root
+        found = {} if root is None else root.definitions
+        return [name for name, block in found.items() if not isinstance(block.tree, t.Block)]
+
+    @property
+    def each(self) -> list[Spec]:
+        """A spec for each of the text's models, where nobody chose one."""
+        if self.model is not None or len(self.models) < 2:
+            return [self]
+        return [replace(self, model=name) for name in self.models]
 
     @property
     def lineage(self) -> list[Block]:
@@ -236,6 +253,9 @@ def read(path: Path) -> tuple[Source, list[Diagnostic]]:
     name = str(path)
     nothing = Source(name, "")
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            what = "it is a folder" if path.is_dir() else "it is no regular file"
+            return nothing, [CannotRead(Span(nothing, 0, 0), name, what)]
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -343,6 +363,7 @@ class _Loader:
         self.units: list[Unit] = []  # used files first
         self.by_path: dict[Path, Unit] = {}
         self.root: Unit | None = None
+        self.words = 0
 
     def load(self, source: Source, folder: Path, above: tuple[Path, ...]) -> Unit | None:
         tree, problems = parse(source, max_tokens=self.max_tokens)
@@ -366,14 +387,18 @@ class _Loader:
             path = (folder / use.path).resolve()
             if not path.exists() and (specs_folder() / use.path).is_file():
                 path = (specs_folder() / use.path).resolve()
-        except (OSError, ValueError):  # too long, a NUL byte, half a character
+        except (OSError, ValueError, RuntimeError):  # too long, a NUL byte, links in a circle
             self.found.append(CannotRead(use.path_span, use.path, "that is not a path"))
+            return None
+        if len(above) > MAX_CHAIN:
+            reason = f"files use one another more than {MAX_CHAIN} deep"
+            self.found.append(CannotRead(use.path_span, use.path, reason))
             return None
         if path not in self.by_path and len(self.by_path) + len(above) >= MAX_FILES:
             reason = f"a spec may use at most {MAX_FILES} files"
             self.found.append(CannotRead(use.path_span, use.path, reason))
             return None
-        if path in above or len(above) > 30:
+        if path in above:
             trail = " -> ".join(p.name for p in (*above, path))
             hint = "put what both need into a third file"
             self.found.append(Recursion(use.path_span, "the file", use.path, trail, hint))
@@ -383,6 +408,11 @@ class _Loader:
             for problem in problems:
                 reason = getattr(problem, "reason", "it is not text")
                 self.found.append(CannotRead(use.path_span, use.path, reason))
+            self.words += len(_WORDS.findall(source.text))
+            if self.words > MAX_WORDS * self.max_tokens:
+                reason = f"the files used have over {MAX_WORDS * self.max_tokens:,} words together"
+                self.found.append(CannotRead(use.path_span, use.path, reason))
+                return None
             unit = None if problems else self.load(source, path.parent, (*above, path))
             if unit is None:
                 return None

@@ -77,6 +77,9 @@ class Difference:
     def __bool__(self) -> bool:
         return bool(self.changes or self.others)
 
+    def __str__(self) -> str:
+        return show_difference(self)
+
     def as_dict(self) -> dict[str, Any]:
         sides = ((change.old, change.new) for change in self.changes)
         changes = [

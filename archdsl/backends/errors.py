@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class ArtefactError(Exception):
     """An artefact cannot be made; the message's first line says why, the others what helps."""
+
+
+class WeightsError(ArtefactError):
+    """A file of weights cannot be used; the message says why and what may help."""

@@ -17,8 +17,9 @@ from urllib.error import URLError
 import torch
 from torch import Tensor, nn
 
+from archdsl.backends.errors import WeightsError
 from archdsl.backends.torch import build
-from archdsl.backends.weights import WeightsError, load_weights, read_weights, renamed
+from archdsl.backends.weights import load_weights, read_weights, renamed
 from archdsl.diagnostics.suggest import closest
 from archdsl.ir.graph import Program
 from archdsl.pipeline import Spec

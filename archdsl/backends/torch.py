@@ -22,9 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from archdsl.backends.errors import WeightsError
 from archdsl.backends.notebook import bundle
 from archdsl.backends.python import Emitted, emit_module
-from archdsl.backends.weights import WeightsError, assign_weights, load_weights, read_weights
+from archdsl.backends.weights import assign_weights, load_weights, read_weights
 from archdsl.ir.graph import Program
 
 __all__ = ["WeightsError", "build", "load_weights"]

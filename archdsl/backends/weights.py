@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archdsl.backends.errors import ArtefactError
+from archdsl.backends.errors import WeightsError
 
 SHOWN = 5
 #: what training scripts wrap a state_dict in
@@ -24,10 +24,6 @@ OLD_NAMES = (
     (re.compile(r"\bmlp\.linear_1\."), "mlp.0."),
     (re.compile(r"\bmlp\.linear_2\."), "mlp.3."),
 )
-
-
-class WeightsError(ArtefactError):
-    """A file of weights cannot be used; the message says why and what may help."""
 
 
 def load_weights(module: nn.Module, path: str | Path | Mapping[str, Tensor]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -88,6 +90,8 @@ def check(
 ) -> None:
     """Check specs: syntax, names, arguments and every shape. Needs no torch, takes milliseconds.
 
+    A file's models are all checked, and a folder's files.
+
     Exit code 0: no errors; 1: errors; 2: wrong usage. CODES are codes, beginnings of codes, slugs
     or ALL, separated by commas; of --select and --ignore the longer decides. An error that is not
     shown still counts. `# archdsl: ignore W0002` behind a line hides a warning there.
@@ -113,14 +117,15 @@ def check(
     found: list[Diagnostic] = []
     mended: list[Diagnostic] = []
     tables = []
-    for text in specs:
+    for text in _files(specs):
         spec = spec_from(text, param, input, limit, **budgets)
         if fix or diff:
             spec, done = _mend(spec, chosen, write=not diff)
             mended += done
-        found.extend(spec.diagnostics)
-        if shapes and spec.program is not None:
-            tables.append(shape_table(spec.program))
+        found.extend(_of_all(spec.each))
+        if shapes:
+            programs = (one.program for one in spec.each)
+            tables += [shape_table(program) for program in programs if program is not None]
     shown = list(filter(chosen, found))
     hidden = sum(d.severity == "error" for d in found) - sum(d.severity == "error" for d in shown)
     failed = bool(hidden) or any(d.severity == "error" or error_on_warning for d in shown)
@@ -136,6 +141,31 @@ def check(
     elif hidden:
         typer.echo(summary(shown, len(mended), hidden), err=True)
     raise typer.Exit(failed)
+
+
+def _files(specs: list[str]) -> Iterator[str]:
+    """The specs named, and for a folder those in it."""
+    from archdsl.cli.write import specs_in
+
+    for text in specs:
+        if not Path(text).is_dir():
+            yield text
+            continue
+        inside = [str(path) for path in specs_in([text])]
+        if not inside:
+            usage(f"{text} holds no .arch file")
+        yield from inside
+
+
+def _of_all(specs: list[Spec]) -> list[Diagnostic]:
+    """What is found in a text's models, once; a name is unused where no model uses it."""
+    found: dict[Any, tuple[Diagnostic, int]] = {}
+    for spec in specs:
+        for one in spec.diagnostics:
+            place = one.code, one.span.source.name, one.span.start, one.span.end
+            found[place] = found.get(place, (one, 0))[0], found.get(place, (one, 0))[1] + 1
+    checked = sum(spec.program is not None for spec in specs)
+    return [d for d, times in found.values() if d.slug != "unused-block" or times == checked]
 
 
 def _selection(select: list[str] | None, ignore: list[str] | None) -> Selection:

@@ -48,7 +48,7 @@ def fmt(
         usage("- stands alone")
     errors: list[Diagnostic] = []
     changed = same = 0
-    for path in (None,) if paths == ["-"] else _specs(paths):
+    for path in (None,) if paths == ["-"] else specs_in(paths):
         name, old, new, problems = _formatted(path)
         errors += problems
         if new is None:
@@ -75,7 +75,7 @@ def fmt(
     raise typer.Exit(bool(errors) or (changed > 0 and (check or diff)))
 
 
-def _specs(paths: list[str]) -> Iterator[Path]:
+def specs_in(paths: list[str]) -> Iterator[Path]:
     """The files of these names, each once; those in hidden folders are passed over."""
     seen: set[Path] = set()
     for path in map(Path, paths):

@@ -171,6 +171,34 @@ EXAMPLES: dict[str, Example] = {
         "conv 16 3x3  # archdsl: ignore E0203",
         "conv 16 3x3 -> bn  # archdsl: ignore W0002",
     ),
+    "W0015": _pair(
+        "tap x\nconv 16 3x3 -> relu\n@x -> conv 16 3x3",
+        "tap x\nconv 16 3x3 -> relu -> tap y\n@x -> conv 16 3x3 -> add @y",
+    ),
+    "W0016": Example(
+        _model(
+            "conv 8 1x1\nunit 8",
+            before="block unit(out) {\n  conv (4*in) 1x1 -> relu6\n"
+            "  conv (4*in) 3x3 pad=1 groups=in -> relu6\n  conv out 1x1\n}\n\n",
+        ),
+        _model(
+            "conv 8 1x1\nunit 8",
+            before="block unit(out) {\n  conv (4*in) 1x1 -> relu6\n"
+            "  conv (4*in) 3x3 pad=1 groups=(4*in) -> relu6\n  conv out 1x1\n}\n\n",
+        ),
+    ),
+    "W0017": _pair(
+        "add { { conv 16 3x3 pad=1 -> relu } }",
+        "conv 16 1x1\nadd { identity; { conv 16 3x3 pad=1 -> relu } }",
+    ),
+    "W0018": _pair(
+        'add {\n  identity\n  convs: for k in [1, 3] { "{k}": conv in k pad=half }\n}',
+        'add {\n  identity\n  for k in [1, 3] { "convs{k}": conv in k pad=half }\n}',
+    ),
+    "W0019": _pair(
+        "conv 16 3x3 -> gap -> conv 16 1x1 bias=false -> bn -> relu",
+        "conv 16 3x3 -> gap -> conv 16 1x1 -> relu",
+    ),
     "W0014": _pair("conv 16 3x3 x0 -> relu", "conv 16 3x3 x1 -> relu"),
     "W0013": Example(
         _model("conv 16 3x3 pad=1 -> relu\ngap -> flatten -> linear 10", input="32x32x3"),

@@ -205,3 +205,73 @@ class RepeatedNever(Diagnostic):
     label = "the step is left out"
     help = "remove the step, or repeat it at least once"
     name: str
+
+
+class UnusedValue(Diagnostic):
+    """What a step computes goes nowhere: neither to another step nor to an output. It costs time
+    and memory, its weights never learn, and mostly a tap or the end of a branch was forgotten."""
+
+    code = "W0015"
+    slug = "unused-value"
+    severity = "warning"
+    title = "the value of `{name}` is never used"
+    label = "the flow goes on from somewhere else"
+    help = "remove the step, or `tap` its value and use it"
+    name: str
+
+
+class NotDepthwise(Diagnostic):
+    """`in` is the number of channels that enter the block. A convolution is depthwise where its
+    groups are as many as the channels that enter *it*: behind a step that changed them, `groups=in`
+    makes wider groups, which is hardly ever meant."""
+
+    code = "W0016"
+    slug = "not-depthwise"
+    severity = "warning"
+    title = "`groups=in` is {groups} here, and {channels} channels come in"
+    label = "{each} channels a group"
+    help = "`in` is what enters the block: write the width of the step before, such as `groups=out`"
+    groups: int
+    channels: int
+    each: int
+
+
+class OneBranch(Diagnostic):
+    """A join of one branch gives the branch itself. Where the number of branches is computed, it is
+    at least two mostly; a body in braces is a branch for each of its lines."""
+
+    code = "W0017"
+    slug = "one-branch"
+    severity = "warning"
+    title = "`{name}` has a single branch"
+    label = "so it does nothing"
+    help = "each line between the braces is a branch: `identity` stands for what comes in"
+    name: str
+
+
+class LabelledLoop(Diagnostic):
+    """Between the braces of a join a `for` or `repeat` makes a branch of each round. With a label
+    it is one part with a name, and so one branch, whose rounds run one after the other."""
+
+    code = "W0018"
+    slug = "labelled-loop"
+    severity = "warning"
+    title = "this `{word}` is one branch, because it has a label"
+    label = "its rounds run one after the other"
+    help = "without the label each round is a branch; braces around it say that it is meant"
+    word: str
+
+
+class OneValueNorm(Diagnostic):
+    """In training batch normalisation takes mean and variance of each channel over the batch and
+    the map. On maps of a single cell a batch of one sample has one value a channel, which torch
+    refuses."""
+
+    code = "W0019"
+    slug = "one-value-norm"
+    severity = "warning"
+    title = "this `{name}` has one value a channel of each sample"
+    label = "the map is {space}"
+    help = "training needs batches of at least 2 samples; `gn` and `ln` need no batch"
+    name: str
+    space: str

@@ -242,6 +242,9 @@ class Program:
     aux: tuple[tuple[str, int], ...]
     text: str = field(repr=False)
 
+    def __repr__(self) -> str:
+        return f"<Program {self.name}: {self.params:,} parameters, {self.macs:,} MACs>"
+
     @property
     def input_shape(self) -> Shape:
         return self.graph.input_shapes[0]

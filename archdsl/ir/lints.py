@@ -28,6 +28,7 @@ DOMINANT = 0.9  # of all parameters; VGG-11's largest layer has 0.77
 
 #: what stands between a step and the one that the text has right behind it
 _THEN = re.compile(r"\s*(->|;|\n)\s*([\w{}+-]+\s*:\s*)?")
+_GROUPS_IN = re.compile(r"\bgroups=in(?![\w.\[])")
 
 
 def lint(unit: Unit, *programs: Program) -> list[Diagnostic]:
@@ -35,6 +36,7 @@ def lint(unit: Unit, *programs: Program) -> list[Diagnostic]:
     given = {value for program in programs for value in _values(program.graph.args)}
     unused = (w for w in unit.unused if not (isinstance(w, c.UnusedBlock) and w.name in given))
     found = [*unused, *bad_comments(unit.source), *_repeated_never(unit)]
+    found += _labelled_loops(unit)
     for program in programs:
         found += _Lints(program).all()
         found += _channels_last(unit, program)
@@ -46,6 +48,17 @@ def _repeated_never(unit: Unit) -> Iterator[Diagnostic]:
     for part in t.parts(unit.file):
         if isinstance(part, t.Call) and isinstance(part.times, t.Literal) and not part.times.value:
             yield c.RepeatedNever(part.times.span, part.name)
+
+
+def _labelled_loops(unit: Unit) -> Iterator[Diagnostic]:
+    for call in t.parts(unit.file):
+        if not isinstance(call, t.Call) or call.body is None:
+            continue
+        for line in call.body.statements:
+            flows = line.flows if isinstance(line, t.Chain) else ()
+            if len(flows) == 1 and flows[0].label and isinstance(flows[0].step, t.For | t.Repeat):
+                word = "for" if isinstance(flows[0].step, t.For) else "repeat"
+                yield c.LabelledLoop(flows[0].label.span, word)
 
 
 def _values(args: object) -> Iterator[object]:
@@ -87,12 +100,14 @@ class _Lints:
         self.program = program
         self.nodes: list[tuple[_Place, Node]] = []  # in order; those of each graph once
         self.at: dict[Span, list[Item]] = {}  # every item by its place in the text
+        self.graphs: list[Graph] = []
         self._look(_Place(program.graph), set())
 
     def _look(self, place: _Place, seen: set[int]) -> None:
         if id(place.graph) in seen:
             return
         seen.add(id(place.graph))
+        self.graphs.append(place.graph)
         for item in place.graph.items:
             self.at.setdefault(item.span, []).append(item)
             if isinstance(item, Node):
@@ -109,6 +124,43 @@ class _Lints:
         yield from self._shrunk()
         yield from self._dominant()
         yield from self._softmax()
+        yield from self._unused_values()
+        for span, items in self.at.items():
+            nodes = [i for i in items if isinstance(i, Node)]
+            if len(nodes) == len(items):
+                yield from self._always(span, nodes)
+
+    def _unused_values(self) -> Iterator[Diagnostic]:
+        """Of steps that are read nowhere, wherever their text is called."""
+        read: set[Span] = set()
+        unread: dict[Span, Item] = {}
+        for graph in self.graphs:
+            value = len(graph.input_shapes)
+            for item in graph.items:
+                results = range(value, value + len(item.shapes))
+                value += len(item.shapes)
+                if isinstance(item, Param) or item.training_only:
+                    continue
+                if any(graph.uses.get(result) for result in results):
+                    read.add(item.span)
+                else:
+                    unread[item.span] = item
+        for span, item in unread.items():
+            if span not in read:
+                yield c.UnusedValue(span, _called(item))
+
+    def _always(self, span: Span, nodes: list[Node]) -> Iterator[Diagnostic]:
+        """What is wrong with a step in every run of it."""
+        node = nodes[0]
+        shapes = [n.input_shapes[0] for n in nodes]
+        groups = getattr(node.op, "groups", 1)
+        if groups > 1 and _GROUPS_IN.search(span.text) and all(s[0] > groups for s in shapes):
+            yield c.NotDepthwise(span, groups, shapes[0][0], shapes[0][0] // groups)
+        if node.op.arity is None and all(len(n.inputs) == 1 for n in nodes):
+            yield c.OneBranch(span, node.op.name)
+        single = all(len(s) > 1 == math.prod(s[1:]) for s in shapes)
+        if node.op.centres and single:
+            yield c.OneValueNorm(span, node.op.name, show(shapes[0][1:]))
 
     def _linear(self, place: _Place, node: Node) -> Iterator[Diagnostic]:
         before = _before(place.graph, node)
@@ -208,6 +260,13 @@ def _before(graph: Graph, node: Node) -> Node | None:
         if not (source.op.passes and _stays(source)):
             return source
         node = source
+
+
+def _called(item: Item) -> str:
+    """What a step calls, as the text has it."""
+    if isinstance(item, Node):
+        return item.op.name
+    return (isinstance(item, Scope) and item.graph.block) or str(item.name)
 
 
 def _stays(node: Node) -> bool:

@@ -225,7 +225,7 @@ def _pretrained(
 ) -> nn.Module:
     """The spec's module to train on from there; says which layers begin anew."""
     from archdsl.backends import pretrained
-    from archdsl.backends.weights import WeightsError
+    from archdsl.backends.errors import WeightsError
     from archdsl.pipeline import open_spec
 
     try:

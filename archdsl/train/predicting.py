@@ -82,7 +82,7 @@ def predict_pretrained(
     """The classes of images by torchvision's weights (or a file) for a spec of theirs, with the
     transforms and class names that torchvision publishes for them."""
     from archdsl.backends import pretrained
-    from archdsl.backends.weights import WeightsError
+    from archdsl.backends.errors import WeightsError
     from archdsl.pipeline import open_spec
 
     target, opened = pick_device(device), open_spec(spec)

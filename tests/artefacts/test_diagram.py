@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import subprocess
 import sys
@@ -224,3 +225,61 @@ def test_all_specs(name: str) -> None:
         test_no_box_lies_on_another(name, depth)
         ElementTree.fromstring(diagram.draw_svg(_program(name), depth=depth))
     test_every_parameter_is_shown_once(name)
+
+
+_TAPPED = """model m() {
+  input 3x32x32
+  a: { conv 8 3x3 pad=1 -> tap y -> maxpool 2x2 }
+  b: conv 16 3x3 pad=1
+  up: deconv 8 2x2 /2 -> concat @y
+}"""
+_OUTPUTS = """model t() {
+  input 3x32x32
+  body: { a: conv 8 3x3 /2 pad=1 -> tap early; b: conv 16 3x3 /2 pad=1 -> tap late }
+  output @early @late
+}"""
+_RESIDUAL = """model m() {
+  input 3x8x8
+  a: { conv 4 3x3 pad=1 -> tap t -> maxpool 1 }
+  r: { residual { conv 4 1x1 } }
+  add { identity; @t }
+}"""
+_CAPTURED = """model m() {
+  input 4x8x8
+  conv 4 1x1 -> tap one
+  conv 4 3x3 pad=1 -> tap two
+  inner: { g: { add @one; conv 5 1x1 -> tap three; conv 4 5x5 pad=2 }; mul { identity; @two } }
+  concat @three
+}"""
+
+
+@pytest.mark.parametrize(
+    ("text", "edges"),
+    [
+        (
+            _TAPPED,
+            "input>conv 8, conv 8>maxpool, maxpool>conv 16, conv 16>deconv, deconv>concat,"
+            " conv 8>concat, concat>output",
+        ),
+        (_OUTPUTS, "input>conv 8, conv 8>conv 16, conv 16>late, conv 8>early"),
+        (
+            _RESIDUAL,
+            "input>conv 4 3, conv 4 3>maxpool, maxpool>conv 4 1, maxpool>+, conv 4 1>+, +>+,"
+            " conv 4 3>+, +>output",
+        ),
+        (
+            _CAPTURED,
+            "input>conv 4 1, conv 4 1>conv 4 3, conv 4 3>+, conv 4 1>+, +>conv 5, conv 5>conv 4 5,"
+            " conv 4 5>×, conv 4 3>×, ×>concat, conv 5>concat, concat>output",
+        ),
+    ],
+)
+def test_edges_come_from_the_true_producers(text: str, edges: str) -> None:
+    program = open_spec(text).checked()
+    names = ["deconv", "conv 8", "conv 16", "conv 5", "conv 4 1", "conv 4 3", "conv 4 5", "+"]
+    names += ["maxpool", "concat", "output", "input", "early", "late", "×"]
+    drawn = diagram.draw_mermaid(program, depth=9).replace("#43;", "+")
+    shown = dict(re.findall(r"^ *(n\d+)[(\[]+\"(.*?)\"", drawn, re.MULTILINE))
+    called = {node: next(n for n in names if n in label) for node, label in shown.items()}
+    pairs = re.findall(r"^ *(n\d+) \S+>\|.*\| (n\d+)$", drawn, re.MULTILINE)
+    assert sorted(f"{called[a]}>{called[b]}" for a, b in pairs) == sorted(edges.split(", "))

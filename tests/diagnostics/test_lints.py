@@ -39,7 +39,7 @@ def test_two_linear_layers_are_one(body: str) -> None:
         "linear 64 -> softmax -> linear 10",
         "linear 4 -> linear 32",  # a bottleneck: of less rank than one layer
         "linear 64 -> tap t -> linear 10 -> concat @t",  # used elsewhere, too
-        "linear 64 -> tap t -> linear 10\noutput @t",
+        "linear 64 -> tap t -> linear 10 -> tap u\noutput @t @u",
         "linear 64 -> ln -> linear 10",
         "residual { linear 32 } -> linear 10",
     ],

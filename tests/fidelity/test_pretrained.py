@@ -13,8 +13,9 @@ import torchvision
 from torch import Tensor, nn
 
 import archdsl
+from archdsl.backends.errors import WeightsError
 from archdsl.backends.pretrained import available, load, of_spec, pretrained
-from archdsl.backends.weights import WeightsError, renamed
+from archdsl.backends.weights import renamed
 from archdsl.pipeline import open_spec
 from tests.fidelity.checks import scramble
 

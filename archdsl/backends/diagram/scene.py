@@ -173,14 +173,18 @@ class _Flow:
     uses: dict[int, int] = field(default_factory=dict)
     #: values that are the scope's own parameters, until something shows them
     constants: dict[int, Param] = field(default_factory=dict)
+    #: the labels of the groups around, where their parts stand here
+    prefix: str = ""
 
     def start(self, entry: Element) -> None:
         self.elements.append(entry)
-        self.makers += [0] * len(self.graph.input_shapes)
+        self._items([0] * len(self.graph.input_shapes))
+
+    def _items(self, makers: list[int | None]) -> None:
+        self.makers += makers
         self.shapes += self.graph.input_shapes
-        outputs = self.graph.outputs
-        for value in (*(v for item in self.graph.items for v in item.inputs), *outputs):
-            self.uses[value] = self.uses.get(value, 0) + 1
+        for value, times in self.graph.uses.items():
+            self.uses[value] = self.uses.get(value, 0) + times
         for item in self.graph.items:
             self._item(item)
             self.shapes += item.shapes
@@ -189,6 +193,9 @@ class _Flow:
         if isinstance(item, Param):
             self.constants[len(self.makers)] = item
             self.makers.append(None)  # part of the join that uses it
+            return
+        if isinstance(item, Scope) and self.depth > 0 and len((*item.inputs, *item.shapes)) > 2:
+            self._within(item)
             return
         if isinstance(item, Scope):
             place = self._add(self.scene.block(item, self.depth), item.inputs)
@@ -203,6 +210,25 @@ class _Flow:
         else:
             element = self._with_constants(_element(item), item)
             self.makers.append(self._add(element, item.inputs))
+
+    def _within(self, scope: Scope) -> None:
+        """The parts of a scope of several inputs or outputs stand here, without a box around them:
+        an edge to or from a box does not say which of its parts it means."""
+        graph, label = scope.graph, f"{scope.name}." if scope.labelled else ""
+        inner = _Flow(self.scene, graph, self.depth - 1, self.elements, self.edges)
+        inner.prefix = self.prefix + label
+        # what is used out here too is no note on what is in there, nor the other way round
+        inner.uses = {place: self.uses[v] for place, v in enumerate(scope.inputs)}
+        inner.constants = {
+            place: self.constants[v] for place, v in enumerate(scope.inputs) if v in self.constants
+        }
+        inner._items([self.makers[v] for v in scope.inputs])
+        for value in graph.outputs:
+            number = len(self.makers)
+            self.uses[number] = self.uses.get(number, 0) + inner.uses[value] - 1
+            if value in inner.constants:
+                self.constants[number] = inner.constants[value]
+            self.makers.append(inner.makers[value])
 
     def _with_constants(self, element: Element, node: Node) -> Element:
         """A join with what the scope itself owns: `× layer_scale`."""
@@ -243,6 +269,8 @@ class _Flow:
         )
 
     def _add(self, element: Element, inputs: tuple[int, ...]) -> int:
+        if self.prefix and element.label:
+            element = replace(element, label=self.prefix + element.label)
         self.elements.append(element)
         place = len(self.elements) - 1
         given: dict[int, Shape] = {}
