@@ -239,8 +239,8 @@ def _apply(call: Call, node: Node, values: tuple[Expr, ...], inplace: bool) -> E
             args.append(Many(values))
         else:
             args.append(_argument(arg, values, _hint(arg, place, node)))
-    if not call.target[0].isalpha():
-        return args[0] if len(args) == 1 else Infix(call.target, tuple(args))
+    if call.infix:
+        return args[0] if call.itself else Infix(call.target, tuple(args))
     # every keyword, those left out for being torch's default too: instances that give one and
     # instances that do not still share a class
     given = dict(call.kwargs)

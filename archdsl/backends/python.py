@@ -155,7 +155,8 @@ class _Results:
         self.fields: list[str] = []
         for name, _ in pairs:
             plain = name if is_attribute(name) and not name.startswith("_") else variable(name)
-            plain += "_" if plain in dir(tuple) else ""
+            # a method of tuples, or what the other fields are annotated with
+            plain += "_" if plain in (*dir(tuple), "Tensor") else ""
             self.fields.append(unique(plain, self.fields))
 
     @property

@@ -137,9 +137,11 @@ def draw(
       archdsl draw googlenet -o googlenet.png --depth 2
       archdsl draw mynet.arch -p classes=10 > mynet.mmd
     """
-    from archdsl.artefacts import PICTURES, Request
+    from archdsl.artefacts import ARTEFACTS, PICTURES, Request
 
-    name = "mermaid" if output is None or str(output) == "-" else _named(output)
+    name = "mermaid"
+    if output is not None and str(output) != "-":
+        name = next((p for p in PICTURES if output.suffix.lower() in ARTEFACTS[p].suffixes), "")
     if name not in PICTURES:
         usage(f"{output} must end in .svg, .png, .mmd or .dot")
     with spec_errors(), _file_errors(output):

@@ -112,6 +112,15 @@ class Call:
     #: every keyword, those left out for being torch's default too
     full: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
 
+    @property
+    def infix(self) -> bool:
+        return not self.target[0].isalpha()
+
+    @property
+    def itself(self) -> bool:
+        """Whether it stands for its only argument."""
+        return self.infix and len(self.args) == 1
+
 
 def call(target: str, *args: Any, **kwargs: tuple[Any, Any] | Any) -> Call:
     """A `Call`; a keyword given as `(value, default)` is left out where the two are equal.
@@ -286,6 +295,11 @@ class Op:
         """The same as a function of the inputs, for an operator without weights that is not named;
         None: use the module."""
         return None
+
+    def itself(self, *inputs: Shape) -> bool:
+        """Whether the output is the very tensor that came in: a join of one branch."""
+        made = self.function(*inputs)
+        return made is not None and made.itself
 
 
 def operators() -> Iterator[type[Op]]:

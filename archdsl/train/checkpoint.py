@@ -12,9 +12,10 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from archdsl.train.errors import TrainError
@@ -108,11 +109,65 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise TrainError(
             f"{path}: not a checkpoint of archdsl train", "weights alone are loaded with --weights"
         )
-    if found["format"] > FORMAT:
+    if isinstance(found["format"], int) and found["format"] > FORMAT:
         raise TrainError(
             f"{path}: written by a newer archdsl ({found.get('archdsl')})", "update archdsl"
         )
+    try:
+        _Saved.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise TrainError(
+            f"{path}: a damaged checkpoint: `{where}`: {first['msg']}", good_help(path.parent, path)
+        ) from None
     return found
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+
+
+class _Spec(_Part):
+    files: dict[str, str]
+    root: str
+    model: str | None
+    origin: str | None
+
+
+class _ModelFrom(_Part):
+    name: str
+    params: dict[str, Any]
+    spec: _Spec | None
+    input: Annotated[list[int], Field(min_length=1)] | None
+
+
+class _Fit(_Part):
+    input_shape: Annotated[list[int], Field(min_length=1)]
+    image: bool
+    resize: int | None
+    mean: list[float] | None
+    std: list[float] | None
+
+
+class _Saved(_Part):
+    """What a checkpoint holds (`Trainer.state`)."""
+
+    format: int
+    model_from: _ModelFrom
+    recipe: dict[str, Any]
+    classes: list[str]
+    samples: list[int]
+    fit: _Fit
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    scaler: dict[str, Any]
+    ema: dict[str, Tensor] | None
+    step: Annotated[int, Field(ge=0)]
+    epoch: Annotated[int, Field(ge=0)]
+    sums: list[list[float]]
+    epoch_seconds: float
+    history: list[dict[str, float | None]]
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

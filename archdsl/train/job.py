@@ -34,7 +34,7 @@ from archdsl.train.data import LoadedData, load_data
 from archdsl.train.distributed import Ranks, joined, launch, launched
 from archdsl.train.errors import TrainError
 from archdsl.train.evaluation import test_final
-from archdsl.train.loop import NotFinite, Result, Trainer
+from archdsl.train.loop import NotFinite, Result, Trainer, restored
 from archdsl.train.model import Model, describe, describe_files, unchanged
 from archdsl.train.own import tell_code
 from archdsl.train.recipe import Recipe
@@ -148,6 +148,12 @@ def settle(
     """Everything that can be wrong before training, found before training. Without `run_code` data
     that is code of somebody's is not opened."""
     if resume is not None:
+        flags = {"--out": out, "--recipe": recipe, "--weights": weights, "--fit": fit_spec}
+        if given := [flag for flag, value in flags.items() if value]:
+            raise TrainError(
+                f"{given[0]} has no meaning for a run that goes on",
+                f"leave {given[0]} out; a new run takes it, without --resume",
+            )
         return _settle_resumed(spec, Path(resume), input, params, overrides, quiet)
     if spec is None:
         raise TrainError("there is no spec to train")
@@ -308,8 +314,14 @@ def _train(
     folder.write("recipe.yaml", yaml.safe_dump(recipe.resolved(), sort_keys=False))
     try:
         trainer = Trainer(module, data, recipe, ranks, folder, model.plain())
+        smallest = min(end - start for start, end in trainer.batches.bounds) // ranks.world
+        if model.norm is not None and smallest < 2:
+            raise TrainError(
+                f"a batch of one sample: {model.norm} has one value a channel of it, and needs two",
+                "--batch-size 2 or more; `gn` and `ln` need no batch",
+            )
         if job.resume is not None:
-            trainer.restore(read_checkpoint(job.resume))
+            restored(trainer, job.resume)
         announce(model.name, trainer, job.resume)
         began = time.monotonic()
         with StopSignals() as signals:

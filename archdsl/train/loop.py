@@ -24,7 +24,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archdsl.train import distributed
 from archdsl.train.augment import mixer
-from archdsl.train.checkpoint import save_checkpoint, save_weights, tested_weights
+from archdsl.train.checkpoint import (
+    good_help,
+    read_checkpoint,
+    save_checkpoint,
+    save_weights,
+    tested_weights,
+)
 from archdsl.train.data import Batches, LoadedData
 from archdsl.train.distributed import Ranks
 from archdsl.train.errors import TrainError
@@ -375,6 +381,17 @@ class Trainer:
             self.sums.total = sums[self.ranks.rank]
         elif self.ranks.first:  # another number of ranks: the first one carries the whole sum
             self.sums.total = [sum(column) for column in zip(*sums, strict=True)]
+
+
+def restored(trainer: Trainer, path: Path) -> None:
+    """Takes up a run where a checkpoint has it; a damaged one is one error."""
+    try:
+        trainer.restore(read_checkpoint(path))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TrainError(
+            f"{path}: does not fit the run, or is damaged: {reason}", good_help(path.parent, path)
+        ) from None
 
 
 def _data(samples: list[int], classes: Sequence[str]) -> str:

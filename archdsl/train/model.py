@@ -6,11 +6,13 @@ sent to another process and to be written into a checkpoint, that builds the mod
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archdsl.ir.graph import Node, Program
 from archdsl.train.errors import TrainError
 from archdsl.train.spec_files import SpecFiles
 
@@ -34,6 +36,7 @@ class Model:
     outputs: int | None = None
     output_shape: tuple[int, ...] | None = None
     module: nn.Module | None = None
+    norm: str | None = None  # a normalisation over the batch alone, of which one sample is too few
 
     def build(self, weights: str | Path | None = None) -> nn.Module:
         """A new module with its initial weights, those of a file, or torchvision's of that name."""
@@ -150,7 +153,15 @@ def describe_files(
         input_shape=tuple(program.input_shape),
         outputs=shape[0] if len(shape) == 1 else None,
         output_shape=tuple(shape),
+        norm=_norm_of_the_batch(program),
     )
+
+
+def _norm_of_the_batch(program: Program) -> str | None:
+    for name, item in program.walk():
+        if isinstance(item, Node) and item.op.centres and math.prod(item.input_shapes[0][1:]) == 1:
+            return f"`{item.op.name}` ({name})"
+    return None
 
 
 class SpecProblem(TrainError):

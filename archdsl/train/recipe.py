@@ -37,7 +37,11 @@ class Part(BaseModel):
     """The habits of every part: no unknown key, no silent conversion, no change after the check."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
 
@@ -267,7 +271,7 @@ class Recipe(Part):
     early_stop: EarlyStop | None = None
     max_steps: Count | None = None
     """End after so many steps; the schedule stays that of `epochs`."""
-    seed: Index = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     deterministic: bool = False
     """Only operations that give the same bits each time."""
     device: str = "auto"

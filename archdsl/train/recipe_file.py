@@ -135,10 +135,26 @@ class _Text:
         return "\n".join([*out, f"help: {help}"] if help else out)
 
 
+_NUMBERS = ("int", "float")
+
+
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that reads 1e-3 as a number, as YAML 1.2 does."""
+    """Safe YAML that reads 1e-3 as a number and 1:30 as a text, as YAML 1.2 does."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        start: [(tag, pattern) for tag, pattern in known if tag.rpartition(":")[2] not in _NUMBERS]
+        for start, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(0x[0-9a-fA-F]+|0|[1-9]\d*)$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^([-+]?(\d+\.\d*|\.\d+)|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"),
+    list("-+.0123456789"),
+)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),

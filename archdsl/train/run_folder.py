@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from archdsl.diagnostics.terminal import escaped
 from archdsl.files import write_atomic
 from archdsl.train.errors import TrainError
 from archdsl.train.recipe import Recipe
@@ -40,6 +41,11 @@ def new_folder(name: str, out: str | Path | None) -> Path:
                     f"{folder}: holds a run already",
                     f"go on with it by --resume {folder}, or give another --out",
                 )
+            if held := sorted(p.name for p in folder.iterdir()):
+                raise TrainError(
+                    f"{escaped(str(folder))}: not an empty folder; it holds {escaped(held[0])}",
+                    "give another --out: a run writes into a folder of its own",
+                )
             return folder
         root = Path("runs")
         root.mkdir(exist_ok=True)
@@ -56,6 +62,24 @@ def new_folder(name: str, out: str | Path | None) -> Path:
             f"{error.filename}: the run folder cannot be made: {error.strerror}",
             "--out DIR puts it elsewhere",
         ) from None
+
+
+def _lock(file: TextIO, folder: Path) -> None:
+    """Keeps the folder for this process, until it ends in whatever way."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such locks
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise TrainError(
+            f"{escaped(str(folder))}: another process is training here",
+            "wait for it, or give another --out",
+        ) from None
+    except OSError:  # a file system without locks
+        return
 
 
 class RunFolder:
@@ -75,6 +99,9 @@ class RunFolder:
             self.writer = SummaryWriter(str(folder / "events"))
         if folder is not None:
             self.log = (folder / "log.txt").open("a", encoding="utf-8")
+            _lock(self.log, folder)
+            for left in folder.glob(".*.tmp"):  # of a process that was killed: nobody else is here
+                left.unlink(missing_ok=True)
 
     def close(self) -> None:
         self.close_bar()

@@ -11,6 +11,7 @@ import yaml
 from torch import nn
 
 from archdsl.diagnostics.terminal import escaped
+from archdsl.ir.values import show
 from archdsl.train.data import Batches, LoadedData
 from archdsl.train.distributed import Ranks
 from archdsl.train.loop import NotFinite, Result, Trainer
@@ -87,7 +88,8 @@ def _next(trainer: Trainer, run: Path) -> str:
     words = [os.path.relpath(path) if path.startswith(os.getcwd()) else path]
     words[0] += f":{spec['model']}" if spec["model"] else ""
     for name, value in model["params"].items():
-        words += ["-p", f"{name}={value['text'] if isinstance(value, dict) else value}"]
+        value = value["text"] if isinstance(value, dict) else value
+        words += ["-p", f"{name}={value if isinstance(value, str) else show(value)}"]
     if model["input"]:
         words += ["--input", "x".join(map(str, model["input"]))]
     words += ["--weights", f"{run}/best.safetensors", "-o", f"{model['name']}.pt2"]

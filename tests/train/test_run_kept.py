@@ -1,0 +1,141 @@
+"""A run's folder is its own, while it runs and after; what a damaged or odd file ends in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from archdsl.train import Override, fit
+from archdsl.train.checkpoint import read_checkpoint
+from archdsl.train.recipe import Recipe
+from archdsl.train.recipe_file import read_recipe
+from archdsl.train.run_folder import RunFolder
+from tests.train.nets import RECIPE, SPEC
+
+Raises = Callable[..., str]
+SHORT = {**RECIPE, "max_steps": 2}
+
+
+def test_one_process_at_a_time(tmp_path: Path, raises: Raises) -> None:
+    fit(SPEC, SHORT, out=tmp_path / "run", quiet=True)
+    held = RunFolder(tmp_path / "run", True, Recipe())
+    message = raises(fit, None, resume=tmp_path / "run", quiet=True)
+    assert "another process is training here" in message
+    held.close()
+    more = [Override.parse("max_steps=4")]
+    assert fit(None, resume=tmp_path / "run", overrides=more, quiet=True).step == 4
+
+
+@pytest.mark.parametrize("name", ["best.pt", "recipe.yaml", "notes.txt", "photos/cat.jpg"])
+def test_a_folder_with_anything_in_it_is_left_alone(
+    name: str, tmp_path: Path, raises: Raises
+) -> None:
+    file = tmp_path / "run" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("mine")
+    message = raises(fit, SPEC, SHORT, out=tmp_path / "run", quiet=True)
+    assert name.partition("/")[0] in message and "--out" in message
+    assert file.read_text() == "mine"
+    assert [p for p in (tmp_path / "run").rglob("*") if p.is_file()] == [file]
+
+
+def test_leftovers_of_a_killed_process_go(tmp_path: Path) -> None:
+    fit(SPEC, SHORT, out=tmp_path / "run", quiet=True)
+    (tmp_path / "run" / ".last.pt.123.tmp").write_bytes(b"half")
+    more = [Override.parse("max_steps=3")]
+    fit(None, resume=tmp_path / "run", overrides=more, quiet=True)
+    assert not list((tmp_path / "run").glob(".*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("flag", "given"),
+    [
+        ("--out", {"out": "elsewhere"}),
+        ("--recipe", {"recipe": {"epochs": 3}}),
+        ("--weights", {"weights": "w.pt"}),
+        ("--fit", {"fit_spec": True}),
+    ],
+)
+def test_flags_that_a_resumed_run_does_not_obey(
+    flag: str, given: dict[str, Any], tmp_path: Path, raises: Raises
+) -> None:
+    assert f"{flag} has no meaning" in raises(fit, None, resume=tmp_path, **given)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("optimizer: {lr: .inf}", "lr"),
+        ("optimizer: {lr: .nan}", "lr"),
+        ("scheduler: {name: cosine, warmup_epochs: .inf}", "warmup_epochs"),
+        ("seed: 18446744073709551616", "seed"),
+        ("seed: -1", "seed"),
+        ("epochs: 1:30", "epochs"),
+        ("epochs: 010", "epochs"),
+        ("epochs: 1_000", "epochs"),
+    ],
+)
+def test_numbers_that_are_none(text: str, wrong: str, tmp_path: Path, raises: Raises) -> None:
+    (tmp_path / "r.yaml").write_text(text)
+    message = raises(read_recipe, tmp_path / "r.yaml")
+    assert message.startswith(f"{tmp_path}/r.yaml:1:") and wrong in message
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("epochs: 12", "epochs", 12),
+        ("seed: 0x1F", "seed", 31),
+        ("clip_grad: 1.5", "clip_grad", 1.5),
+    ],
+)
+def test_numbers(text: str, key: str, value: float, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(text)
+    assert getattr(read_recipe(tmp_path / "r.yaml"), key) == value
+
+
+def test_one_sample_is_too_few_for_a_normalisation_over_the_batch(
+    tmp_path: Path, raises: Raises
+) -> None:
+    spec = (
+        "model m(classes=10) { input 1x8x8; conv 8 3x3 -> gap -> bn -> flatten -> linear classes }"
+    )
+    message = raises(fit, spec, {**SHORT, "batch_size": 1}, out=tmp_path / "run", quiet=True)
+    assert message.startswith("a batch of one sample: `bn` (2) has one value")
+    assert fit(spec, {**SHORT, "batch_size": 2}, out=tmp_path / "two", quiet=True).step == 2
+
+
+@pytest.mark.parametrize("value", [None, 7, "text", [], {}, [["odd"]], {"odd": 1}])
+def test_damaged_checkpoints_are_one_error(value: Any, tmp_path: Path, raises: Raises) -> None:
+    """Each field once with each value, and once without the field."""
+    fit(SPEC, SHORT, out=tmp_path / "run", quiet=True)
+    path = tmp_path / "run" / "last.pt"
+    whole = torch.load(path, weights_only=True)
+    parts = [(k,) for k in whole] + [("model_from", k) for k in whole["model_from"]]
+    parts += [("fit", k) for k in whole["fit"]] + [("model", next(iter(whole["model"])))]
+    refused = 0
+    for keys in parts:
+        found = torch.load(path, weights_only=True)
+        holder = found if len(keys) == 1 else found[keys[0]]
+        if value is None:
+            del holder[keys[-1]]
+        else:
+            holder[keys[-1]] = value
+        torch.save(found, tmp_path / "run" / "odd.pt")
+        more = [Override.parse("max_steps=3")]
+        try:
+            fit(None, resume=tmp_path / "run" / "odd.pt", overrides=more, quiet=True)
+        except Exception as error:
+            assert type(error).__name__ in ("TrainError", "SpecProblem"), (keys, error)
+            assert "\n  File" not in str(error)
+            refused += 1
+    assert refused > len(parts) / 2
+
+
+def test_a_whole_checkpoint_is_read(tmp_path: Path) -> None:
+    fit(SPEC, SHORT, out=tmp_path / "run", quiet=True)
+    assert read_checkpoint(tmp_path / "run" / "last.pt")["step"] == 2
