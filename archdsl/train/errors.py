@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from archdsl.diagnostics.terminal import escaped
+
 
 class TrainError(Exception):
     """A problem that a person can mend: what is wrong, and what to do about it.
@@ -16,3 +18,8 @@ class TrainError(Exception):
 
     def __reduce__(self) -> tuple[type[TrainError], tuple[str, str]]:
         return TrainError, (self.message, self.help)
+
+
+def shown(*names: object) -> str:
+    """Paths and names as they may be printed: a file's or a column's name may hold anything."""
+    return ", ".join(escaped(str(name)) for name in names)

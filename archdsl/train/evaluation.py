@@ -16,7 +16,7 @@ from archdsl.diagnostics.terminal import escaped
 from archdsl.train.checkpoint import BEST, find_checkpoint, read_checkpoint, tested_weights
 from archdsl.train.data import Batches, Fit, LoadedData, Split, load_data, split_source
 from archdsl.train.distributed import Ranks, pick_device
-from archdsl.train.errors import TrainError
+from archdsl.train.errors import TrainError, shown
 from archdsl.train.model import Model
 from archdsl.train.objective import Objective, autocast, class_numbers
 from archdsl.train.own import tell_code
@@ -230,8 +230,8 @@ def _as_trained(source: Source, classes: tuple[str, ...]) -> Source:
     unknown = [name for name in source.classes if name not in classes]
     if unknown or not source.classes or source.train.y.ndim > 1:
         raise TrainError(
-            f"the data's classes are not the model's: {', '.join(source.classes[:8]) or 'none'} "
-            f"instead of {', '.join(classes[:8]) or 'none'}"
+            f"the data's classes are not the model's: {shown(*source.classes[:8]) or 'none'} "
+            f"instead of {shown(*classes[:8]) or 'none'}"
         )
     numbers = torch.tensor([classes.index(name) for name in source.classes])
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from archdsl.train.errors import TrainError
+from archdsl.train.errors import TrainError, shown
 from archdsl.train.images import IMAGE_SUFFIXES
 from archdsl.train.samples import Files
 
@@ -37,7 +37,7 @@ def open_folder(root: Path, known: tuple[str, ...] = ()) -> Folder:
     model, some of them may have no images here."""
     if not root.is_dir():
         raise TrainError(
-            f"{root}: no such folder",
+            f"{shown(root)}: no such folder",
             "folder:PATH takes a folder with one folder "
             "of images per class, or with train and test folders of that form",
         )
@@ -62,7 +62,7 @@ def _as_trained(root: Path, name: str, classes: tuple[str, ...]) -> Files:
     unknown = [one for one in _folders(root / name) if one not in classes]
     if unknown:
         raise TrainError(
-            f"{root / name}: class {unknown[0]!r} is not in {root / 'train'}",
+            f"{shown(root / name)}: class {unknown[0]!r} is not in {shown(root / 'train')}",
             f"the classes for training are {_some(classes)}",
         )
     return _split(root / name, classes, may_miss=True)
@@ -73,13 +73,13 @@ def _folders(root: Path) -> list[str]:
     try:
         return sorted(e.name for e in os.scandir(root) if e.is_dir() and not e.name.startswith("."))
     except OSError as error:
-        raise TrainError(f"{root}: cannot be read: {error.strerror}") from None
+        raise TrainError(f"{shown(root)}: cannot be read: {error.strerror}") from None
 
 
 def _split(root: Path, classes: tuple[str, ...], may_miss: bool = False) -> Files:
     if not classes:
         raise TrainError(
-            f"{root}: holds no class folders",
+            f"{shown(root)}: holds no class folders",
             "put the images of each class into a folder of its own, named by the class",
         )
     paths: list[str] = []
@@ -88,19 +88,19 @@ def _split(root: Path, classes: tuple[str, ...], may_miss: bool = False) -> File
         files = _images(root / name) if (root / name).is_dir() else []
         if not files and not may_miss:
             raise TrainError(
-                f"{root / name}: class {name!r} has no images",
+                f"{shown(root / name)}: class {name!r} has no images",
                 "remove the folder or add images (" + ", ".join(IMAGE_SUFFIXES) + ")",
             )
         paths += [f"{name}/{file}" for file in files]
         labels += [number] * len(files)
     if not paths:
-        raise TrainError(f"{root}: holds no images")
+        raise TrainError(f"{shown(root)}: holds no images")
     return Files(root, paths, torch.tensor(labels))
 
 
 def _images(folder: Path) -> list[str]:
     def fail(error: OSError) -> None:
-        raise TrainError(f"{error.filename}: cannot be read: {error.strerror}")
+        raise TrainError(f"{shown(error.filename)}: cannot be read: {error.strerror}")
 
     found: list[str] = []
     for at, folders, files in os.walk(folder, onerror=fail):
@@ -116,4 +116,4 @@ def _images(folder: Path) -> list[str]:
 
 
 def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return shown(*names[:12]) + (", ..." if len(names) > 12 else "")

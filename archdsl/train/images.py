@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from archdsl.train.errors import shown
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 WHITE_IS_ZERO, BITS = 262, 258  # TIFF tags: PhotometricInterpretation, BitsPerSample
 
@@ -41,11 +43,11 @@ def read_image(path: Path, fast: bool = True) -> Tensor:
         opened = Image.open(io.BytesIO(data))
         return _pixels(ImageOps.exif_transpose(opened), opened)
     except BadSample as error:
-        raise BadSample(f"{path}: {error}") from None
+        raise BadSample(f"{shown(path)}: {error}") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         unknown = "cannot identify" in str(error)
         reason = "not an image, or of a kind that Pillow cannot read" if unknown else str(error)
-        raise BadSample(f"{path}: {reason}") from None
+        raise BadSample(f"{shown(path)}: {reason}") from None
 
 
 def _may_be_turned(jpeg: bytes) -> bool:

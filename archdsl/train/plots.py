@@ -8,6 +8,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from archdsl.diagnostics.terminal import escaped
+
 BLUE, ORANGE, GREY = "#2a6fbb", "#e07b39", "#888888"
 
 
@@ -53,8 +55,9 @@ def plot_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], p
     shares = [[100 * n / max(1, sum(row)) for n in row] for row in confusion]
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     if len(classes) <= 40:
-        axis.set_xticks(range(len(classes)), classes, rotation=90)
-        axis.set_yticks(range(len(classes)), classes)
+        names = list(map(_plain, classes))
+        axis.set_xticks(range(len(classes)), names, rotation=90)
+        axis.set_yticks(range(len(classes)), names)
     if len(classes) <= 15:
         for i, row in enumerate(confusion):
             for j, n in enumerate(row):
@@ -88,8 +91,15 @@ def plot_samples(images: Any, titles: Sequence[str], right: Sequence[bool], path
         left, top = number % wide * width, number // wide * (height + gap) + gap
         pixels = image.permute(1, 2, 0).expand(-1, -1, 3).numpy()
         axis.imshow(pixels, extent=(left, left + width * 0.95, top + height * 0.95, top))
-        axis.text(left, top - gap * 0.2, title, fontsize=9, color="black" if good else ORANGE)
+        axis.text(
+            left, top - gap * 0.2, _plain(title), fontsize=9, color="black" if good else ORANGE
+        )
     _save(figure, path)
+
+
+def _plain(name: str) -> str:
+    """A class's name as it is drawn, not taken for a formula."""
+    return escaped(name).replace("$", r"\$")
 
 
 def _save(figure: Figure, path: Path) -> None:

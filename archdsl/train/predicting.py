@@ -18,7 +18,7 @@ from archdsl.diagnostics.terminal import escaped
 from archdsl.train.augment import Batch
 from archdsl.train.data import Fit
 from archdsl.train.distributed import pick_device
-from archdsl.train.errors import TrainError
+from archdsl.train.errors import TrainError, shown
 from archdsl.train.evaluation import Trained, load_trained
 from archdsl.train.images import IMAGE_SUFFIXES, BadSample, read_image
 from archdsl.train.objective import Objective
@@ -181,20 +181,22 @@ def _images(inputs: list[str | Path]) -> Iterator[Path]:
             if name.lower().endswith(IMAGE_SUFFIXES)
         )
         if not files:
-            raise TrainError(f"{path}: holds no images")
+            raise TrainError(f"{shown(path)}: holds no images")
         yield from files
 
 
 def _existing(one: str | Path) -> Path:
     path = Path(one).expanduser()
     if not path.exists():
-        raise TrainError(f"{path}: no such file or folder")
+        raise TrainError(f"{shown(path)}: no such file or folder")
     return path
 
 
 def _rows(path: Path, fit: Fit) -> Iterator[Item]:
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        raise TrainError(f"{path}: the model takes rows of numbers, not images", "give a CSV file")
+        raise TrainError(
+            f"{shown(path)}: the model takes rows of numbers, not images", "give a CSV file"
+        )
     table = open_table(path, fit.target)
     at = _columns(table, fit)
     for line, row in table.rows():
@@ -215,8 +217,8 @@ def _columns(table: Table, fit: Fit) -> list[int]:
         missing = [name for name in wanted if name not in given]
         if missing:
             raise TrainError(
-                f"{table.path}: has no column {missing[0]!r}",
-                f"the model takes {', '.join(wanted)}; the file has {', '.join(given)}",
+                f"{shown(table.path)}: has no column {missing[0]!r}",
+                f"the model takes {shown(*wanted)}; the file has {shown(*given)}",
             )
         return [given.index(name) for name in wanted]
     count = len(wanted) if wanted is not None else fit.input_shape[0]
@@ -225,9 +227,9 @@ def _columns(table: Table, fit: Fit) -> list[int]:
     if len(given) == count + 1 and number and int(fit.target or 0) <= len(given):
         at.pop(int(fit.target or 0) - 1)  # a table such as it was trained on, without a header too
     if len(at) != count and len(fit.input_shape) == 1:
-        names = f": {', '.join(wanted)}" if wanted is not None else ""
+        names = f": {shown(*wanted)}" if wanted is not None else ""
         raise TrainError(
-            f"{table.path}: {len(at)} columns; the model takes {count}{names}",
+            f"{shown(table.path)}: {len(at)} columns; the model takes {count}{names}",
             "give a header that names the columns, or the model's columns alone, in its order",
         )
     return at

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from archdsl.train.errors import TrainError
+from archdsl.train.errors import TrainError, shown
 from archdsl.train.folder import open_folder
 from archdsl.train.formula import open_formula
 from archdsl.train.images import BadSample
@@ -115,7 +115,7 @@ def _only(source: Source, classes: tuple[str, ...]) -> Source:
     if unknown:
         raise TrainError(
             f"data.classes: there is no class {unknown[0]!r}",
-            f"the dataset has {', '.join(source.classes) or 'no classes'}",
+            f"the dataset has {shown(*source.classes) or 'no classes'}",
         )
     numbers = torch.full((len(source.classes),), -1)
     for new, name in enumerate(classes):
@@ -169,9 +169,9 @@ def _vision(
             except (OSError, RuntimeError) as error:
                 reason = str(error).strip().splitlines()[0] if str(error).strip() else "no internet"
                 raise TrainError(
-                    f"{name} is not in {root}, and downloading it failed: {reason}",
+                    f"{name} is not in {shown(root)}, and downloading it failed: {reason}",
                     f"download it where there is internet ({where}) and put it into "
-                    f"{root}/{SUBFOLDER[name]}, or name the folder that holds "
+                    f"{shown(root)}/{SUBFOLDER[name]}, or name the folder that holds "
                     f"{SUBFOLDER[name]} with --data-dir; `--data digits` needs no "
                     "download",
                 ) from None
@@ -222,7 +222,7 @@ def _caltech(root: Path) -> Source:
             raise TrainError(
                 f"Caltech-101 is not in {folder}, and downloading it failed: {error}",
                 "download caltech-101.zip from https://data.caltech.edu/records/mzrjq-6wc02, "
-                f"unpack its 101_ObjectCategories into {root}/caltech101, or name "
+                f"unpack its 101_ObjectCategories into {shown(root)}/caltech101, or name "
                 "another folder with --data-dir",
             ) from None
     every = _folder(folder)
@@ -305,12 +305,12 @@ def _csv(path: Path, data: Data, wanted: Wanted) -> Source:
     names = table.names
     if data.target is not None and data.target not in names:
         raise TrainError(
-            f"data.target: {path} has no column {data.target!r}",
-            f"its columns are {', '.join(names)}",
+            f"data.target: {shown(path)} has no column {data.target!r}",
+            f"its columns are {shown(*names)}",
         )
     if len(names) < 2:
         raise TrainError(
-            f"{path}: has one column only, {names[0]!r}; a sample needs numbers and a target",
+            f"{shown(path)}: one column only, {names[0]!r}; a sample needs numbers and a target",
             f"columns are divided by a {', '.join(SEPARATORS.values())}",
         )
     target = names.index(data.target) if data.target is not None else len(names) - 1
@@ -320,7 +320,7 @@ def _csv(path: Path, data: Data, wanted: Wanted) -> Source:
         lines.append(line)
         x.extend(table.number(line, n, cell) for n, cell in enumerate(row) if n != target)
     if not y:
-        raise TrainError(f"{path}: holds no rows below its header")
+        raise TrainError(f"{shown(path)}: holds no rows below its header")
     features = torch.frombuffer(x, dtype=torch.float32).reshape(len(y), len(names) - 1)
     columns = tuple(name for n, name in enumerate(names) if n != target)
     made = partial(Source, columns=columns, target=names[target], named=table.named)
@@ -342,7 +342,8 @@ def _shares(y: list[str], data: Data, wanted: Wanted, path: Path, column: str) -
     if wanted.loss in BINARY and all(one is not None and 0 <= one <= 1 for one in values):
         return True
     raise TrainError(
-        f"{path}: column {column} holds numbers such as {odd:g}; {wanted.loss} wants classes",
+        f"{shown(path)}: column {shown(column)} holds numbers such as {odd:g}; "
+        f"{wanted.loss} wants classes",
         "--set loss=mse compares numbers; --set data.target=NAME names another column",
     )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from archdsl.train.errors import TrainError
+from archdsl.train.errors import TrainError, shown
 
 CSV_BYTES = 2**30
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -38,7 +38,8 @@ class Table:
                 continue
             first = False
             if len(row) != len(self.names):
-                raise TrainError(f"{self.path}:{line}: {len(row)} columns, not {len(self.names)}")
+                wrong = f"{len(row)} columns, not {len(self.names)}"
+                raise TrainError(f"{shown(self.path)}:{line}: {wrong}")
             yield line, row
 
     def number(self, line: int, column: int, text: str) -> float:
@@ -46,8 +47,8 @@ class Table:
         if value is None or not math.isfinite(value):
             comma = _loosely(text) is not None
             raise TrainError(
-                f"{self.path}:{line}: column {self.names[column]}: {text.strip()!r} is not a "
-                "number" + (" (write 1.5 for 1,5)" if comma else "")
+                f"{shown(self.path)}:{line}: column {shown(self.names[column])}: "
+                f"{text.strip()!r} is not a number" + (" (write 1.5 for 1,5)" if comma else "")
             )
         return value
 
@@ -60,7 +61,7 @@ def open_table(path: Path, target: str | None = None) -> Table:
     separator = max(SEPARATORS, key=lambda one: _score(start, one))
     rows = [row for _, row in islice(_rows(path, separator), LOOK)]
     if not rows:
-        raise TrainError(f"{path}: holds no rows")
+        raise TrainError(f"{shown(path)}: holds no rows")
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
     at = first.index(target) if target in first else len(first) - 1
     features = [cell for n, cell in enumerate(first) if n != at] or first
@@ -70,7 +71,7 @@ def open_table(path: Path, target: str | None = None) -> Table:
     names = tuple(first) if named else tuple(str(n + 1) for n in range(len(first)))
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise TrainError(f"{path}: two columns are named {twice!r}", "give each a name of its own")
+        raise TrainError(f"{shown(path)}: two columns are named {twice!r}", "name each differently")
     return Table(path, names, named, separator)
 
 
@@ -103,13 +104,13 @@ def _regular(path: Path) -> None:
         found = path.stat()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise TrainError(f"{path}: cannot be read: {reason}") from None
+        raise TrainError(f"{shown(path)}: cannot be read: {reason}") from None
     if not stat.S_ISREG(found.st_mode):
-        raise TrainError(f"{path}: cannot be read: not a regular file")
+        raise TrainError(f"{shown(path)}: cannot be read: not a regular file")
     if found.st_size > CSV_BYTES:
         raise TrainError(
-            f"{path}: {found.st_size / 2**30:.1f} GiB; a table is held in memory and may have "
-            f"{CSV_BYTES / 2**30:g} GiB",
+            f"{shown(path)}: {found.st_size / 2**30:.1f} GiB; a table is held in memory and may "
+            f"have {CSV_BYTES / 2**30:g} GiB",
             "hand it over as a Dataset of your own: --data file.py:NAME",
         )
 
@@ -137,15 +138,15 @@ class _problems:
         try:
             self.file = self.path.open(newline="", encoding="utf-8-sig")
         except OSError as error:
-            raise TrainError(f"{self.path}: cannot be read: {error.strerror}") from None
+            raise TrainError(f"{shown(self.path)}: cannot be read: {error.strerror}") from None
         return self.file
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self.file.close()
         if isinstance(error, UnicodeDecodeError):
             raise TrainError(
-                f"{self.path}: cannot be read: not UTF-8 text", "save it as CSV UTF-8"
+                f"{shown(self.path)}: cannot be read: not UTF-8 text", "save it as CSV UTF-8"
             ) from None
         if isinstance(error, OSError | csv.Error):
             reason = error.strerror if isinstance(error, OSError) else error
-            raise TrainError(f"{self.path}: cannot be read: {reason}") from None
+            raise TrainError(f"{shown(self.path)}: cannot be read: {reason}") from None

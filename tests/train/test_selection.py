@@ -73,7 +73,10 @@ def test_eval_of_another_folder_tests_all_of_it(tmp_path: Path, raises: Any) -> 
 
 def test_names_do_not_reach_the_terminal_raw(tmp_path: Path) -> None:
     data = folder(tmp_path / "d", "a", "\x1b[31m\n::error b")
-    trained(data, tmp_path / "r", epochs=1)
+    folder(tmp_path / "d", "$x^{")  # nor are they formulas for matplotlib
+    recipe = {**RECIPE, "data": data, "batch_size": 4, "epochs": 1, "plots": True}
+    fit(SPEC, recipe, params={"classes": 3}, out=tmp_path / "r", quiet=True)
+    assert (tmp_path / "r/confusion.png").is_file()
     ran = CliRunner().invoke(app, ["eval", str(tmp_path / "r")])
     assert ran.exit_code == 0 and "\x1b" not in ran.output and "\n::" not in ran.output
     assert "\\x1b[31m\\n::error b" in ran.output
@@ -145,3 +148,13 @@ def test_networks_that_are_no_classifier(layers: str, tmp_path: Path, raises: An
     assert bench(spec, batch=2, rounds=1).parameters > 0
     assert "--set loss=mse" in raises(fit, spec, {"data": "digits"}, fit_spec=True)
     fit(spec, {**RECIPE, "data": "fake", "loss": "mse", "max_steps": 1}, out="r", quiet=True)
+
+
+def test_names_in_errors_are_not_raw_either(tmp_path: Path, raises: Any) -> None:
+    data = folder(tmp_path / "d", "a", "b")
+    odd = tmp_path / "d/b/\x1b[31m\n::error.png"
+    odd.write_text("no image")
+    text = raises(trained, data, tmp_path / "r")
+    assert "\x1b" not in text and "\n::" not in text
+    assert "\\x1b[31m\\n::error.png: not an image" in text
+    assert "\n::" not in raises(trained, f"folder:{tmp_path}/\n::error", tmp_path / "r")

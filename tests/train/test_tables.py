@@ -37,7 +37,7 @@ def test_a_header_of_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "loss", "expected"),
     [
-        ("1\n2\n3\n", "cross_entropy", "has one column only"),
+        ("1\n2\n3\n", "cross_entropy", "one column only"),
         ("1,5;2,5;cat\n2,5;3,5;dog\n", "cross_entropy", "'1,5' is not a number (write 1.5"),
         ("a,b,c\n", "cross_entropy", "no rows below its header"),
         ("a,b,b\n1,2,3\n", "cross_entropy", "two columns are named 'b'"),
