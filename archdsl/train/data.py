@@ -252,9 +252,17 @@ def _read(samples: Samples, index: int, fit: Fit) -> Tensor | str:
     if isinstance(samples, Wrapped):
         seed_libraries(0, -1, index)
     try:
-        return fit(samples.read(index))
+        return _fitted(samples, index, samples.read(index), fit)
     except BadSample as error:
         return str(error)
+
+
+def _fitted(samples: Samples, index: int, x: Tensor, fit: Fit) -> Tensor:
+    try:
+        return fit(x)
+    except BadSample as error:
+        at = int(samples.indices[index]) if isinstance(samples, Wrapped) else index
+        raise BadSample(f"sample {at}: {error}") from None
 
 
 def _measure(split: Split, fit: Fit) -> tuple[list[float], list[float]]:
@@ -298,14 +306,17 @@ class _Streamed(Dataset[Any]):
                 x = self.samples.read(at)
                 if epoch >= 0 and self.per_image:
                     channels = self.fit.input_shape[0]
-                    x = to_channels(x, channels) if self.per_image.crops else self.fit(x)
+                    x = to_channels(x, channels) if self.per_image.crops else self._fit(at, x)
                     return self.per_image(x, epoch, index), self.samples.y[at], bad
-                return self.fit(x), self.samples.y[at], bad
+                return self._fit(at, x), self.samples.y[at], bad
             except BadSample as error:
                 bad = bad or str(error)
                 if not self.skip:
                     break
         return None, self.samples.y[index], bad  # the main process says which file it was
+
+    def _fit(self, index: int, x: Tensor) -> Tensor:
+        return _fitted(self.samples, index, x, self.fit)
 
 
 def _collate(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import traceback
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -96,6 +97,12 @@ class Wrapped:
             return as_sample(self.dataset[at][0])
         except BadSample as error:
             raise BadSample(f"sample {at}: {error}") from None
+        except MemoryError:
+            raise
+        except Exception as error:  # the user's own code
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            what = f"it raised {type(error).__name__}: {error} at {last.filename}:{last.lineno}"
+            raise BadSample(f"sample {at}: {what}") from error
 
     def steady(self) -> bool:
         """Whether a sample read twice is the same; if not, the dataset augments by itself."""

@@ -223,3 +223,40 @@ def test_float_images_can_be_predicted(tmp_path: Path, raises: Any) -> None:
 @pytest.mark.parametrize("value", ["[2.0, 0.1]", "[1.5, 2.0]"])
 def test_scale_from_less_to_more(value: str, raises: Any) -> None:
     assert "scale" in raises(read_recipe, None, [Override.parse(f"augment.scale={value}")])
+
+
+class Late(torch.utils.data.Dataset[Any]):
+    """Its fourth sample raises, or is of another shape."""
+
+    targets = (0, 1) * 10
+
+    def __init__(self, raises: bool) -> None:
+        self.raises = raises
+
+    def __len__(self) -> int:
+        return 20
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        if index == 4 and self.raises:
+            raise KeyError("no such row")
+        return torch.zeros(5 if index == 4 else 4), self.targets[index]
+
+
+late_raises, late_odd = Late(True), Late(False)
+
+
+@pytest.mark.parametrize("cache", ["ram", "none"])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("late_raises", "sample 4: it raised KeyError: 'no such row' at "),
+        ("late_odd", "sample 4: of shape 5, not 4"),
+    ],
+)
+def test_a_later_sample_that_fails_is_named(
+    name: str, expected: str, cache: str, tmp_path: Path, raises: Any
+) -> None:
+    data = {"name": f"{__name__}:{name}", "val_fraction": 0, "cache": cache, "workers": 0}
+    recipe = {**RECIPE, "data": data, "epochs": 1}
+    net = torch.nn.Linear(4, 2)
+    assert expected in raises(fit, net, recipe, input=(4,), out=tmp_path / "r", quiet=True)
