@@ -6,6 +6,7 @@ argument goes where. What depends on a value (a block passed as a parameter) is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from archdsl.diagnostics.catalogue import (
@@ -32,6 +33,7 @@ from archdsl.ir.foreign import advice, fixes, similar
 from archdsl.ir.names import Block, Slot, Unit, signature, words
 from archdsl.ir.report import MAX_FOUND
 from archdsl.ir.values import FUNCTIONS, names_in
+from archdsl.ops import TABLE
 from archdsl.ops.init import RULES, Attribute
 from archdsl.syntax import tree as t
 
@@ -303,6 +305,12 @@ class _Definition:
         else:
             near = similar(use.name, self.taps)
             hint = "" if near else f"name a value first: `conv 64 3x3 -> tap {use.name}`"
+            if re.search(rf"\btap +{use.name}\b", use.span.source.text[use.span.end :]):
+                near = ()
+                hint = (
+                    "its `tap` stands further below: a value is known behind its tap alone, and no "
+                    "loop carries one into its next round"
+                )
             self.found.append(UnknownTap(use.span, use.name, near, hint))
 
     def _rule(
@@ -344,7 +352,8 @@ class _Definition:
             elif isinstance(part, t.Name) and not self._known(part.name, scope, also):
                 known = [*scope, *CONSTANTS, *(also if len(also) < 20 else ())]
                 names, fix = similar(part.name, known), fixes(part.name, part.span, known)
-                self.found.append(UnknownName(part.span, part.name, names, fixes=fix))
+                hint = "" if names else _word_of_others(part.name)
+                self.found.append(UnknownName(part.span, part.name, names, hint, fixes=fix))
 
     def _known(self, name: str, scope: dict[str, Span], also: frozenset[str]) -> bool:
         if name in scope:
@@ -391,3 +400,15 @@ def _recursion(block: Block, cycle: list[str]) -> Diagnostic:
     what = "block" if isinstance(block.tree, t.Block) else "model"
     shown = cycle if len(cycle) < 8 else [*cycle[:3], "...", *cycle[-3:]]
     return Recursion(block.tree.name_span, what, block.name, " -> ".join(shown))
+
+
+def _word_of_others(name: str) -> str:
+    """For a word that arguments of other operators take: `pad=same` of a pooling."""
+    takers = (
+        (op.name, arg.name)
+        for op in TABLE.values()
+        for arg in op.args.values()
+        if name in arg.type.words()
+    )
+    taker = next(takers, None)
+    return f"`{name}` is a word of `{taker[0]} {taker[1]}=`; here a value stands" if taker else ""

@@ -19,6 +19,7 @@ from archdsl.ops.types import MAX_INT, is_int
 from archdsl.syntax import tree as t
 
 MAX_ITEMS = 10_000
+MAX_FLOAT = 3.4e38
 MAX_SHOWN = 20
 MAX_FIXED = 50  # arguments, those of arguments included
 MAX_NESTING = 12  # of lists
@@ -339,7 +340,9 @@ class Evaluator:
 
     def _bounded(self, value: Value, span: Span) -> Value:
         if _number(value):
-            if not abs(value) <= MAX_INT:
+            if isinstance(value, float) and not abs(value) <= MAX_FLOAT:
+                raise _bad(span, "this number is beyond float32 (the limit is 3.4e38)")
+            if isinstance(value, int) and not abs(value) <= MAX_INT:
                 raise _bad(
                     span, f"this number is beyond all sizes (the limit is 2^40, {MAX_INT:,})"
                 )

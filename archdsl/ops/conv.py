@@ -91,8 +91,8 @@ class Conv(_Filters, name="conv", family="convolution"):
 
     def shape(self, *inputs: Shape) -> Shape:
         channels, space = image(self, inputs[0])
-        check_groups(self.groups, channels, "input channels")
-        check_groups(self.groups, self.out, "output channels")
+        check_groups(self.groups, channels, "input channels", self.out)
+        check_groups(self.groups, self.out, "output channels", channels)
         if self.pad == "same" and any(s != 1 for s in self.stride):
             raise Blame(
                 "pad", "`same` padding needs stride 1", help="write the padding as a number"
@@ -163,8 +163,8 @@ class Deconv(_Filters, name="deconv", family="convolution"):
 
     def shape(self, *inputs: Shape) -> Shape:
         channels, space = image(self, inputs[0])
-        check_groups(self.groups, channels, "input channels")
-        check_groups(self.groups, self.out, "output channels")
+        check_groups(self.groups, channels, "input channels", self.out)
+        check_groups(self.groups, self.out, "output channels", channels)
         fields = ("kernel", "stride", "pad", "dilation", "output_pad")
         windows = zip(*(spread(f, getattr(self, f), len(space)) for f in fields), strict=True)
         result = []

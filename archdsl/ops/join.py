@@ -10,7 +10,10 @@ from archdsl.ops.table import Blame, Call, Input, Op, Saved, Shape, arg, call
 from archdsl.ops.types import Int
 
 #: why a map is a little smaller than another
-UNPADDED = "convolutions without padding cut the edges off: `pad=1` keeps the size with 3x3"
+UNPADDED = (
+    "`pad=1` keeps the size with 3x3: a convolution without padding cuts the edges off, a pooling "
+    "with padding and `/1` adds to them"
+)
 
 
 def _disagree(one: Shape, other: Shape, rule: str, channels: bool) -> Blame:
@@ -32,6 +35,12 @@ def _remedy(one: Shape, other: Shape, channels: bool) -> str:
         step, where = f"conv {large[0]} 1x1", small
     elif differ and factor:
         step, where = f"conv {small[0]} 1x1 /{factor}", large
+    elif all(a == b or (a == b - 1 and b % 2 == 0) for a, b in sides) and small != large:
+        # an odd side, halved and doubled
+        return (
+            f"put `upsample size={show(small[1:])}` in the place of what made {show(large)}, or "
+            "take an input whose sides can be halved as often as that is done"
+        )
     elif factor > 1:
         step, where = f"upsample {factor}", small
     elif all(0 <= b - a < b // 2 and (b - a) % 2 == 0 for a, b in sides):

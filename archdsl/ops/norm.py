@@ -255,6 +255,8 @@ class Affine(nn.Module):
         self.scale, self.shift = scale, shift
 
     def forward(self, x):
+        if len(self.scale) == len(self.shift) == 1:
+            return x * self.scale[0] + self.shift[0]
         pair = self.scale, self.shift
         scale, shift = (v * x.shape[1] if len(v) == 1 else v for v in pair)
         parts = zip(x.split(1, 1), scale, shift, strict=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from archdsl.ops.table import Blame, Op, Shape
 
 DIM = "dimension, counted without the batch; negative from the end"
@@ -127,21 +129,23 @@ def windows(
     return tuple(zip(sizes, strides, strict=True))
 
 
-def check_groups(groups: int, count: int, what: str = "channels") -> None:
-    """Blames groups that do not divide what they group."""
+def check_groups(groups: int, count: int, what: str = "channels", other: int = 0) -> None:
+    """Blames groups that do not divide what they group; `other`: what they must divide, too."""
     if count % groups:
         problem = f"{groups} groups do not divide the {count} {what}"
-        raise Blame("groups", problem, help=divisors(count, groups))
+        named = f"{count} and {other}" if other not in (0, count) else ""
+        raise Blame("groups", problem, help=divisors(math.gcd(count, other), groups, named))
 
 
-def divisors(count: int, wrong: int) -> str:
-    """Advice: what divides `count` instead, next to `wrong`."""
+def divisors(count: int, wrong: int, named: str = "") -> str:
+    """Advice: what divides `count` instead, next to `wrong`. `named`: how to call the count."""
+    named = named or str(count)
     below = range(min(wrong, count), max(wrong - 1000, 1), -1)  # not far: it may be huge
     lower = next((n for n in below if count % n == 0), 1)
     upper = next((n for n in range(wrong, wrong + 1000) if count % n == 0), lower)
     if upper == lower:
-        return f"`{lower}` divides {count}"
-    return f"`{lower}` and `{upper}` divide {count}"
+        return f"`{lower}` divides {named}"
+    return f"`{lower}` and `{upper}` divide {named}"
 
 
 def check_border(field: str, mode: str, size: int, pad: int) -> None:

@@ -109,6 +109,8 @@ def advice(place: Place) -> tuple[str, Edits]:
             "a side that is computed stands in parentheses, `(n+1)x3`; a repetition behind a blank",
             [],
         )
+    if (named := _named(place, kind)) is not None:
+        return named, []
     if kind == "TIMES" and place.kind(-1) in _NAMING:
         return (
             f"`{place.token}` repeats a step; take another name, such as `n{place.token[1:]}`",
@@ -133,6 +135,26 @@ def advice(place: Place) -> tuple[str, Edits]:
     if len(line) == 2 and kind == "DOT" and str(start) in _FRAMEWORKS:
         return "this looks like Python; a step is its name and arguments: `conv 64 3x3`", []
     return _step(place, kind, line)
+
+
+def _named(place: Place, kind: str) -> str | None:
+    """Names that the language has a use for, and such as it has no form for."""
+    token, before = place.token, place.kind(-1)
+    names = before in ("_TAP", "PARAM", "BUFFER", "LET", "SHORTCUT", "AS")
+    if names and kind not in ("NAME", *_WORDS) and str(token).isidentifier() and kind != "TIMES":
+        if before == "SHORTCUT" and kind == "IF":
+            return None
+        return f"`{token}` is a reserved word; take another name, such as `{token}_`"
+    if kind == "LBRACE" and place.near(-1) and (before == "TAP" or place.kind(-2) == "_TAP"):
+        return "a tap's name is a plain word, nothing in it is computed: `tap early`"
+    if kind == "TAP" and before == "EQUAL":
+        return (
+            "a value is no argument: `@name` is a step of its own, or a branch of `concat`, `add`"
+            " and `mul`; what flows into a block is its only value"
+        )
+    if kind == "COLON" and before == "RBRACE":
+        return 'a label begins with a letter, `block{i}: ...`, or stands in quotes: `"{i}": ...`'
+    return None
 
 
 def _comment(place: Place, kind: str, *, alone: bool) -> tuple[str, Edits] | None:
@@ -184,6 +206,8 @@ def _input(place: Place, line: list[str]) -> tuple[str, Edits]:
         span = place.span(place.first, place.last)
         hint = f"a shape is one word, channels first: `input {shape}`"
         return hint, [(span, f"input {shape}")]
+    if behind and behind[0].type == "NAME" and numbers:
+        return f"a model has one input, which has no name: `input {shape}`", []
     return "a shape is one word, channels first: `input 3x224x224`", []
 
 

@@ -16,7 +16,7 @@ CLOSING = {"RPAR", "RSQB", "RBRACE"}
 CONTINUES = {"ARROW", "ELSE", "SHORTCUT"}  # a line that starts so continues the line before
 WORD_ENDS = {"NAME", "RPAR", "RSQB", "IN"}  # what an index may follow
 
-TAPPED = {"_TAP", "PARAM", "BUFFER"}  # what has a name that is used with `@` only
+TAPPED = {"_TAP", "PARAM", "BUFFER", "SHORTCUT"}  # what has a name that is used with `@` only
 STEP_FOLLOWS = {"LBRACE", "RBRACE", "ARROW", "COLON", "AUX", "TAP"}
 
 _BY, _BY_NUMBERS = re.compile("(x[0-9]+)*x"), re.compile("(x[0-9]+)+")  # behind a side in brackets

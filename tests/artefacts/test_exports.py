@@ -117,3 +117,28 @@ def test_every_source_passes_ruff(tmp_path: Path) -> None:
             text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["adaptive_maxpool 5", "avgpool 3 stride=3 pad=1 ceil=true", "maxpool 1x1 /2 ceil=true"],
+)
+def test_what_onnx_cannot_say_is_one_error_at_its_step(step: str, tmp_path: Path) -> None:
+    spec = tmp_path / "m.arch"
+    spec.write_text(f"model m {{\n  input 3x12x12\n  conv 4 1x1 -> relu\n  {step}\n}}\n")
+    if "avgpool" in step:  # of which torch drops the last window
+        spec.write_text(f"model m {{\n  input 3x2x2\n\n  {step}\n}}\n")
+    with pytest.raises(ExportError) as caught:
+        archdsl.export(spec, tmp_path / "m.onnx")
+    assert str(caught.value).startswith(f"{spec}:4: ONNX cannot say `{step}`")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.arch"]
+
+
+def test_onnx_says_what_it_is(tmp_path: Path) -> None:
+    import onnx
+
+    archdsl.export("lenet5", tmp_path / "m.onnx")
+    model = onnx.load(tmp_path / "m.onnx")
+    assert model.graph.name == "lenet5"
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    assert entries["archdsl"] == archdsl.__version__ and entries["model"] == "lenet5"
