@@ -89,7 +89,11 @@ class Body:
 
 def is_chain(graph: Graph, outputs: tuple[int, ...]) -> bool:
     """Whether nn.Sequential says it all."""
-    if len(graph.input_shapes) != 1 or graph.declared != tuple(range(len(graph.items))):
+    if (
+        graph.reads
+        or len(graph.input_shapes) != 1
+        or graph.declared != tuple(range(len(graph.items)))
+    ):
         return False
     for number, item in enumerate(graph.items):
         if isinstance(item, Param) or item.name is None or item.training_only:
@@ -282,7 +286,7 @@ def _steps(flow: Flow, parts: Mapping[str, str]) -> tuple[tuple[Step, ...], dict
     variables that hold the numbered parts, where they do."""
     count = len(flow.graph.input_shapes)
     values: dict[int, Expr] = {number: Value(number) for number in range(count)}
-    steps: list[Step] = []
+    steps = [_only(side, flow.graph.input_shapes[0][side]) for side in flow.graph.reads]
     for item in flow.graph.items:
         results = tuple(range(count, count + len(item.shapes)))
         count += len(results)
@@ -312,6 +316,15 @@ def _steps(flow: Flow, parts: Mapping[str, str]) -> tuple[tuple[Step, ...], dict
             )
         )
     return tuple(steps), values
+
+
+def _only(side: int, size: int) -> Step:
+    """The sizes below were computed from this side of the input: another one is refused, in a way
+    that torch.jit, torch.fx and torch.export take."""
+    found = Infix("==", (Attr(Value(0), f"shape[{side + 1}]"), Lit(size, "size")))
+    told = literal("compiled for another size")
+    expr = Apply(Code("torch._assert"), (found, Code(told)))
+    return Step(expr, (-1,), None, scope=True, join=False, nonlinear=False, training_only=False)
 
 
 def _call(item: Node | Scope, inputs: tuple[Expr, ...], flow: Flow) -> Expr:

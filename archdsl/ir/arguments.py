@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from archdsl.diagnostics import catalogue as c
@@ -41,16 +41,18 @@ class Frame:
     taps: dict[str, Value]
     shape: Shape | None
     budget: Budget
+    reads: set[int] = field(default_factory=set)  # the sides of what entered that the text reads
 
     @property
     def evaluate(self) -> Evaluator:
-        return Evaluator(self.variables, self.shape, self.block.unit.target, self.budget.spend)
+        target, spend = self.block.unit.target, self.budget.spend
+        return Evaluator(self.variables, self.shape, target, spend, self.reads)
 
     def inner(self, span: Span, variables: Mapping[str, Any] | None = None) -> Frame:
         """For a body at `span`."""
         self.budget.spend(BODY + len(self.variables) // COPIED, span)
         both = {**self.variables, **(variables or {})}
-        return Frame(self.block, both, self.taps, self.shape, self.budget)
+        return Frame(self.block, both, self.taps, self.shape, self.budget, self.reads)
 
 
 def any_value(expr: t.Expr, frame: Frame) -> Any:

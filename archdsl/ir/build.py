@@ -96,6 +96,7 @@ class Builder:
     inits: list[Init] = field(default_factory=list)
     declared: dict[str, Span] = field(default_factory=dict)
     places: dict[str, tuple[int, int]] = field(default_factory=dict)  # of what is declared
+    reads: set[int] = field(default_factory=set)
     positions: int = 0
     nodes: int = 0
 
@@ -191,6 +192,7 @@ def freeze(builder: Builder) -> Graph:
         inits=_settled(builder.inits, list(items.values())),
         span=builder.span,
         bare=frozenset(value.number for value in builder.inputs if value.unbatched),
+        reads=tuple(sorted(builder.reads)),
     )
 
 

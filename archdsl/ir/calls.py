@@ -177,13 +177,14 @@ class Calls:
             return Value(None, call.span)
         if self._without_batch(None, [flow], call.name_span):
             return Value(None, call.span)
-        variables = self._parameters(block, values, flow.sample, call.name_span)
+        reads: set[int] = set()
+        variables = self._parameters(block, values, flow.sample, call.name_span, reads)
         if variables is None:
             return Value(None, call.span)
         same = (block, tuple((k, _key(v)) for k, v in variables.items()), flow.sample)
         if same not in self.memo:
             with self.report.calling(call.span, block.name):
-                self.memo[same] = self._expand(block, variables, flow)
+                self.memo[same] = self._expand(block, variables, flow, reads)
         graph, shape = self.memo[same]
         if graph is None:
             return Value(shape, call.span)
@@ -191,13 +192,14 @@ class Calls:
         return builder.add(Draft(name, label is not None, graph, [flow], call.span), shape)[0]
 
     def _expand(
-        self, block: Block, variables: dict[str, Any], flow: Value
+        self, block: Block, variables: dict[str, Any], flow: Value, reads: set[int]
     ) -> tuple[Graph | None, Shape | None]:
         self.budget.spend(EXPANSION, block.tree.name_span)
         args = tuple((k, plain(v)) for k, v in variables.items())
         builder = Builder(block.tree.span, block.name, args)
         entering = builder.new_input(flow.sample, flow.span)
-        frame = Frame(block, variables, {}, flow.sample, self.budget)
+        frame = Frame(block, variables, {}, flow.sample, self.budget, reads)
+        builder.reads = reads
         errors = len(self.report.found)
         leaving = self._body(block.body, entering, builder, frame)
         if leaving.shape is None or len(self.report.found) > errors:
@@ -206,7 +208,12 @@ class Calls:
         return self._freeze(builder), leaving.shape
 
     def _parameters(
-        self, block: Block, given: Mapping[str, Any], shape: Shape | None, where: Span
+        self,
+        block: Block,
+        given: Mapping[str, Any],
+        shape: Shape | None,
+        where: Span,
+        reads: set[int],
     ) -> dict[str, Any] | None:
         """The block's parameters: what is given, else a default, which may use those before it."""
         variables: dict[str, Any] = {}
@@ -225,7 +232,9 @@ class Calls:
                 return None
             value: Any = POISON
             with self.report.catching():
-                value = any_value(param.default, Frame(block, variables, {}, shape, self.budget))
+                value = any_value(
+                    param.default, Frame(block, variables, {}, shape, self.budget, reads)
+                )
             if value is POISON:
                 return None
             variables[param.name] = value

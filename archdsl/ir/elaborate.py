@@ -79,7 +79,7 @@ class _Elaborator(Calls):
                 where = base.tree.name_span
                 self.report(c.UnknownParameter(where, key, similar(key, names), owner=name))
                 return None
-        variables = self._parameters(base, values, None, base.tree.name_span)
+        variables = self._parameters(base, values, None, base.tree.name_span, set())
         if variables is None:
             return None
         frame = Frame(base, variables, {}, None, self.budget)
@@ -87,7 +87,7 @@ class _Elaborator(Calls):
         flow = self._enter(base, builder, frame)
         if flow is None:
             return None
-        frame.shape = flow.shape
+        frame.shape, builder.reads = flow.shape, frame.reads
         flow = self._body(base.body, flow, builder, frame, top=True)
         if not self.outputs:
             self.outputs = [("output", flow)]

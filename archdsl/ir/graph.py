@@ -120,6 +120,8 @@ class Graph:
     `declared`: the items' indices in the order of their declaration, which is the order of
     construction and of the state_dict; it differs from the order of execution only where an aux
     head is declared after its tap.
+    `reads`: the sides of its first input that its text computes with (`in.h`): what was computed is
+    right for these alone.
     `bare`: which inputs come in without a batch: parameters of a scope around a labelled group,
     never its first.
     """
@@ -134,6 +136,7 @@ class Graph:
     inits: tuple[Init, ...]
     span: Span
     bare: frozenset[int] = frozenset()
+    reads: tuple[int, ...] = ()
 
     @cached_property
     def unbatched(self) -> frozenset[int]:

@@ -136,6 +136,9 @@ class _Reader:
             ),
             span=self.span,
             bare=bare,
+            reads=tuple(
+                _number(n, f"{place}.reads", len(inputs[0])) for n in entry.get("reads", ())
+            ),
         )
         self.open.pop()
         self.graphs[name] = made

@@ -73,8 +73,9 @@ class _Document:
             "outputs": list(graph.outputs),
             "init": [_init(init) for init in graph.inits],
         }
-        if graph.bare:
-            self.written[name]["bare"] = sorted(graph.bare)
+        for key, numbers in (("bare", sorted(graph.bare)), ("reads", list(graph.reads))):
+            if numbers:
+                self.written[name][key] = numbers
         return name
 
     def item(self, item: Item) -> dict[str, Any]:

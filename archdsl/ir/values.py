@@ -156,7 +156,8 @@ def unpack(names: tuple[str, ...], item: Value, span: Span) -> dict[str, Value]:
 
 class Evaluator:
     """Evaluates expressions over variables; `shape` is what enters the enclosing block (`in`),
-    `callables` finds blocks and operators, whose names stand for them."""
+    `callables` finds blocks and operators, whose names stand for them. `reads`: takes up which
+    sides of `in` are read by number, or as `in.h` and `in.w`."""
 
     def __init__(
         self,
@@ -164,8 +165,10 @@ class Evaluator:
         shape: tuple[int, ...] | None,
         callables: Callable[[str], Value | None],
         spend: Callable[[int, Span], None] | None = None,
+        reads: set[int] | None = None,
     ) -> None:
         self.variables, self.shape, self.callables = variables, shape, callables
+        self.reads = set[int]() if reads is None else reads
         self.fuel, self.spend = MAX_WORK, spend or self._spend
 
     def __call__(self, expr: t.Expr) -> Value:
@@ -232,6 +235,7 @@ class Evaluator:
             raise _bad(
                 expr.span, f"what enters here, {'x'.join(map(str, shape))}, has no height and width"
             )
+        self.reads.add(len(shape) + side)
         return shape[side]
 
     def _list(self, expr: t.List) -> Value:
@@ -241,7 +245,9 @@ class Evaluator:
         values = []
         for item in self.items(expr.items):
             bound = unpack(expr.variables, item, expr.items.span)
-            inner = Evaluator({**self.variables, **bound}, self.shape, self.callables, self.spend)
+            inner = Evaluator(
+                {**self.variables, **bound}, self.shape, self.callables, self.spend, self.reads
+            )
             values.append(inner(expr.item))
             self.spend(5 + len(self.variables) // 8, expr.span)
         return tuple(values)
@@ -294,6 +300,8 @@ class Evaluator:
             raise _bad(expr.span, f"{show(base)} cannot be indexed by {show(index)}")
         if not -len(base) <= index < len(base):
             raise _bad(expr.index.span, f"there is no item {index} in a list of {len(base)}")
+        if is_in:
+            self.reads.add(index % len(base))
         return base[index]
 
     def _slice(self, expr: t.Slice) -> Value:

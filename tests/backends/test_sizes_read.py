@@ -1,0 +1,61 @@
+"""A module whose spec computes with sizes answers for these sizes, and for no others."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archdsl
+
+READING = {
+    "attribute": "upsample size=(in.h // 2)x(in.w // 2)",
+    "block": "half",
+    "default": "flat",
+    "condition": "if in.h > 20 { conv 3 1x1 }",
+    "index": "repeat (in[1] // 16) { conv 3 3x3 pad=1 }",
+    "list": "for i in [in.w, 1] { conv 3 (i % 2 + 1) pad=half }",
+    "label": '"part{in.h}": conv 3 1x1',
+}
+BLOCKS = """block half() { upsample size=(in.h // 2)x(in.w // 2) }
+block flat(k=in.h) { gap (k // 4) }
+"""
+
+
+def _load(step: str) -> nn.Module:
+    return archdsl.load(
+        f"{BLOCKS}model m {{ input 3x32x32; conv 3 3x3 pad=1; {step}; relu; gap }}"
+    ).eval()
+
+
+@pytest.mark.parametrize("form", READING)
+def test_another_size_is_refused(form: str) -> None:
+    module = _load(READING[form])
+    assert module(torch.randn(2, 3, 32, 32)).shape == (2, 3, 1, 1)
+    for size in (16, 31, 64):
+        with pytest.raises(AssertionError, match="compiled for another size"):
+            module(torch.randn(2, 3, size, size))
+
+
+def test_what_reads_no_size_takes_any() -> None:
+    module = _load("conv in 3x3 -> conv (2*in[0]) 1x1 -> conv 3 1x1 groups=in")
+    assert module(torch.randn(1, 3, 50, 40)).shape == (1, 3, 1, 1)
+
+
+@pytest.mark.parametrize("form", ["attribute", "block", "index"])
+def test_the_check_is_traced_and_exported(form: str) -> None:
+    module = _load(READING[form])
+    x = torch.randn(2, 3, 32, 32)
+    traced = torch.fx.symbolic_trace(module)
+    batch = {0: torch.export.Dim("batch")}
+    exported = torch.export.export(module, (x,), dynamic_shapes=(batch,)).module()
+    for other in (traced, exported):
+        result = other(torch.cat([x, x]))
+        assert isinstance(result, Tensor) and torch.equal(result[:2], module(x))
+
+
+def test_sizes_of_shipped_specs() -> None:
+    """Blocks refuse where they read; what they do not read may vary."""
+    swin = archdsl.load("swin_t").eval()
+    with torch.no_grad():
+        assert swin(torch.randn(1, 3, 64, 96)).shape == (1, 1000)
