@@ -7,6 +7,7 @@ equal where they differ only in literals.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ from archdsl.ops.table import Call, Input, Name
 
 if TYPE_CHECKING:
     from archdsl.backends.loops import Loop
+
+LONGEST = 100  # operands of one sum or product
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +289,7 @@ def _steps(flow: Flow, parts: Mapping[str, str]) -> tuple[tuple[Step, ...], dict
     variables that hold the numbered parts, where they do."""
     count = len(flow.graph.input_shapes)
     values: dict[int, Expr] = {number: Value(number) for number in range(count)}
+    parts_of_sums = itertools.count(len(flow.graph.value_shapes))
     steps = [_only(side, flow.graph.input_shapes[0][side]) for side in flow.graph.reads]
     for item in flow.graph.items:
         results = tuple(range(count, count + len(item.shapes)))
@@ -301,6 +305,13 @@ def _steps(flow: Flow, parts: Mapping[str, str]) -> tuple[tuple[Step, ...], dict
         if isinstance(expr, (Value, Member)):  # the identity: another name for the same value
             values[results[0]] = expr
             continue
+        while isinstance(expr, Infix) and len(expr.operands) > LONGEST:
+            # Python's parser takes no deeper expressions; the order of the sums stays
+            part = Value(next(parts_of_sums))
+            first = Infix(expr.operator, expr.operands[:LONGEST])
+            only = item.training_only
+            steps.append(Step(first, (part.number,), None, False, True, False, only))
+            expr = Infix(expr.operator, (part, *expr.operands[LONGEST:]))
         for number in results:
             values[number] = Value(number)
         node = item if isinstance(item, Node) else None

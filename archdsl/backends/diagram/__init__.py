@@ -9,8 +9,12 @@ beside it the inside of the blocks that are closed.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from archdsl.backends.errors import ArtefactError
 from archdsl.ir.graph import Program
 
 if TYPE_CHECKING:
@@ -20,28 +24,51 @@ if TYPE_CHECKING:
 __all__ = ["draw_dot", "draw_mermaid", "draw_png", "draw_svg"]
 
 
+DEEPEST = 6000  # Python calls inside one another; what skips over what is read recursively
+
+
 def draw_svg(program: Program, *, depth: int | None = None) -> str:
     from archdsl.backends.diagram.svg import to_svg
 
-    return to_svg(_picture(program, depth))
+    with _deep(program):
+        return to_svg(_picture(program, depth))
 
 
 def draw_png(program: Program, *, depth: int | None = None) -> bytes:
     from archdsl.backends.diagram.png import to_png
 
-    return to_png(_picture(program, depth))
+    with _deep(program):
+        return to_png(_picture(program, depth))
 
 
 def draw_mermaid(program: Program, *, depth: int | None = None) -> str:
     from archdsl.backends.diagram.mermaid import to_mermaid
 
-    return to_mermaid(_outline(program, depth))
+    with _deep(program):
+        return to_mermaid(_outline(program, depth))
 
 
 def draw_dot(program: Program, *, depth: int | None = None) -> str:
     from archdsl.backends.diagram.dot import to_dot
 
-    return to_dot(_outline(program, depth), program.name)
+    with _deep(program):
+        return to_dot(_outline(program, depth), program.name)
+
+
+@contextmanager
+def _deep(program: Program) -> Iterator[None]:
+    """Room for pictures whose parts lie deep in one another, and one error where it ends."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEEPEST))
+    try:
+        yield
+    except RecursionError:
+        raise ArtefactError(
+            f"{program.name}: too many of its values skip over others to draw it\n"
+            "`archdsl check --shapes` lists its layers; --depth 0 closes its blocks"
+        ) from None
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _picture(program: Program, depth: int | None) -> Picture:
