@@ -77,6 +77,8 @@ def new(name: str, like: str | None = None) -> dict[Path, str]:
     """The texts of `name`.arch and `name`.yaml; `like`: of a variant of a shipped spec."""
     path = Path(name.removesuffix(".arch"))
     words = {"file": path.name, "name": re.sub(r"[-. ]", "_", path.name)}
+    if not path.name.strip("."):
+        raise CannotStart(f"`{name}` is a folder", f"give the spec a name: `{path / 'mynet'}`")
     if like is None:
         spec, recipe = SPEC.substitute(words), RECIPE.substitute(words)
     else:

@@ -218,7 +218,7 @@ def open_spec(
     given: dict[str, Any] = {"params": dict(params or {}), "input": input}
     if limits is not None:
         given["limits"] = limits
-    if isinstance(spec, str) and ("\n" in spec or "{" in spec):
+    if isinstance(spec, str) and _is_text(spec):
         return Spec(Source("<text>", spec), Path.cwd(), **given)
     if str(spec) == "-":
         source, problem = _decode(sys.stdin.buffer.read(MAX_BYTES), "<stdin>")
@@ -226,6 +226,13 @@ def open_spec(
     path, model = _locate(str(spec))
     source, problem = read(path)
     return Spec(source, path.parent, model, found=problem, **given)
+
+
+def _is_text(spec: str) -> bool:
+    """A spec's own text has a line break or a brace; so may a path, which ends in .arch."""
+    return ("\n" in spec or "{" in spec) and not (
+        spec.endswith(".arch") and ("\n" not in spec or _exists(Path(spec)))
+    )
 
 
 def _locate(text: str) -> tuple[Path, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -11,6 +12,7 @@ import typer
 
 from archdsl import __version__
 from archdsl.cli import artefacts, inspect, train, write
+from archdsl.diagnostics.terminal import escaped
 
 app = typer.Typer(
     name="archdsl",
@@ -43,16 +45,39 @@ train.register(app)
 write.register(app)
 
 
+def _open_streams() -> None:
+    """Somewhere to write to, whatever it is, and no character that it has no code for."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed: `>&-`
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _close_output() -> None:
+    """What is left in the buffer goes nowhere, so that Python's end does not fail on it too."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """The console script."""
     # Typer builds every command it knows, which takes longer than to check a spec
     if named := [command for command in app.registered_commands if command.name in sys.argv[1:2]]:
         app.registered_commands = named
+    _open_streams()
     try:
         app()
+        sys.stdout.flush()
     except BrokenPipeError:  # `archdsl ops | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         sys.exit(141)
+    except OSError as error:  # a full disk behind standard output, a working folder that is gone
+        _close_output()
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {escaped(where + (error.strerror or str(error)))}", file=sys.stderr)
+        sys.exit(1)
     finally:
         if "torch" not in sys.modules:
             gc.freeze()  # or Python looks for cycles once more at its end, for a fifth of the time

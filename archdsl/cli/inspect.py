@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -148,7 +148,7 @@ def _files(specs: list[str]) -> Iterator[str]:
     from archdsl.cli.write import specs_in
 
     for text in specs:
-        if not Path(text).is_dir():
+        if not os.path.isdir(text):
             yield text
             continue
         inside = [str(path) for path in specs_in([text])]

@@ -64,7 +64,7 @@ def fmt(
             typer.echo(f"would reformat {name}")
         elif not diff:
             try:
-                write_atomic(path.resolve(), new)
+                write_atomic(path, new)
             except OSError as error:
                 fail(f"cannot write {name}: {error.strerror}")
             typer.echo(f"reformatted {name}")
@@ -104,6 +104,8 @@ def _formatted(path: Path | None) -> tuple[str, str, str | None, list[Diagnostic
     if problems:
         return source.name, old, None, problems
     new, problems = format(source)
+    if new is not None and "\r\n" in old:  # a file keeps its line ends
+        new = new.replace("\n", "\r\n")
     return source.name, old, new, problems
 
 

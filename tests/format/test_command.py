@@ -61,14 +61,6 @@ def test_standard_input() -> None:
     assert run("-", "x.arch", input=MESSY).exit_code == 2
 
 
-def test_line_ends_become_newlines(tmp_path: Path) -> None:
-    path = tmp_path / "a.arch"
-    path.write_bytes(CLEAN.replace("\n", "\r\n").encode())
-    assert run("--check", path).exit_code == 1
-    assert run(path).exit_code == 0
-    assert path.read_bytes() == CLEAN.encode()
-
-
 def test_a_link_stays_a_link(folder: Path) -> None:
     link = folder / "link.arch"
     link.symlink_to(folder / "messy.arch")
