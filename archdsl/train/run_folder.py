@@ -93,15 +93,16 @@ class RunFolder:
         self.bar_began = -1.0
         self.plotted = time.monotonic()
         self.writer: Any = None
-        if folder is not None and recipe.tensorboard:
+        if folder is None:
+            return
+        self.log = (folder / "log.txt").open("a", encoding="utf-8")
+        _lock(self.log, folder)
+        for left in folder.glob(".*.tmp"):  # of a process that was killed: nobody else is here
+            left.unlink(missing_ok=True)
+        if recipe.tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
             self.writer = SummaryWriter(str(folder / "events"))
-        if folder is not None:
-            self.log = (folder / "log.txt").open("a", encoding="utf-8")
-            _lock(self.log, folder)
-            for left in folder.glob(".*.tmp"):  # of a process that was killed: nobody else is here
-                left.unlink(missing_ok=True)
 
     def close(self) -> None:
         self.close_bar()
