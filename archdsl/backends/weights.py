@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
+import warnings
 from collections.abc import Container, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +19,8 @@ from archdsl.backends.errors import WeightsError
 SHOWN = 5
 #: what training scripts wrap a state_dict in
 HOLDERS = ("state_dict", "model", "model_state_dict")
+#: what data-parallel training and torch.compile put before each name
+WRAPPERS = ("module.", "_orig_mod.")
 COUNTER = "num_batches_tracked"
 #: names in old files of torchvision's, and what they are now: DenseNet before 2018, ViT before 2022
 OLD_NAMES = (
@@ -130,7 +134,7 @@ def renamed(state: Mapping[str, Tensor], own: Container[str]) -> dict[str, Tenso
 def _checked(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state to load, complete and in the module's order; raises where it does not fit."""
     own = module.state_dict()
-    ready = renamed(state, own)
+    ready = renamed(_unwrapped(state, own), own)
     for name in own:
         if name.rpartition(".")[2] == COUNTER:
             # files of torch before 0.4.1 do not count batches; BatchNorm then starts at 0
@@ -151,9 +155,46 @@ def _checked(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor
     ]
     if wrong:
         problems.append(_lines(f"{_count(wrong)} of another shape", wrong))
+    odd = [
+        f"{name}: {kind}"
+        for name, tensor in own.items()
+        if name in ready and (kind := _odd(ready[name], tensor))
+    ]
+    if odd:
+        problems.append(_lines(f"{_count(odd)} that cannot be weights", odd))
     if problems:
         raise WeightsError("the weights do not fit the model\n" + "\n".join(problems))
+    lost = [name for name in own if not math.isfinite(ready[name].sum())]
+    if lost:
+        warnings.warn(f"{_count(lost)} of the weights are not finite: {lost[0]}, ...", stacklevel=4)
     return {name: ready[name] for name in own}
+
+
+def _unwrapped(state: Mapping[str, Tensor], own: Container[str]) -> Mapping[str, Tensor]:
+    """The state without what data-parallel training and torch.compile put before each name."""
+    gone = ""
+    for prefix in WRAPPERS * 2:
+        if state and all(name.startswith(prefix) and name not in own for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+            gone += prefix
+    if gone:
+        warnings.warn(
+            f'the names of the weights begin with "{gone}", which is left out', stacklevel=5
+        )
+    return state
+
+
+def _odd(tensor: Tensor, own: Tensor) -> str:
+    """What keeps a tensor from being a weight: an empty text where nothing does."""
+    if tensor.is_meta:
+        return "a meta tensor, which holds no values"
+    if tensor.is_quantized:
+        return "quantised: save it after `dequantize()`"
+    if tensor.layout != torch.strided:
+        return "sparse: save it after `to_dense()`"
+    if tensor.is_complex() and not own.is_complex():
+        return "complex: its imaginary part would be lost"
+    return ""
 
 
 def _listed(what: str, names: list[str], others: list[str]) -> str:
@@ -179,7 +220,7 @@ def _shape(tensor: Tensor) -> str:
 
 def _prefix(missing: list[str], unexpected: list[str]) -> str | None:
     """Whether all names differ by what a wrapper put in front."""
-    for prefix in ("module.", "_orig_mod.", "model."):
+    for prefix in (*WRAPPERS, "model."):
         if unexpected and all(name.startswith(prefix) for name in unexpected):
             stripped = {name.removeprefix(prefix) for name in unexpected}
             if stripped.intersection(missing):

@@ -195,7 +195,7 @@ class BadLabel(Diagnostic):
     slug = "bad-label"
     title = "`{name}` cannot be a label"
     label = "{reason}"
-    help = "use letters, digits, `_` and `-`"
+    help = "use another name, of letters, digits, `_` and `-`"
     name: str
     reason: str
 

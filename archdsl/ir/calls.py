@@ -5,6 +5,7 @@ The half of elaboration that makes items; `elaborate.py` adds the half that walk
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Mapping
 from typing import Any
 
@@ -294,9 +295,10 @@ class Calls:
         if not LABEL.fullmatch(name):
             raise Problem(c.BadLabel(span, name, "it would be no valid part of a state_dict key"))
         if name in RESERVED:
-            raise Problem(
-                c.BadLabel(span, name, "Python, or torch's modules, already use this name")
-            )
+            taken = "torch's modules have something of this name"
+            if keyword.iskeyword(name):
+                taken = "this is a Python keyword, and a label becomes an attribute"
+            raise Problem(c.BadLabel(span, name, taken))
         if name in builder.names:
             first = Label(builder.names[name], "the first one is here")
             if builder.names[name] == span:

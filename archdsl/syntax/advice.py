@@ -152,6 +152,9 @@ def _named(place: Place, kind: str) -> str | None:
             "a value is no argument: `@name` is a step of its own, or a branch of `concat`, `add`"
             " and `mul`; what flows into a block is its only value"
         )
+    if kind in _WORDS and before == "RESIDUAL":
+        steps = place.text(place.at, place.last)
+        return f"what is added to its input stands in braces: `residual {{ {steps} }}`"
     if kind == "COLON" and before == "RBRACE":
         return 'a label begins with a letter, `block{i}: ...`, or stands in quotes: `"{i}": ...`'
     return None

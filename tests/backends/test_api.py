@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 
 import archdsl
 
@@ -92,3 +95,35 @@ def test_optimised_for_inputs_of_any_rank(text: str, optimize: bool) -> None:
     x = torch.randn(2, *program.input_shape)
     with torch.no_grad():
         assert torch.allclose(plain.eval()(x), better(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_names_of_wrapped_modules(prefix: str) -> None:
+    one = archdsl.load(SPEC)
+    state = {prefix + name: tensor for name, tensor in one.state_dict().items()}
+    with pytest.warns(UserWarning, match=prefix):
+        other = archdsl.load(SPEC, weights=state)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda w: w.to_sparse(), "sparse"),
+        (lambda w: w.to("meta"), "meta"),
+        (lambda w: w.to(torch.complex64), "complex"),
+        (lambda w: torch.quantize_per_tensor(w, 0.1, 0, torch.qint8), "quantised"),
+    ],
+)
+def test_tensors_that_are_no_weights(change: Callable[[Tensor], Tensor], told: str) -> None:
+    state = archdsl.load(SPEC).state_dict()
+    state["0.weight"] = change(state["0.weight"])
+    with pytest.raises(archdsl.WeightsError, match=rf"0\.weight: .*{told}"):
+        archdsl.load(SPEC, weights=state)
+
+
+def test_weights_that_are_not_finite() -> None:
+    state = archdsl.load(SPEC).state_dict()
+    state["0.weight"][0, 0] = torch.nan
+    with pytest.warns(UserWarning, match=r"1 entry of the weights are not finite: 0\.weight"):
+        archdsl.load(SPEC, weights=state)

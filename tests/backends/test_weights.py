@@ -112,8 +112,8 @@ def test_what_does_not_fit(state: dict[str, torch.Tensor], tmp_path: Path) -> No
     _refused(wrong, path, "head.weight: 7x3 in the file, 4x8 in the model")
     many = {**state, **{f"extra{i}": torch.zeros(1) for i in range(8)}}
     _refused(many, path, "8 entries not in the model", "... and 3 more")
-    wrapped = {f"module.{k}": v for k, v in state.items()}
-    _refused(wrapped, path, 'begin with "module."')
+    wrapped = {f"model.{k}": v for k, v in state.items()}
+    _refused(wrapped, path, 'begin with "model."')
     _refused({"epoch": 3}, path, "holds no state_dict")
     _refused({}, path, "missing from the file")
 
