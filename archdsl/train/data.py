@@ -393,6 +393,11 @@ class Batches:
             self.bad.update(dict.fromkeys(bad))
             yield self._move(x), self._move(y)
 
+    def close(self) -> None:
+        """Ends the processes that decode: what holds on to this object, such as the traceback of an
+        error, would keep them, and Python waits for them at its end."""
+        self._loaders.clear()
+
     def _move(self, x: Tensor) -> Tensor:
         if self.device.type == "cpu":
             return x

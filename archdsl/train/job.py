@@ -30,7 +30,7 @@ from archdsl.train.checkpoint import (
     read_checkpoint,
     tested_weights,
 )
-from archdsl.train.data import LoadedData, load_data
+from archdsl.train.data import Batches, LoadedData, load_data
 from archdsl.train.distributed import Ranks, joined, launch, launched
 from archdsl.train.errors import TrainError
 from archdsl.train.evaluation import test_final
@@ -324,7 +324,7 @@ def _train(
             restored(trainer, job.resume)
         announce(model.name, trainer, job.resume)
         began = time.monotonic()
-        with StopSignals() as signals:
+        with StopSignals() as signals, closing_on_error(trainer.batches):
             stopped = trainer.run(signals)
     except NotFinite as error:
         raise TrainError(*not_finite(error, recipe, folder.folder, data)) from None
@@ -346,6 +346,15 @@ def _train(
             result = replace(result, final=test_final(copied, data, recipe, ranks.device))
     conclude(trainer, result, time.monotonic() - began)
     return result
+
+
+@contextmanager
+def closing_on_error(batches: Batches) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        batches.close()
+        raise
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import shutil
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,7 @@ def test_nan_in_the_data_is_not_taken_for_divergence(tmp_path: Path, raises: Any
     recipe = {**RECIPE, "data": data, "epochs": 1}
     text = raises(fit, torch.nn.Linear(2, 2), recipe, input=(2,), out=tmp_path / "r")
     assert "training sample 3 holds nan" in text and "lower rate" not in text
+    assert not multiprocessing.active_children()  # Python would wait for them at its end
 
 
 def test_code_is_not_run_by_a_dry_run_and_named_if_from_elsewhere(
