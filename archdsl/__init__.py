@@ -26,10 +26,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from archdsl.api import (
-        Diagnostic,
-        Program,
         Report,
-        SpecError,
         check,
         compile,
         diff,
@@ -41,19 +38,27 @@ if TYPE_CHECKING:
         summary,
     )
     from archdsl.backends.errors import WeightsError
+    from archdsl.diagnostics.model import Diagnostic
+    from archdsl.ir.graph import Program
+    from archdsl.pipeline import SpecError
 
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
 
 
+#: where the public names stand that are not functions of the API
+_ELSEWHERE = {
+    "Diagnostic": "archdsl.diagnostics.model",
+    "Program": "archdsl.ir.graph",
+    "SpecError": "archdsl.pipeline",
+    "WeightsError": "archdsl.backends.errors",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name == "WeightsError":
-        from archdsl.backends.errors import WeightsError
-
-        return WeightsError
     if name in __all__:
-        from archdsl import api
+        from importlib import import_module
 
-        return getattr(api, name)
+        return getattr(import_module(_ELSEWHERE.get(name, "archdsl.api")), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,30 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from archdsl.artefacts import ARTEFACTS, Artefact, Request, by_suffix, make_text, write
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.ir.graph import Program
-from archdsl.pipeline import Spec, SpecError, open_spec, shipped
+from archdsl.pipeline import Spec, open_spec, shipped
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
     from archdsl.backends.diff import Difference
-
-__all__ = [
-    "ARTEFACTS",
-    "Diagnostic",
-    "Program",
-    "Report",
-    "SpecError",
-    "check",
-    "compile",
-    "diff",
-    "draw",
-    "export",
-    "load",
-    "operators",
-    "specs",
-    "summary",
-]
 
 
 @dataclass(frozen=True)

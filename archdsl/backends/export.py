@@ -125,7 +125,7 @@ def _refused(program: Program, error: Exception) -> ExportError:
             alone = _alone(item)
             try:
                 _save_onnx(_exported(alone, build(alone)), alone, Path(folder, "alone.onnx"))
-            except Exception as own:
+            except Exception as own:  # the same errors, of one step
                 source, line = item.span.source, item.span.source.position(item.span.start)[0]
                 step, shape = " ".join(item.span.text.split()), show(item.input_shapes[0])
                 return ExportError(

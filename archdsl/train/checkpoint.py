@@ -18,7 +18,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from archdsl.train.errors import TrainError
+from archdsl.train.errors import TrainError, shown
 
 FORMAT = 1
 LAST, PREVIOUS, BEST = "last.pt", "last.prev.pt", "best.pt"
@@ -65,7 +65,7 @@ def _replace(path: Path, write: Any, keep: Path | None = None) -> None:
         system = error if isinstance(error, OSError) else error.__context__  # torch hides it
         reason = system.strerror if isinstance(system, OSError) else str(error).splitlines()[0]
         raise TrainError(
-            f"{path}: the checkpoint cannot be written: {reason}", good_help(path.parent)
+            f"{shown(path)}: the checkpoint cannot be written: {reason}", good_help(path.parent)
         ) from None
 
 
@@ -92,11 +92,11 @@ def find_checkpoint(run: str | Path, prefer: str = LAST) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        raise TrainError(f"{path}: no such run folder or checkpoint")
+        raise TrainError(f"{shown(path)}: no such run folder or checkpoint")
     for name in dict.fromkeys([prefer, LAST, BEST, PREVIOUS]):
         if (path / name).is_file():
             return path / name
-    raise TrainError(f"{path}: holds no checkpoint ({LAST} or {BEST})")
+    raise TrainError(f"{shown(path)}: holds no checkpoint ({LAST} or {BEST})")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -107,11 +107,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise TrainError(error.message, good_help(path.parent, path)) from None
     if "format" not in found or "recipe" not in found:
         raise TrainError(
-            f"{path}: not a checkpoint of archdsl train", "weights alone are loaded with --weights"
+            f"{shown(path)}: not a checkpoint of archdsl train",
+            "weights alone are loaded with --weights",
         )
     if isinstance(found["format"], int) and found["format"] > FORMAT:
         raise TrainError(
-            f"{path}: written by a newer archdsl ({found.get('archdsl')})", "update archdsl"
+            f"{shown(path)}: written by a newer archdsl ({found.get('archdsl')})", "update archdsl"
         )
     try:
         _Saved.model_validate(found)
@@ -119,7 +120,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise TrainError(
-            f"{path}: a damaged checkpoint: `{where}`: {first['msg']}", good_help(path.parent, path)
+            f"{shown(path)}: a damaged checkpoint: `{where}`: {first['msg']}",
+            good_help(path.parent, path),
         ) from None
     return found
 
@@ -179,7 +181,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         try:
             return dict(load_file(path))
         except (OSError, SafetensorError) as error:
-            raise TrainError(f"{path}: cannot be read: {error}") from None
+            raise TrainError(f"{shown(path)}: cannot be read: {error}") from None
     found = _read(path)
     return tested_weights(found) if "format" in found else found
 
@@ -200,14 +202,14 @@ def _read(path: Path) -> dict[str, Any]:
         path.open("rb").close()
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        raise TrainError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise TrainError(f"{shown(path)}: cannot be read: {error.strerror or error}") from None
     except Exception as error:  # pickle, zip and torch each have their own for a broken file
         text = str(error).strip()
         unsafe = "weights_only" in text.lower() and "unsupported" in text.lower()
         reason = "holds more than tensors and plain values" if unsafe else "truncated or damaged"
-        raise TrainError(f"{path}: not a whole checkpoint ({reason})") from None
+        raise TrainError(f"{shown(path)}: not a whole checkpoint ({reason})") from None
     if not isinstance(found, dict):
-        raise TrainError(f"{path}: not a checkpoint")
+        raise TrainError(f"{shown(path)}: not a checkpoint")
     return found
 
 
@@ -219,7 +221,8 @@ def good_help(folder: Path, bad: Path | None = None) -> str:
             continue
         try:
             found = _read(path)
-            return f"{path} is good (step {found['step']}); go on from it with --resume {path}"
+            name, step = shown(path), found["step"]
+            return f"{name} is good (step {step}); go on from it with --resume {name}"
         except (TrainError, KeyError):
             continue
     return "there is no earlier checkpoint"

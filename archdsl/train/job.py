@@ -32,7 +32,7 @@ from archdsl.train.checkpoint import (
 )
 from archdsl.train.data import Batches, LoadedData, load_data
 from archdsl.train.distributed import Ranks, joined, launch, launched
-from archdsl.train.errors import TrainError
+from archdsl.train.errors import TrainError, shown
 from archdsl.train.evaluation import test_final
 from archdsl.train.loop import NotFinite, Result, Trainer, restored
 from archdsl.train.model import Model, describe, describe_files, unchanged
@@ -294,8 +294,9 @@ def train(job: Job) -> Result:
             own = error.filename is None or str(error.filename).startswith(str(path))
             if path is None or error.errno is None or not own:
                 raise  # of the data, and so of the user's own code
+            file = shown(error.filename or path)
             raise TrainError(
-                f"{error.filename or path}: the run folder cannot be written: {error.strerror}",
+                f"{file}: the run folder cannot be written: {error.strerror}",
                 good_help(path),
             ) from None
 

@@ -33,7 +33,7 @@ from archdsl.train.checkpoint import (
 )
 from archdsl.train.data import Batches, LoadedData
 from archdsl.train.distributed import Ranks
-from archdsl.train.errors import TrainError
+from archdsl.train.errors import TrainError, shown
 from archdsl.train.evaluation import Tested, test_model
 from archdsl.train.objective import Objective, autocast, make_optimizer
 from archdsl.train.recipe import Recipe
@@ -390,7 +390,8 @@ def restored(trainer: Trainer, path: Path) -> None:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TrainError(
-            f"{path}: does not fit the run, or is damaged: {reason}", good_help(path.parent, path)
+            f"{shown(path)}: does not fit the run, or is damaged: {reason}",
+            good_help(path.parent, path),
         ) from None
 
 

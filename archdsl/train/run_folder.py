@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from archdsl.diagnostics.terminal import escaped
 from archdsl.files import write_atomic
-from archdsl.train.errors import TrainError
+from archdsl.train.errors import TrainError, shown
 from archdsl.train.recipe import Recipe
 
 COLUMNS = (
@@ -38,12 +37,12 @@ def new_folder(name: str, out: str | Path | None) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             if (folder / "last.pt").exists():
                 raise TrainError(
-                    f"{folder}: holds a run already",
-                    f"go on with it by --resume {folder}, or give another --out",
+                    f"{shown(folder)}: holds a run already",
+                    f"go on with it by --resume {shown(folder)}, or give another --out",
                 )
             if held := sorted(p.name for p in folder.iterdir()):
                 raise TrainError(
-                    f"{escaped(str(folder))}: not an empty folder; it holds {escaped(held[0])}",
+                    f"{shown(folder)}: not an empty folder; it holds {shown(held[0])}",
                     "give another --out: a run writes into a folder of its own",
                 )
             return folder
@@ -59,7 +58,7 @@ def new_folder(name: str, out: str | Path | None) -> Path:
         raise TrainError(f"{root}: too many runs named {name}")
     except OSError as error:
         raise TrainError(
-            f"{error.filename}: the run folder cannot be made: {error.strerror}",
+            f"{shown(error.filename)}: the run folder cannot be made: {error.strerror}",
             "--out DIR puts it elsewhere",
         ) from None
 
@@ -75,7 +74,7 @@ def _lock(file: TextIO, folder: Path) -> None:
     except BlockingIOError:
         file.close()
         raise TrainError(
-            f"{escaped(str(folder))}: another process is training here",
+            f"{shown(folder)}: another process is training here",
             "wait for it, or give another --out",
         ) from None
     except OSError:  # a file system without locks

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from archdsl.cli.app import app
 from archdsl.train import evaluate, fit
 from archdsl.train.bench import bench
+from archdsl.train.checkpoint import find_checkpoint, read_checkpoint
 from archdsl.train.recipe_file import Override
 from tests.train.nets import RECIPE
 from tests.train.test_data import image
@@ -160,3 +161,13 @@ def test_names_in_errors_are_not_raw_either(tmp_path: Path, raises: Any) -> None
     assert "\x1b" not in text and "\n::" not in text
     assert "\\x1b[31m\\n::error.png: not an image" in text
     assert "\n::" not in raises(trained, f"folder:{tmp_path}/\n::error", tmp_path / "r")
+    for name in ("gone\n::error", "empty\n::error", "odd\n::error.pt"):
+        if name.startswith("empty"):
+            (tmp_path / name).mkdir()
+        elif name.startswith("odd"):
+            (tmp_path / name).write_text("no checkpoint")
+        assert "\n::" not in raises(find_and_read, tmp_path / name)
+
+
+def find_and_read(run: Path) -> None:
+    read_checkpoint(find_checkpoint(run))
