@@ -204,9 +204,7 @@ class Maker:
                 lines.append(f"tap {heads[-1]}")
             if rng.random() < 0.06:
                 label = self.name("aux")
-                source = f"@{rng.choice(heads)} " if heads and rng.random() < 0.5 else ""
-                start = self.taps[source[1:-1]] if source else flow
-                lines.append(f"{label}: aux {source}{self.step(start, env, 0, bare=True)[0].text}")
+                lines.append(f"{label}: aux {self.head(flow, heads, env)}")
         if heads and rng.random() < 0.3:
             chosen = rng.sample(heads, rng.randint(1, len(heads)))
             lines.append("output " + " ".join(f"@{name}" for name in chosen))
@@ -214,6 +212,21 @@ class Maker:
         body = "\n".join(f"  {line}" for line in lines)
         texts = [*(b.text for b in self.blocks), f"model m({given}) {{\n{body}\n}}"]
         return "\n".join(texts) + "\n"
+
+    def head(self, flow: Shape, taps: list[str], env: Env) -> str:
+        """Of what flows, of a tap, or of both."""
+        rng = self.rng
+        if not taps or rng.random() < 0.4:
+            return self.step(flow, env, 0, bare=True)[0].text
+        name = rng.choice(taps)
+        there = self.taps[name]
+        if rng.random() < 0.4:
+            return f"@{name} {self.step(there, env, 0, bare=True)[0].text}"
+        text, made = operation(rng, rng.choice(JOINS), env)
+        fits = _try(lambda shape, env: made(env).shape(flow, there), flow, env)[0] is not None
+        other = rng.choice(taps)
+        branches = "identity; " if fits else f"@{other}; " if self.taps[other] == there else ""
+        return f"{text} {{ {branches}@{name} -> relu }}"
 
     def input(self) -> Shape:
         rank = self.rng.choice((3, 3, 3, 3, 2, 1, 4))

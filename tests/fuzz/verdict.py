@@ -7,13 +7,14 @@ outputs are the very tensors that the operator would get, and torch must not tak
 
 from __future__ import annotations
 
+import copy
 import linecache
 import random
 import sys
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -96,12 +97,8 @@ def agrees(program: Program) -> None:
                 if not torch.allclose(one[some], other, rtol=1e-6, atol=1e-6, equal_nan=True):
                     raise Wrong("a sample's output depends on what else is in the batch")
         with unwritten_is_nan():
-            shown = _interpret(program.graph, module, [x.clone()])
-            loose = (v in program.graph.unbatched for v in program.graph.outputs)
-            shown = [
-                v.expand(len(x), *v.shape[1:]) if bare else v
-                for v, bare in zip(shown, loose, strict=True)
-            ]
+            values = _values(program.graph, module, [x.clone()])
+        shown = _of_batch(program, values, program.outputs, len(x))
         for one, other in zip(out, shown, strict=True):
             if not torch.allclose(one, other, rtol=1e-6, atol=1e-6, equal_nan=True):
                 raise Wrong("the module computes another value than its layers one by one")
@@ -110,6 +107,9 @@ def agrees(program: Program) -> None:
     expected += [program.values[value] for _, value in program.aux]
     for batch in (1, 5, 2):
         leaf = x[:batch].clone().requires_grad_()
+        torch.manual_seed(1)
+        plain = _in_training(program, copy.deepcopy(module), leaf) if batch == 5 else None
+        torch.manual_seed(1)
         try:
             out = _tuple(module(leaf))
         except ValueError as error:
@@ -118,8 +118,27 @@ def agrees(program: Program) -> None:
             continue  # a batch normalisation of single values
         wanted = [(batch, *shape) for shape in expected]
         _equal("the outputs in training", wanted, [tuple(o.shape) for o in out])
+        for one, other in zip(out, plain or out, strict=True):
+            if not torch.allclose(one, other, rtol=1e-6, atol=1e-6, equal_nan=True):
+                raise Wrong("in training, another value than of the layers one by one")
     if learned := [o.sum() for o in out if o.requires_grad]:
         torch.stack(learned).sum().backward()
+
+
+def _in_training(program: Program, module: nn.Module, x: Tensor) -> list[Tensor]:
+    """The outputs, with those for training alone, layer by layer."""
+    with torch.no_grad():
+        values = _values(program.graph, module, [x])
+    return _of_batch(program, values, (*program.outputs, *program.aux), len(x))
+
+
+def _of_batch(
+    program: Program, values: list[Tensor], named: Iterable[tuple[str, int]], batch: int
+) -> list[Tensor]:
+    loose = program.graph.unbatched
+    return [
+        values[v].expand(batch, *values[v].shape[1:]) if v in loose else values[v] for _, v in named
+    ]
 
 
 def _mixes(program: Program) -> bool:
@@ -161,14 +180,15 @@ def _macs(module: nn.Module, program: Program) -> float:
     return found
 
 
-def _interpret(graph: Graph, module: nn.Module, inputs: list[Tensor]) -> list[Tensor]:
-    """The outputs; raises `Wrong` where a value has another shape than predicted."""
+def _values(graph: Graph, module: nn.Module, inputs: list[Tensor]) -> list[Tensor]:
+    """Every value of a graph; raises `Wrong` where one has another shape than predicted."""
     values = list(inputs)
     for item in graph.items:
         args = [values[v] for v in item.inputs]
         if isinstance(item, Scope):
             args = _batched(graph, item, args, len(inputs[0]))
-            made = _interpret(item.graph, getattr(module, item.name), args)
+            inner = _values(item.graph, getattr(module, item.name), args)
+            made = [inner[v] for v in item.graph.outputs]  # without a batch where it has none
         elif isinstance(item, Param):
             made = [getattr(module, item.name)]
             _equal(f"`{item.name}`", item.shape, tuple(made[0].shape))
@@ -176,7 +196,7 @@ def _interpret(graph: Graph, module: nn.Module, inputs: list[Tensor]) -> list[Te
             made = [_node(item, module, _batched(graph, item, args, len(inputs[0])))]
             _equal(f"`{item.op.name}`", item.shape, tuple(made[0].shape[1:]))
         values += made
-    return [values[v] for v in graph.outputs]  # of a scope, without a batch where it has none
+    return values
 
 
 def _node(node: Node, module: nn.Module, args: list[Tensor]) -> Tensor:
