@@ -326,7 +326,9 @@ class Maker:
         def flow(shape: Shape, env: Env) -> Shape:
             numbers = [env["in"][0] if side == "in" else int(side) for side in sides or ["1"]]
             around = list(shape[len(shape) - len(numbers) :])
-            if len(numbers) > len(shape) or (not broadcast and (numbers != around or not leading)):
+            if len(numbers) > len(shape):
+                raise ValueError
+            if not broadcast and (numbers != list(shape) or not leading):
                 raise ValueError
             if any(n not in (1, side) for n, side in zip(numbers, around, strict=True)):
                 raise ValueError  # it would make the value larger, or does not fit

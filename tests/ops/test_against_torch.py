@@ -43,6 +43,7 @@ DELIBERATE = {
     ("flatten", "is the batch"): "it stays only where there is nothing else",
     ("flatten", "does not exist"): "the batch, where there is nothing else",
     ("chunk", "does not exist"): "the batch, all of it",
+    ("concat", "does not exist"): "the batch: of one branch it is the branch",
     ("slice", "does not exist"): "the batch, all of it",
     ("slice", "nothing is left"): "a tensor without values",
     ("maxpool", "see padding alone"): "-inf forward, and a backward that corrupts memory",
