@@ -6,7 +6,8 @@ the package loads next to nothing; torch is imported by what needs it.
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from archdsl._version import __version__ as __version__
+
 __all__ = [
     "Diagnostic",
     "Program",

@@ -13,6 +13,7 @@ from archdsl.diagnostics.source import Source
 from archdsl.ir.foreign import similar
 from archdsl.ir.resolve import model_slots
 from archdsl.pipeline import Spec, open_spec, shipped
+from archdsl.text import did_you_mean
 
 SPEC = Template("""\
 # $name: a small residual network, to begin with.
@@ -94,8 +95,8 @@ def _base(like: str) -> dict[str, str]:
     """What the text of a variant says of the model that it varies."""
     file = like.removesuffix(".arch")
     if file not in shipped():
-        near = " or ".join(f"`{n}`" for n in similar(file, shipped()))
-        help = f"did you mean {near}?" if near else "`archdsl specs` lists the shipped specs"
+        near = [f"`{name}`" for name in similar(file, shipped())]
+        help = did_you_mean(near, "`archdsl specs` lists the shipped specs")
         raise CannotStart(f"there is no shipped spec `{like}`", help)
     opened = open_spec(file)
     program = opened.checked()

@@ -40,6 +40,7 @@ from archdsl.ir.values import Evaluator, Problem
 from archdsl.ops.table import Shape
 from archdsl.syntax import tree as t
 from archdsl.syntax.parse import parse, parse_expression
+from archdsl.text import did_you_mean
 
 PACKAGE = Path(__file__).parent
 MAX_BYTES = 4_000_000
@@ -269,12 +270,9 @@ def read(path: Path) -> tuple[Source, list[Diagnostic]]:
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror
         hint = ""
         if isinstance(error, FileNotFoundError):
-            near = similar(path.stem, shipped())
-            hint = (
-                f"did you mean the shipped spec {' or '.join(f'`{n}`' for n in near)}?"
-                if near
-                else ("`archdsl specs` lists the shipped specs")
-            )
+            near = " or ".join(f"`{name}`" for name in similar(path.stem, shipped()))
+            near = f"the shipped spec {near}" if near else ""
+            hint = did_you_mean([near] if near else [], "`archdsl specs` lists the shipped specs")
         return nothing, [CannotRead(Span(nothing, 0, 0), name, str(reason or error), hint)]
     except ValueError:  # a NUL byte, or half a character
         return nothing, [CannotRead(Span(nothing, 0, 0), name, "that is not a path")]

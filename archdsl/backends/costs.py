@@ -9,8 +9,8 @@ import math
 from dataclasses import asdict, dataclass
 
 from archdsl.ir.graph import Node, Param, Program
-from archdsl.ops.spatial import show
 from archdsl.ops.table import Shape
+from archdsl.text import shape_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def costs(program: Program) -> list[Cost]:
         if isinstance(item, Param):
             sizes = (0, math.prod(item.shape)) if item.buffer else (math.prod(item.shape), 0)
             kind = "buffer" if item.buffer else "param"
-            rows.append(Cost(name, kind, "", show(item.shape), *sizes, 0, 0, only))
+            rows.append(Cost(name, kind, "", shape_text(item.shape), *sizes, 0, 0, only))
         elif isinstance(item, Node):
             rows.append(_cost(name, item, only or item.training_only))
         elif item.training_only:
@@ -49,7 +49,7 @@ def costs(program: Program) -> list[Cost]:
 
 
 def _cost(name: str, node: Node, only: bool) -> Cost:
-    params = sum(w.size for w in node.weights if not w.buffer)
+    params = node.params
     buffers = sum(w.size for w in node.weights if w.buffer)
     inputs = " ".join(map(_shape, node.input_shapes))
     size = math.prod(node.shape)
@@ -59,7 +59,7 @@ def _cost(name: str, node: Node, only: bool) -> Cost:
 
 
 def _shape(shape: Shape) -> str:
-    return "x".join(map(str, shape))
+    return shape_text(shape, empty="")
 
 
 def show_costs(program: Program, *, format: str = "csv") -> str:

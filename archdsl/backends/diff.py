@@ -19,6 +19,7 @@ from archdsl.backends.diagram.wording import block_text, varying
 from archdsl.ir.graph import Graph, Param, Program, Scope
 from archdsl.ir.show import as_document
 from archdsl.ops.table import Op
+from archdsl.text import shape_text
 
 #: beyond so many layers that differ, they are paired by their place alone
 MOST = 3000
@@ -122,7 +123,7 @@ def _parts(program: Program) -> tuple[Part, ...]:
                 size = 0 if item.buffer else prod(item.shape)
                 yield Part(name, key, f"{kind} {shape}", kind, shape, size, 0, True)
             else:
-                params = sum(w.size for w in item.weights if not w.buffer)
+                params = item.params
                 text, kind = op_text(item.op), item.op.name
                 yield Part(name, key, text, kind, shape, params, item.macs, item.labelled)
 
@@ -329,4 +330,4 @@ def _value(value: Any) -> str:
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "1"
+    return shape_text(shape, empty="1")

@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archdsl import __version__
+from archdsl._version import __version__
 from archdsl.backends.errors import ArtefactError
 from archdsl.backends.optimize import optimize
 from archdsl.backends.torch import build
 from archdsl.ir.graph import Graph, Node, Program
-from archdsl.ops.spatial import show
+from archdsl.text import shape_text
 
 #: protobuf refuses messages of 2 GiB; larger weights go into a file beside the model
 ONE_FILE = 2_000_000_000
@@ -127,7 +127,7 @@ def _refused(program: Program, error: Exception) -> ExportError:
                 _save_onnx(_exported(alone, build(alone)), alone, Path(folder, "alone.onnx"))
             except Exception as own:  # the same errors, of one step
                 source, line = item.span.source, item.span.source.position(item.span.start)[0]
-                step, shape = " ".join(item.span.text.split()), show(item.input_shapes[0])
+                step, shape = " ".join(item.span.text.split()), shape_text(item.input_shapes[0])
                 return ExportError(
                     f"{source.name}:{line}: ONNX cannot say `{step}` on {shape}: {_reason(own)}\n"
                     "write it another way (a `pad` before it, another size), or compile to .pt2"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-import archdsl
+from archdsl._version import __version__
 from archdsl.backends.body import Child, Own
 from archdsl.backends.code import (
     STEP,
@@ -29,7 +29,7 @@ from archdsl.backends.loops import NUMBER, Loop
 from archdsl.backends.names import TAKEN, camel, defined, unique, variable
 from archdsl.backends.sharing import ClassDef, share
 from archdsl.ir.graph import Graph, Node, Program, Scope
-from archdsl.ops.spatial import show
+from archdsl.text import shape_text
 
 __all__ = ["Emitted", "emit", "emit_module"]
 
@@ -73,14 +73,14 @@ def _docstring(program: Program) -> str:
         lines += [f"{STEP}{_escape(line)}".rstrip() for line in spec]
         while not lines[-1]:
             lines.pop()
-    inputs = " and ".join(map(show, program.graph.input_shapes))
+    inputs = " and ".join(map(shape_text, program.graph.input_shapes))
     lines += ["", f"Input: {inputs} for each sample."]
     text = "\n".join(lines)
     return f'"""{text}\n"""'
 
 
 def _maker() -> str:
-    return f"archdsl {getattr(archdsl, '__version__', '')}".rstrip()
+    return f"archdsl {__version__}"
 
 
 def _escape(text: str) -> str:

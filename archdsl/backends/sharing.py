@@ -19,6 +19,7 @@ from archdsl.backends.names import TAKEN, unique, variable
 from archdsl.backends.variants import name_classes
 from archdsl.ir.graph import Graph, Program, Scope
 from archdsl.ir.labels import RESERVED
+from archdsl.ir.walk import graphs
 
 CHANNELS, DIM = "in_channels", "dim"
 LONG = {"out": "out_channels"}
@@ -122,7 +123,7 @@ def _survey(root: Graph) -> tuple[dict[Graph, list[str]], dict[Graph, int]]:
     """For each graph below the root the labels of its scopes, and how often it is used."""
     labels: dict[Graph, list[str]] = {}
     uses: dict[Graph, int] = {}
-    for graph in _graphs(root):
+    for graph in graphs(root):
         for item in graph.items:
             if isinstance(item, Scope):
                 labels.setdefault(item.graph, []).append(item.name)
@@ -130,28 +131,11 @@ def _survey(root: Graph) -> tuple[dict[Graph, list[str]], dict[Graph, int]]:
     return labels, uses
 
 
-def _graphs(root: Graph) -> list[Graph]:
-    """Every graph once, those inside before those around, in the order of construction."""
-    seen: dict[Graph, None] = {}
-
-    def visit(graph: Graph) -> None:
-        if graph in seen:
-            return
-        for place in graph.declared:
-            item = graph.items[place]
-            if isinstance(item, Scope):
-                visit(item.graph)
-        seen[graph] = None
-
-    visit(root)
-    return list(seen)
-
-
 def _levels(root: Graph) -> Iterator[list[Graph]]:
     """The graphs below the root by height: a graph after all that it holds."""
     heights: dict[Graph, int] = {}
     levels: dict[int, list[Graph]] = {}
-    for graph in _graphs(root)[:-1]:
+    for graph in list(graphs(root))[:-1]:
         inner = (heights[item.graph] for item in graph.items if isinstance(item, Scope))
         heights[graph] = max(inner, default=-1) + 1
         levels.setdefault(heights[graph], []).append(graph)

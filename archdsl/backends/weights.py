@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.backends.errors import WeightsError
+from archdsl.text import shape_text
 
 SHOWN = 5
 #: what training scripts wrap a state_dict in
@@ -149,7 +150,8 @@ def _checked(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor
     if hint := _prefix(missing, unexpected):
         problems.append(hint)
     wrong = [
-        f"{name}: {_shape(ready[name])} in the file, {_shape(tensor)} in the model"
+        f"{name}: {shape_text(ready[name].shape)} in the file, "
+        f"{shape_text(tensor.shape)} in the model"
         for name, tensor in own.items()
         if name in ready and ready[name].shape != tensor.shape
     ]
@@ -212,10 +214,6 @@ def _lines(title: str, rows: list[str]) -> str:
 
 def _count(names: list[str]) -> str:
     return f"{len(names)} {'entry' if len(names) == 1 else 'entries'}"
-
-
-def _shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "a single number"
 
 
 def _prefix(missing: list[str], unexpected: list[str]) -> str | None:

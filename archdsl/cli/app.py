@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from archdsl import __version__
+from archdsl._version import __version__
 from archdsl.cli import artefacts, inspect, train, write
 from archdsl.diagnostics.terminal import escaped
 

@@ -25,6 +25,7 @@ from archdsl.cli.options import (
     unified,
     usage,
 )
+from archdsl.text import did_you_mean, shape_text
 
 if TYPE_CHECKING:
     from archdsl.diagnostics.model import Diagnostic
@@ -243,7 +244,7 @@ def specs(
     for name in shipped():
         program = open_spec(name).program
         if program is not None:
-            size = "x".join(map(str, program.input_shape))
+            size = shape_text(program.input_shape)
             sizes = {"params": program.params, "macs": program.macs}
             entries.append({"name": name, "input": size, **sizes})
     if format is TableFormat.json:
@@ -283,7 +284,7 @@ def ops(
         near = similar(name, TABLE)
         fail(
             f"there is no operator `{name}`",
-            help=f"did you mean {' or '.join(near)}?" if near else "`archdsl ops` lists them",
+            help=did_you_mean(near, "`archdsl ops` lists them"),
         )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from archdsl.diagnostics.model import Diagnostic
+from archdsl.text import did_you_mean
 
 # ---- E00xx: the text -------------------------------------------------------------------------
 
@@ -107,8 +108,7 @@ class _Unknown(Diagnostic):
             return self.hint
         if self.fixes:
             return self.fixes[0].title
-        names = " or ".join(f"`{s}`" for s in self.similar)
-        return f"did you mean {names}?"
+        return did_you_mean([f"`{name}`" for name in self.similar])
 
 
 class UnknownOperation(_Unknown):

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from archdsl import __version__
+from archdsl._version import __version__
 from archdsl.diagnostics import terminal
 from archdsl.diagnostics.model import Diagnostic, Fix, subclasses
 from archdsl.diagnostics.render import extent, render

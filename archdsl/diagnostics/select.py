@@ -15,6 +15,7 @@ from archdsl.diagnostics import catalogue, warnings
 from archdsl.diagnostics.model import Diagnostic, subclasses
 from archdsl.diagnostics.source import Source, Span
 from archdsl.diagnostics.suggest import closest
+from archdsl.text import did_you_mean
 
 ALL = "ALL"
 #: `# archdsl: ignore`, alone or with codes or slugs; what follows them is the reason
@@ -39,7 +40,7 @@ def selector(word: str) -> str:
     if not any(code.startswith(start) for code in codes()) or not word:
         slugs = [entry.slug for entry in codes().values()]
         near = closest(word.upper(), codes()) or closest(word, slugs)
-        advice = f"did you mean {near[0]}?" if near else "`archdsl explain` lists them"
+        advice = did_you_mean(near[:1], "`archdsl explain` lists them")
         raise ValueError(f"no code begins with {word!r}; {advice}")
     return start
 

@@ -22,6 +22,7 @@ from archdsl.ir.graph import Graph, Item, Param, Program, Scope
 from archdsl.ir.lints import lint
 from archdsl.ir.names import Block, Unit
 from archdsl.ir.resolve import resolve
+from archdsl.ir.walk import graphs
 from archdsl.ops.table import Shape
 from archdsl.pipeline import Spec
 from archdsl.syntax import tree as t
@@ -191,7 +192,7 @@ class Analysis:
         if symbol.span is None:
             return found
         for program in self.good.programs:
-            for graph in _graphs(program.graph, set()):
+            for graph in graphs(program.graph):
                 args = dict(graph.args)
                 inside = graph.span.start <= symbol.span.start < graph.span.end
                 same = graph.span.source.name == symbol.span.source.name
@@ -217,15 +218,6 @@ def _flows(graph: Graph, prefix: str, seen: set[int]) -> Iterator[Flow]:
             yield from _flows(item.graph, path + ".", seen)
 
 
-def _graphs(graph: Graph, seen: set[int]) -> Iterator[Graph]:
-    if id(graph) not in seen:
-        seen.add(id(graph))
-        yield graph
-        for item in graph.items:
-            if isinstance(item, Scope):
-                yield from _graphs(item.graph, seen)
-
-
 def _shapes(flows: list[Flow]) -> tuple[Shape, ...]:
     """Different shapes, in order; of repetitions in one call (`conv 64 3x3 x3`) the last."""
     last: dict[int, Shape] = {}
@@ -247,4 +239,4 @@ def cost(flow: Flow) -> tuple[int, int]:
         return item.graph.sizes.params, item.graph.sizes.macs
     if isinstance(item, Param):
         return 0, 0
-    return sum(w.size for w in item.weights if not w.buffer), item.macs
+    return item.params, item.macs

@@ -13,11 +13,12 @@ from archdsl.ir import reach
 from archdsl.ir.graph import Scope
 from archdsl.ir.names import Block, Target, Unit
 from archdsl.ir.values import show
-from archdsl.ops import TABLE, spatial
+from archdsl.ops import TABLE
 from archdsl.ops.init import RULES
 from archdsl.ops.manual import argument_line, signature
 from archdsl.ops.table import Arg, Shape
 from archdsl.syntax import tree as t
+from archdsl.text import shape_text
 
 MOST_CALLS = 6  # shapes of so many calls are told
 
@@ -178,19 +179,19 @@ def flow_page(analysis: Analysis, word: Span) -> str:
 
 def _row(flow: Flow, seen: reach.Field) -> str:
     params, macs = cost(flow)
-    entering = " and ".join(map(spatial.show, flow.inputs)) or "-"
-    leaving = " and ".join(map(spatial.show, flow.item.shapes))
+    entering = " and ".join(map(shape_text, flow.inputs)) or "-"
+    leaving = " and ".join(map(shape_text, flow.item.shapes))
     return f"| {entering} | {leaving} | {params:,} | {macs:,} | {reach.show(seen)} |"
 
 
 def hint(shapes: Iterable[Shape]) -> str:
     """The shapes behind a line."""
     first, *more = shapes
-    return spatial.show(first) + (" …" if more else "")
+    return shape_text(first) + (" …" if more else "")
 
 
 def all_shapes(shapes: Sequence[Shape]) -> str:
-    return "\n".join(map(spatial.show, shapes))
+    return "\n".join(map(shape_text, shapes))
 
 
 def _defined(source: Source, offset: int) -> str:

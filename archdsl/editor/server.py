@@ -19,7 +19,7 @@ from pygls import uris
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
-from archdsl import __version__
+from archdsl._version import __version__
 from archdsl.diagnostics.fixes import splice
 from archdsl.diagnostics.source import Source, Span
 from archdsl.editor import docs

@@ -25,10 +25,10 @@ from archdsl.ir.values import Evaluator, Problem, names_in, rounded, show, to_py
 from archdsl.ops import Op
 from archdsl.ops.init import RULES, Attribute, Rule
 from archdsl.ops.spatial import channels_last
-from archdsl.ops.spatial import show as show_shape
 from archdsl.ops.table import Arg, Blame, Shape
 from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t
+from archdsl.text import shape_text
 
 
 @dataclass(slots=True)
@@ -159,7 +159,7 @@ def blamed(
     """An operator's refusal, at the argument or input that it blames."""
     argument = bound.get(blame.field or "")
     where = argument.value.span if argument else call.name_span
-    shapes = [show_shape(shape) for shape in operand_shapes(op, inputs)]
+    shapes = [shape_text(shape) for shape in operand_shapes(op, inputs)]
     if blame.kind == "mismatch":
         both = zip(inputs, shapes, strict=True)
         labels = (Label(value.span, f"{shape} comes from here") for value, shape in both)
@@ -211,5 +211,5 @@ def _no_channels(argument: t.Argument | None, inputs: list[Value]) -> str:
     value = getattr(argument and argument.value, "value", None)
     shape = inputs[0].shape
     if isinstance(value, tuple) and shape is not None and len(value) == len(shape) == 2:
-        return f"an image has its channels first: `input 1x{show_shape(shape)}`"
+        return f"an image has its channels first: `input 1x{shape_text(shape)}`"
     return ""

@@ -10,6 +10,7 @@ from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Span
 from archdsl.ir.graph import Node, Param, Program
 from archdsl.ir.limits import Limits
+from archdsl.text import count_text
 
 LARGEST = 3  # contributors that are told
 
@@ -19,11 +20,11 @@ def over_budget(program: Program, limits: Limits, span: Span) -> list[Diagnostic
     found: list[Diagnostic] = []
     name, params, macs = f"`{program.name}`", limits.max_params, limits.max_macs
     if params is not None and program.params > params:
-        need = f"{name} has {quantity(program.params)} parameters"
-        found.append(OverParams(span, need, quantity(params), largest(_params(program))))
+        need = f"{name} has {count_text(program.params)} parameters"
+        found.append(OverParams(span, need, count_text(params), largest(_params(program))))
     if macs is not None and program.macs > macs:
-        need = f"{name} takes {quantity(program.macs)} multiply-accumulates a sample"
-        found.append(OverMacs(span, need, quantity(macs), largest(_macs(program))))
+        need = f"{name} takes {count_text(program.macs)} multiply-accumulates a sample"
+        found.append(OverMacs(span, need, count_text(macs), largest(_macs(program))))
     if limits.max_memory is not None:
         found += _memory(program, limits.batch, limits.max_memory, span)
     return found
@@ -37,8 +38,8 @@ def _memory(program: Program, batch: int, limit: int, span: Span) -> list[Diagno
         return []
     fits = fitting_batch(program, limit)
     hint = f"a batch of {fits} fits; " if fits else "not even one sample fits; "
-    need = f"training `{program.name}` with a batch of {batch} takes {quantity(memory.peak)}B"
-    return [OverMemory(span, need, f"{quantity(limit)}B", largest(memory.layers, "B"), hint)]
+    need = f"training `{program.name}` with a batch of {batch} takes {count_text(memory.peak)}B"
+    return [OverMemory(span, need, f"{count_text(limit)}B", largest(memory.layers, "B"), hint)]
 
 
 def _params(program: Program) -> Iterable[tuple[str, int]]:
@@ -46,7 +47,7 @@ def _params(program: Program) -> Iterable[tuple[str, int]]:
         if isinstance(item, Param) and not item.buffer:
             yield name, math.prod(item.shape)
         elif isinstance(item, Node):
-            yield name, sum(w.size for w in item.weights if not w.buffer)
+            yield name, item.params
 
 
 def _macs(program: Program) -> Iterable[tuple[str, int]]:
@@ -56,14 +57,4 @@ def _macs(program: Program) -> Iterable[tuple[str, int]]:
 def largest(parts: Iterable[tuple[str, int]], unit: str = "") -> str:
     """The greatest contributors, with their shares."""
     chosen = sorted(parts, key=lambda part: -part[1])[:LARGEST]
-    return ", ".join(f"`{name}` {quantity(size)}{unit}" for name, size in chosen if size)
-
-
-def quantity(count: int) -> str:
-    """`25.6M`: three digits, in powers of a thousand."""
-    for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if count >= size:
-            return (
-                f"{count / size:.3g}{unit}" if count < 1000 * size else f"{count // size:,}{unit}"
-            )
-    return str(count)
+    return ", ".join(f"`{name}` {count_text(size)}{unit}" for name, size in chosen if size)

@@ -22,9 +22,9 @@ from archdsl.ir.names import Block, Target
 from archdsl.ir.report import Reporter
 from archdsl.ir.values import POISON, Partial, Problem, show
 from archdsl.ops import TABLE, Op
-from archdsl.ops.spatial import show as show_shape
 from archdsl.ops.table import Blame, Shape
 from archdsl.syntax import tree as t
+from archdsl.text import shape_text
 
 
 class Calls:
@@ -110,7 +110,7 @@ class Calls:
             return False
         for value in values:
             if value.unbatched and value.shape is not None and value.shape[:1] != (1,):
-                shapes = show_shape(value.shape), show_shape((1, *value.shape))
+                shapes = shape_text(value.shape), shape_text((1, *value.shape))
                 label = Label(value.span, "declared here")
                 self.report(c.NoBatch(where, *shapes, related=(label,)))
                 return True

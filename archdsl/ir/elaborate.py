@@ -27,10 +27,10 @@ from archdsl.ir.report import Stop, origin
 from archdsl.ir.values import POISON, Problem, unpack
 from archdsl.ops import TABLE
 from archdsl.ops.join import UNPADDED
-from archdsl.ops.spatial import show as show_shape
 from archdsl.ops.table import Shape
 from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t
+from archdsl.text import shape_text
 
 RESIDUAL = TABLE["add"]  # the join that `residual` is short for
 
@@ -171,7 +171,7 @@ class _Elaborator(Calls):
                 with self.report.catching():
                     stated = shape_value(statement.shape, frame)
                     if stated != flow.sample:
-                        shown = show_shape(flow.sample), show_shape(stated)
+                        shown = shape_text(flow.sample), shape_text(stated)
                         hint = _flatten_hint(flow.sample, stated)
                         problem = c.AssertionFailed(statement.shape.span, *shown, hint)
                         self.report(problem.with_related(*origin(flow)))
@@ -372,7 +372,7 @@ class _Elaborator(Calls):
         self, step: t.Residual, main: Value, side: Value, flow: Value, frame: Frame
     ) -> None:
         assert main.sample is not None and side.sample is not None
-        shapes = show_shape(main.sample), show_shape(side.sample)
+        shapes = shape_text(main.sample), shape_text(side.sample)
         flows = flow.sample or ()  # unknown, where a step before is in error and taps go on
         text = _shortcut(step, main.sample, flows, frame)
         fix: tuple[Fix, ...] = ()

@@ -41,6 +41,11 @@ class Node:
         return self.op.weights(*self.input_shapes)
 
     @property
+    def params(self) -> int:
+        """How many numbers it learns."""
+        return sum(weight.size for weight in self.weights if not weight.buffer)
+
+    @property
     def macs(self) -> int:
         return self.op.macs(*self.input_shapes)
 
@@ -193,8 +198,7 @@ class Graph:
             elif isinstance(item, Param):
                 part = Sizes(0, 0, 0, 0) if item.buffer else Sizes(0, _prod(item.shape), 0, 0)
             else:
-                params = sum(w.size for w in item.weights if not w.buffer)
-                part = Sizes(1, params, item.macs, 0)
+                part = Sizes(1, item.params, item.macs, 0)
             if item_training_only(item):
                 part = Sizes(part.nodes, part.params, 0, part.macs + part.training_macs)
             total += part

@@ -11,9 +11,9 @@ from archdsl.diagnostics.catalogue import OverLimit, TooDeep
 from archdsl.diagnostics.source import Span
 from archdsl.ir.build import Builder
 from archdsl.ir.report import Reporter, Stop
-from archdsl.ops.spatial import show
 from archdsl.ops.table import Shape
 from archdsl.syntax.parse import MAX_TOKENS
+from archdsl.text import shape_text
 
 # What the walk costs, in steps; a million of them take about a second. (A block that is called
 # with the same arguments on the same shape again costs next to nothing.)
@@ -70,7 +70,7 @@ class Budget:
         for side in shape:
             elements *= side
         if elements > self.limits.elements:
-            self._over(span, f"the tensor {show(shape)} is too large", "elements", "elements")
+            self._over(span, f"the tensor {shape_text(shape)} is too large", "elements", "elements")
 
     def params(self, span: Span, name: str, count: int) -> None:
         if count > self.limits.params:

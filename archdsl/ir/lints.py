@@ -19,9 +19,10 @@ from archdsl.diagnostics.select import bad_comments, without_ignored
 from archdsl.diagnostics.source import Span
 from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope
 from archdsl.ir.names import Unit
-from archdsl.ops.spatial import channels_last, show
+from archdsl.ops.spatial import channels_last
 from archdsl.ops.table import Shape
 from archdsl.syntax import tree as t
+from archdsl.text import shape_text
 
 LARGE = 1_000_000  # parameters; below, no layer is too large
 DOMINANT = 0.9  # of all parameters; VGG-11's largest layer has 0.77
@@ -160,7 +161,7 @@ class _Lints:
             yield c.OneBranch(span, node.op.name)
         single = all(len(s) > 1 == math.prod(s[1:]) for s in shapes)
         if node.op.centres and single:
-            yield c.OneValueNorm(span, node.op.name, show(shapes[0][1:]))
+            yield c.OneValueNorm(span, node.op.name, shape_text(shapes[0][1:]))
 
     def _linear(self, place: _Place, node: Node) -> Iterator[Diagnostic]:
         before = _before(place.graph, node)
@@ -180,7 +181,7 @@ class _Lints:
                 origin = origin[0].node(origin[1].inputs[0])
             if origin and origin[1].op.maps and origin[1].shape == node.input_shapes[0]:
                 label = Label(origin[1].span, "the feature map comes from here")
-                shapes = show(node.input_shapes[0]), show(node.shape)
+                shapes = shape_text(node.input_shapes[0]), shape_text(node.shape)
                 yield c.MissingFlatten(node.span, node.op.name, *shapes, related=(label,))
 
     def _lost_biases(self) -> Iterator[Diagnostic]:
@@ -215,7 +216,7 @@ class _Lints:
         for place, node in self.nodes:
             window, space = node.op.footprint(*node.input_shapes), node.input_shapes[0][1:]
             if math.prod(window) > 1 == math.prod(space):
-                shown = show(space), node.op.name, show(window)
+                shown = shape_text(space), node.op.name, shape_text(window)
                 yield c.ShrunkEarly(node.span, *shown, related=_shrinking(place, node))
                 return
 
@@ -224,11 +225,11 @@ class _Lints:
         if total < LARGE:
             return
         for _, node in self.nodes:
-            size = sum(weight.size for weight in node.weights if not weight.buffer)
+            size = node.params
             if size > most:
                 most, largest = size, node
         if DOMINANT * total <= most < total:
-            percent, shape = 100 * most // total, show(largest.input_shapes[0])
+            percent, shape = 100 * most // total, shape_text(largest.input_shapes[0])
             yield c.DominantLayer(largest.span, largest.op.name, percent, most, total, shape)
 
     def _softmax(self) -> Iterator[Diagnostic]:
@@ -247,7 +248,7 @@ def _channels_last(unit: Unit, program: Program) -> Iterator[Diagnostic]:
     stated = next((s.shape.span for s in statements if isinstance(s, t.Input)), None)
     shape = program.input_shape
     if stated is not None and channels_last(shape):
-        yield c.ChannelsLast(stated, show(shape), show((shape[2], *shape[:2])))
+        yield c.ChannelsLast(stated, shape_text(shape), shape_text((shape[2], *shape[:2])))
 
 
 def _before(graph: Graph, node: Node) -> Node | None:
@@ -279,7 +280,7 @@ def _shrinking(place: _Place, node: Node) -> tuple[Label, ...]:
         place, node = origin
         before, after = node.input_shapes[0][1:], node.shape[1:]
         if math.prod(before) > 1:
-            return (Label(node.span, f"{show(before)} becomes {show(after)} here"),)
+            return (Label(node.span, f"{shape_text(before)} becomes {shape_text(after)} here"),)
     return ()
 
 

@@ -128,7 +128,7 @@ class _Tape:
         return [values[v] for v in graph.outputs]
 
     def _node(self, name: str, node: Node, inputs: tuple[_Tensor, ...], inplace: bool) -> _Tensor:
-        params = FLOAT * sum(w.size for w in node.weights if not w.buffer)
+        params = FLOAT * node.params
         said = node.op.saved(*node.input_shapes)
         if said.input and inplace:  # the output has taken the input's place
             said = OUTPUT

@@ -16,8 +16,8 @@ from archdsl.ir.labels import LABEL, RESERVED
 from archdsl.ir.show import VERSION
 from archdsl.ops import TABLE
 from archdsl.ops.init import RULES, Attribute, Rule
-from archdsl.ops.spatial import show
 from archdsl.ops.table import Arg, Blame, Op, Shape
+from archdsl.text import shape_text
 
 DEEPEST = 100
 
@@ -180,7 +180,7 @@ class _Reader:
                 _fail(place, "only a join has no name")
             made = Node(name, labelled, op, inputs, given, shape, self.span, only)
         wanted = entry.get("shape")
-        if wanted != (found := " ".join(show(s) for s in made.shapes)):
+        if wanted != (found := " ".join(shape_text(s) for s in made.shapes)):
             _fail(place, f"its shape is {found}, not {wanted}")
         return made
 

@@ -10,7 +10,7 @@ from archdsl.diagnostics.model import Diagnostic, Label
 from archdsl.diagnostics.source import Span
 from archdsl.ir.build import Value
 from archdsl.ir.values import Problem
-from archdsl.ops.spatial import show
+from archdsl.text import shape_text
 
 MAX_TRAIL = 3
 MAX_FOUND = 100  # diagnostics; what is found after so many helps nobody
@@ -65,7 +65,10 @@ def shrinking(value: Value, name: str) -> tuple[str, tuple[Label, ...]]:
     while (before := value.before) is not None and value.shape and before.shape:
         if len(value.shape) == len(before.shape) and prod(value.shape[1:]) < prod(before.shape[1:]):
             steps.append(
-                Label(value.span, f"{show(before.shape[1:])} becomes {show(value.shape[1:])}")
+                Label(
+                    value.span,
+                    f"{shape_text(before.shape[1:])} becomes {shape_text(value.shape[1:])}",
+                )
             )
             same += value.draft is not None and getattr(value.draft.content, "name", "") == name
         value = before
@@ -73,7 +76,7 @@ def shrinking(value: Value, name: str) -> tuple[str, tuple[Label, ...]]:
         return "", ()
     nth = f"; this would be the {_ordinal(same)} `{name}` to shrink it" if same > 1 else ""
     times = "once" if len(steps) == 1 else f"{len(steps)} times"
-    story = f"the map was {show(value.shape[1:])} and has become smaller {times}{nth}"
+    story = f"the map was {shape_text(value.shape[1:])} and has become smaller {times}{nth}"
     return story, tuple(steps[:MAX_TRAIL])
 
 
@@ -87,4 +90,4 @@ def origin(value: Value) -> tuple[Label, ...]:
     """Where a value comes from."""
     if value.shape is None:
         return ()
-    return (Label(value.span, f"{show(value.shape)} comes from here"),)
+    return (Label(value.span, f"{shape_text(value.shape)} comes from here"),)

@@ -8,6 +8,7 @@ from typing import Any
 from archdsl.ir.graph import Graph, Init, Item, Node, Param, Program
 from archdsl.ops.init import Attribute, Rule
 from archdsl.ops.table import Op
+from archdsl.text import shape_text
 
 VERSION = 1
 
@@ -133,7 +134,7 @@ def _plain(value: Any) -> Any:
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "scalar"
+    return shape_text(shape, empty="scalar")
 
 
 def _dumper() -> Any:

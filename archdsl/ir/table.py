@@ -6,21 +6,23 @@ from collections.abc import Sequence
 
 from archdsl.ir import reach
 from archdsl.ir.graph import Node, Param, Program
-from archdsl.ops.spatial import show
+from archdsl.text import shape_text
 
 
 def shape_table(program: Program) -> str:
     """Every layer in the order of execution: name, operator, output shape, receptive field,
     parameters, MACs."""
     lines = [["layer", "operator", "output", "sees", "params", "MACs"]]
-    lines.append(["input", "", show(program.input_shape), "", "", ""])
+    lines.append(["input", "", shape_text(program.input_shape), "", "", ""])
     for (name, item), field in zip(program.walk(), reach.fields(program), strict=True):
         if isinstance(item, Node):
-            params = sum(w.size for w in item.weights if not w.buffer)
+            params = item.params
             cost = [f"{params:,}" if params else "", f"{item.macs:,}" if item.macs else ""]
-            lines.append([name, item.op.name, show(item.shape), reach.show(field), *cost])
+            lines.append([name, item.op.name, shape_text(item.shape), reach.show(field), *cost])
         elif isinstance(item, Param):
-            lines.append([name, "buffer" if item.buffer else "param", show(item.shape), "", "", ""])
+            lines.append(
+                [name, "buffer" if item.buffer else "param", shape_text(item.shape), "", "", ""]
+            )
     lines.append([program.name, "", "", "", f"{program.params:,}", f"{program.macs:,}"])
     return rows(lines, right=(4, 5))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from archdsl.ops.regular import PROBABILITY
-from archdsl.ops.spatial import divisors, layout, show, spread, windows
+from archdsl.ops.spatial import divisors, layout, spread, windows
 from archdsl.ops.table import ALL, Blame, Call, Op, Reach, Saved, Shape, Weight, arg, call
 from archdsl.ops.types import Bool, Int, Size
+from archdsl.text import shape_text
 
 LINEAR = (("linear", "nn.Linear"),)
 HEADS = "number of heads; must divide the channels"
@@ -250,7 +251,9 @@ class CosineWindowAttention(WindowAttention):
         _check_heads(self.heads, channels)
         window, shift = spread("window", self.window, 2), spread("shift", self.shift, 2)
         if any(s >= w for s, w in zip(shift, window, strict=True)):
-            raise Blame("shift", f"{show(shift)} is not less than the window, {show(window)}")
+            raise Blame(
+                "shift", f"{shape_text(shift)} is not less than the window, {shape_text(window)}"
+            )
         if self.cosine and min(window) < 2:
             raise Blame("window", "with `cosine` a window has at least 2x2 places")
         return inputs[0]

@@ -6,18 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from archdsl.ops.spatial import (
-    check_border,
-    check_groups,
-    fold,
-    image,
-    show,
-    slide,
-    spread,
-    windows,
-)
+from archdsl.ops.spatial import check_border, check_groups, fold, image, slide, spread, windows
 from archdsl.ops.table import INPUT, Blame, Call, Op, Reach, Saved, Shape, Weight, arg, call
 from archdsl.ops.types import Bool, Choice, Int, Size
+from archdsl.text import shape_text
 
 PADDING_MODES = Choice(("zeros", "reflect", "replicate", "circular"))
 
@@ -175,7 +167,9 @@ class Deconv(_Filters, name="deconv", family="convolution"):
                 )
             result.append((size - 1) * s - 2 * p + d * (k - 1) + extra + 1)
         if min(result) < 1:
-            raise Blame("pad", f"nothing is left of the output: {show(tuple(result))}", kind="fit")
+            raise Blame(
+                "pad", f"nothing is left of the output: {shape_text(tuple(result))}", kind="fit"
+            )
         return (self.out, *result)
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:

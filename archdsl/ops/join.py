@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from archdsl.ops.spatial import DIM, axis, batched, resized, show
+from archdsl.ops.spatial import DIM, axis, batched, resized
 from archdsl.ops.table import Blame, Call, Input, Op, Saved, Shape, arg, call
 from archdsl.ops.types import Int
+from archdsl.text import shape_text
 
 #: why a map is a little smaller than another
 UNPADDED = (
@@ -17,7 +18,7 @@ UNPADDED = (
 
 
 def _disagree(one: Shape, other: Shape, rule: str, channels: bool) -> Blame:
-    message = f"the branches do not agree: {show(one)} and {show(other)}"
+    message = f"the branches do not agree: {shape_text(one)} and {shape_text(other)}"
     return Blame(None, message, kind="mismatch", help=_remedy(one, other, channels) or rule)
 
 
@@ -38,18 +39,19 @@ def _remedy(one: Shape, other: Shape, channels: bool) -> str:
     elif all(a == b or (a == b - 1 and b % 2 == 0) for a, b in sides) and small != large:
         # an odd side, halved and doubled
         return (
-            f"put `upsample size={show(small[1:])}` in the place of what made {show(large)}, or "
-            "take an input whose sides can be halved as often as that is done"
+            f"put `upsample size={shape_text(small[1:])}` in the place of what made "
+            f"{shape_text(large)}, or take an input whose sides can be halved as often as "
+            "that is done"
         )
     elif factor > 1:
         step, where = f"upsample {factor}", small
     elif all(0 <= b - a < b // 2 and (b - a) % 2 == 0 for a, b in sides):
         return UNPADDED
     elif all(a <= b for a, b in sides):
-        step, where = f"upsample size={show(large[1:])}", small
+        step, where = f"upsample size={shape_text(large[1:])}", small
     else:
         return ""
-    return f"put `{step}` behind the {show(where)}"
+    return f"put `{step}` behind the {shape_text(where)}"
 
 
 class Concat(Op, name="concat", family="join"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from archdsl.ops.spatial import check_groups, image, show
+from archdsl.ops.spatial import check_groups, image
 from archdsl.ops.table import INPUT, Blame, Call, Op, Saved, Shape, Weight, X, arg, call
 from archdsl.ops.types import Bool, Float, Floats, Int
+from archdsl.text import shape_text
 
 EPS = "added to the variance, against division by zero"
 AFFINE = "learn a scale and a shift"
@@ -88,7 +89,8 @@ class InstanceNorm(_Statistics, name="instance_norm", family="normalisation"):
         if math.prod(space) == 1:
             raise Blame(
                 None,
-                f"`instance_norm` needs more than one value per channel, not {show(inputs[0])}",
+                "`instance_norm` needs more than one value per channel, not "
+                f"{shape_text(inputs[0])}",
                 kind="fit",
             )
         return inputs[0]
@@ -116,7 +118,9 @@ class LayerNorm(Op, name="ln", family="normalisation"):
     def shape(self, *inputs: Shape) -> Shape:
         if self.dims > len(inputs[0]):
             raise Blame(
-                "dims", f"the input {show(inputs[0])} has {len(inputs[0])} dimensions", kind="rank"
+                "dims",
+                f"the input {shape_text(inputs[0])} has {len(inputs[0])} dimensions",
+                kind="rank",
             )
         return inputs[0]
 
@@ -194,7 +198,8 @@ class GroupNorm(Op, name="gn", family="normalisation"):
         if channels // self.groups * math.prod(space) == 1:
             raise Blame(
                 "groups",
-                f"`gn {self.groups}` needs more than one value per group, not {show(inputs[0])}",
+                f"`gn {self.groups}` needs more than one value per group, not "
+                f"{shape_text(inputs[0])}",
                 kind="fit",
                 help="with fewer groups each has several channels",
             )

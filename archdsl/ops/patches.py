@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from archdsl.ops.spatial import layout, show, spread
+from archdsl.ops.spatial import layout, spread
 from archdsl.ops.table import Blame, Call, Op, Reach, Shape, arg, call
 from archdsl.ops.types import Int, Size
+from archdsl.text import shape_text
 
 
 class Partition(Op, name="partition", family="patches"):
@@ -44,7 +45,9 @@ class Partition(nn.Module):
         size = spread("size", self.size, 2)
         windows = [n // s for n, s in zip(space, size, strict=True)]
         if any(n % s for n, s in zip(space, size, strict=True)):
-            message = f"windows of {show(size)} do not divide the {show(tuple(space))} map"
+            message = (
+                f"windows of {shape_text(size)} do not divide the {shape_text(tuple(space))} map"
+            )
             raise Blame("size", message, kind="fit")
         return math.prod(windows), math.prod(size), channels
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from archdsl.ops.spatial import LAYOUTS, check_border, check_groups, fold, image, show, spread
+from archdsl.ops.spatial import LAYOUTS, check_border, check_groups, fold, image, spread
 from archdsl.ops.table import INPUT, Blame, Call, Op, Reach, Saved, Shape, X, arg, call
 from archdsl.ops.types import Bool, Choice, Float, Int, Ints, Size
+from archdsl.text import shape_text
 
 
 class Pad(Op, name="pad", family="shape"):
@@ -51,7 +52,9 @@ class Pad(nn.Module):
                 "sizes", f"{len(sides)} numbers; each dimension takes two, before and after"
             )
         if count > len(shape):
-            raise Blame("sizes", f"{len(sides)} numbers are too many for the input {show(shape)}")
+            raise Blame(
+                "sizes", f"{len(sides)} numbers are too many for the input {shape_text(shape)}"
+            )
         if self.mode != "constant":
             self._check_copy(shape, count)
         result = list(shape)
@@ -77,7 +80,7 @@ class Pad(nn.Module):
         if count not in (len(shape), len(shape) - 1) or count > 3:
             raise Blame(
                 "sizes",
-                f"a `{self.mode}` border on {show(shape)} must be for all spatial dimensions",
+                f"a `{self.mode}` border on {shape_text(shape)} must be for all spatial dimensions",
             )
 
     def _sides(self, shape: Shape) -> tuple[int, ...]:
@@ -128,7 +131,9 @@ class Upsample(Op, name="upsample", family="shape"):
         wanted = RANKS.get(self.mode, n)
         if wanted != n:
             fitting = ("linear", "bilinear", "trilinear")[n - 1]
-            message = f"`{self.mode}` is for {LAYOUTS[wanted]}, but the input is {show(inputs[0])}"
+            message = (
+                f"`{self.mode}` is for {LAYOUTS[wanted]}, but the input is {shape_text(inputs[0])}"
+            )
             raise Blame("mode", message, kind="rank", help=f"`mode={fitting}`")
         if self.align_corners and self.mode == "nearest":
             raise Blame("align_corners", "`nearest` has no corners to align")
@@ -140,7 +145,7 @@ class Upsample(Op, name="upsample", family="shape"):
             raise Blame("scale", "`upsample` needs a scale or a size", help="`upsample 2`")
         result = tuple(int(s * self.scale) for s in space)
         if min(result) < 1:
-            raise Blame("scale", f"nothing is left of the {show(space)} input", kind="fit")
+            raise Blame("scale", f"nothing is left of the {shape_text(space)} input", kind="fit")
         return (channels, *result)
 
     def reach(self, *inputs: Shape) -> Reach:
@@ -207,7 +212,7 @@ class PixelUnshuffle(Op, name="pixel_unshuffle", family="shape"):
         channels, space = image(self, inputs[0], (2,))
         r = self.factor
         if any(side % r for side in space):
-            raise Blame("factor", f"{r} does not divide the sides of {show(space)}")
+            raise Blame("factor", f"{r} does not divide the sides of {shape_text(space)}")
         return (channels * r * r, *(side // r for side in space))
 
     def reach(self, *inputs: Shape) -> Reach:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import math
 
-from archdsl.ops.spatial import DIM, axis, batched, resized, show
+from archdsl.ops.spatial import DIM, axis, batched, resized
 from archdsl.ops.table import ALL, VIEW, Blame, Call, Op, Reach, Shape, X, arg, call
 from archdsl.ops.types import Bool, Int, Ints
+from archdsl.text import shape_text
 
 
 class Identity(Op, name="identity", family="shape"):
@@ -99,7 +100,8 @@ class Reshape(nn.Module):
         if have % known or (known != have and -1 not in self.sizes):
             raise Blame(
                 "sizes",
-                f"{show(inputs[0])} is {have} values, which do not make {show(self.sizes)}",
+                f"{shape_text(inputs[0])} is {have} values, which do not make "
+                f"{shape_text(self.sizes)}",
                 kind="fit",
             )
         return tuple(have // known if s == -1 else s for s in self.sizes)
@@ -144,7 +146,9 @@ class Permute(nn.Module):
 
     def _order(self, shape: Shape) -> Shape:
         if len(self.dims) != len(shape):
-            raise Blame("dims", f"{len(self.dims)} dimensions, but the input is {show(shape)}")
+            raise Blame(
+                "dims", f"{len(self.dims)} dimensions, but the input is {shape_text(shape)}"
+            )
         order = tuple(axis("dims", d, shape) for d in self.dims)
         if len(set(order)) < len(order):
             raise Blame("dims", "a dimension stands twice")

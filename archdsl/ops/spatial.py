@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from archdsl.ops.table import Blame, Op, Shape
+from archdsl.text import shape_text
 
 DIM = "dimension, counted without the batch; negative from the end"
 LAYOUTS = ("C", "C×L", "C×H×W", "C×D×H×W")  # by the number of spatial dimensions
@@ -14,7 +15,7 @@ def image(op: Op, shape: Shape, ranks: tuple[int, ...] = (1, 2, 3)) -> tuple[int
     """Split C×... into channels and space; blames the input where it has another rank."""
     if len(shape) - 1 not in ranks:
         wanted = " or ".join(LAYOUTS[r] for r in ranks)
-        message = f"`{op.name}` needs an input of shape {wanted}, not {show(shape)}"
+        message = f"`{op.name}` needs an input of shape {wanted}, not {shape_text(shape)}"
         raise Blame(None, message, kind="rank")
     return shape[0], shape[1:]
 
@@ -22,17 +23,12 @@ def image(op: Op, shape: Shape, ranks: tuple[int, ...] = (1, 2, 3)) -> tuple[int
 def layout(op: Op, shape: Shape, wanted: str) -> Shape:
     """The shape, which must have the layout's rank."""
     if len(shape) != wanted.count("×") + 1:
-        message = f"`{op.name}` needs an input of shape {wanted}, not {show(shape)}"
+        message = f"`{op.name}` needs an input of shape {wanted}, not {shape_text(shape)}"
         sequence = wanted == "L×C" and len(shape) == 3
         hint = "`flatten 2 -> permute [1, 0]` makes a sequence of its places" if sequence else ""
         hint = hint or "`permute` and `flatten` change the layout"
         raise Blame(None, message, kind="rank", help=hint)
     return shape
-
-
-def show(shape: Shape) -> str:
-    """`64x7x7`, as a person writes it."""
-    return "x".join(map(str, shape)) or "a single number"
 
 
 def channels_last(shape: Shape) -> bool:
@@ -45,7 +41,8 @@ def spread(field: str, value: tuple[int, ...], n: int) -> Shape:
     if len(value) not in (1, n):
         raise Blame(
             field,
-            f"`{show(value)}` has {len(value)} numbers, but the input has {n} spatial dimensions",
+            f"`{shape_text(value)}` has {len(value)} numbers, but the input has {n} spatial "
+            "dimensions",
         )
     return value * n if len(value) == 1 else value
 
@@ -63,7 +60,7 @@ def axis(field: str, dim: int, shape: Shape) -> int:
     if not -len(shape) <= dim < len(shape):
         raise Blame(
             field,
-            f"dimension {dim} does not exist in an input of shape {show(shape)}",
+            f"dimension {dim} does not exist in an input of shape {shape_text(shape)}",
             help=f"0 to {len(shape) - 1}, or negative from the end" if shape else "",
         )
     return dim % len(shape)
@@ -83,10 +80,10 @@ def no_fit(kernel: tuple[int, ...], space: Shape, pad: int = 0) -> Blame:
     padded = f" with {pad} of padding on each side" if pad else ""
     return Blame(
         "kernel",
-        f"the {show(kernel)} window does not fit the {show(space)} input{padded}",
+        f"the {shape_text(kernel)} window does not fit the {shape_text(space)} input{padded}",
         kind="fit",
-        help=f"at most `{show(tuple(side + 2 * pad for side in space))}` fits here; leave this "
-        "step out, or keep more before it: `pad=` on convolutions, fewer strides and poolings",
+        help=f"at most `{shape_text(side + 2 * pad for side in space)}` fits here; leave this step "
+        "out, or keep more before it: `pad=` on convolutions, fewer strides and poolings",
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from archdsl.text import shape_text
 from archdsl.train.allocator import keep_freed_memory
 from archdsl.train.distributed import Ranks, pick_device
 from archdsl.train.errors import TrainError
@@ -66,7 +67,7 @@ class Benchmark:
         return asdict(self)
 
     def __str__(self) -> str:
-        shape = "x".join(map(str, self.input))
+        shape = shape_text(self.input)
         how = [self.device, self.precision]
         how += ["channels_last"] * self.channels_last + ["compiled"] * self.compile
         lines = [

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from archdsl.diagnostics.terminal import escaped
+from archdsl.text import shape_text
 from archdsl.train.augment import Batch, PerImage
 from archdsl.train.errors import TrainError
 from archdsl.train.images import BadSample
@@ -58,7 +59,9 @@ class Fit:
     def __call__(self, sample: Tensor) -> Tensor:
         if not self.image:
             if tuple(sample.shape) != self.input_shape:
-                raise BadSample(f"of shape {_by(sample.shape)}, not {_by(self.input_shape)}")
+                raise BadSample(
+                    f"of shape {shape_text(sample.shape)}, not {shape_text(self.input_shape)}"
+                )
             return sample
         channels, height, width = self.input_shape
         return to_size(to_channels(sample, channels), (height, width), self.resize)
@@ -280,10 +283,6 @@ def _measure(split: Split, fit: Fit) -> tuple[list[float], list[float]]:
 
 def _size(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[-2], shape[-1]
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
 
 
 class _Streamed(Dataset[Any]):

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from archdsl.text import shape_text
 from archdsl.train.errors import shown
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -105,7 +106,7 @@ def _three_or_one(image: Tensor) -> Tensor:
         image = image[None]
     if image.ndim == 3 and image.shape[0] in (1, 3):
         return image
-    given = "x".join(map(str, image.shape))
+    given = shape_text(image.shape)
     help = "give 1xHxW or 3xHxW"
     if image.ndim == 3 and image.shape[2] in (1, 3):
         help = "channels come first: give image.transpose(2, 0, 1), or image.permute(2, 0, 1)"

@@ -21,6 +21,7 @@ import torch
 import yaml
 from torch import nn
 
+from archdsl.text import shape_text
 from archdsl.train.allocator import keep_freed_memory
 from archdsl.train.checkpoint import (
     BEST,
@@ -195,7 +196,7 @@ def _wanted(model: Model, recipe: Recipe) -> Wanted:
 def _sized(model: Model, size: int) -> Model:
     shape = model.input_shape
     if model.spec is None or shape is None or len(shape) != 3:
-        taken = "a module" if shape is None else "x".join(map(str, shape))
+        taken = "a module" if shape is None else shape_text(shape)
         raise TrainError(
             f"data.image_size is of a spec that takes images; {model.name} is {taken}",
             "leave it out",

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from archdsl._version import __version__
 from archdsl.train import distributed
 from archdsl.train.augment import mixer
 from archdsl.train.checkpoint import (
@@ -330,7 +331,7 @@ class Trainer:
         else:
             model, optimizer = self.module.state_dict(), self.optimizer.state_dict()
         return {
-            "archdsl": _version(),
+            "archdsl": __version__,
             "torch": str(torch.__version__),
             "model_from": self.model_from,
             "recipe": self.recipe.resolved(),
@@ -409,9 +410,3 @@ def _memory(device: torch.device) -> str:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return f", {peak / (2**30 if sys.platform == 'darwin' else 2**20):.1f} GiB"
-
-
-def _version() -> str:
-    import archdsl
-
-    return str(getattr(archdsl, "__version__", "unknown"))

@@ -69,11 +69,3 @@ def fitting_batch(free: int, fixed: int, each: int) -> int:
     """The largest power of two of samples that fits into `free` bytes, with a fifth to spare."""
     samples = max(0, int(0.8 * free) - fixed) // max(1, each)
     return 1 << (samples.bit_length() - 1) if samples else 0
-
-
-def readable(count: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl.ir.graph import Node, Program
+from archdsl.text import shape_text
 from archdsl.train.errors import TrainError
 from archdsl.train.spec_files import SpecFiles
 
@@ -83,11 +84,11 @@ class Model:
         model = self
         shape = _wanted_shape(self.input_shape or (), source)
         if shape is not None:
-            flags.append(f"--input {_by(shape)}")
+            flags.append(f"--input {shape_text(shape)}")
             try:
                 model = describe_files(self.spec, shape, self.params)
             except SpecProblem:
-                own = f"{_by(shape)} which this model cannot take"
+                own = f"{shape_text(shape)} which this model cannot take"
                 raise TrainError(
                     _misfit(self, source, shape, False), f"the data is {own}"
                 ) from None
@@ -95,7 +96,8 @@ class Model:
         out = model.output_shape
         if count and source.train.y.ndim == 1 and out is not None and len(out) != 1:
             raise TrainError(
-                f"{self.name} gives {_by(out)} for a sample, the data wants one of {count} classes",
+                f"{self.name} gives {shape_text(out)} for a sample, the data wants one of {count} "
+                "classes",
                 "archdsl trains classifiers, one score a class: put `flatten` (or `gap -> "
                 "flatten`) and a `linear` at the end; with --set loss=mse or l1 it trains any "
                 "output on targets of the same shape, from your own Dataset (--data file.py:NAME)",
@@ -220,15 +222,15 @@ def _with_classes(model: Model, count: int) -> tuple[str, Model] | None:
 def _misfit(model: Model, source: Source, shape: tuple[int, ...] | None, classes: bool) -> str:
     parts: list[str] = []
     if shape is not None:
-        own = f"{source.channels} channels" if source.channels else f"samples of shape {_by(shape)}"
-        parts.append(f"takes an input of {_by(model.input_shape or ())}, the data has {own}")
+        own = (
+            f"{source.channels} channels"
+            if source.channels
+            else f"samples of shape {shape_text(shape)}"
+        )
+        parts.append(f"takes an input of {shape_text(model.input_shape or ())}, the data has {own}")
     if classes:
         parts.append(f"has {model.outputs} outputs, the data {len(source.classes)} classes")
     return f"{model.name} {', and '.join(parts)}"
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
 
 
 def _pretrained(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from archdsl.text import shape_text
 from archdsl.train.errors import TrainError
 from archdsl.train.recipe import Adam, AdamW, CrossEntropy, Recipe, RmsProp, Sgd
 
@@ -110,7 +111,7 @@ def class_numbers(target: Tensor) -> Tensor | None:
 
 
 def _by(values: Tensor) -> str:
-    return "x".join(map(str, values.shape[1:])) or "one number"
+    return shape_text(values.shape[1:], empty="one number")
 
 
 def _like(target: Tensor, output: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from archdsl.text import shape_text
 from archdsl.train.errors import TrainError
 
 BINARY = ("bce", "bce_with_logits")
@@ -35,7 +36,7 @@ def classified(found: Sequence[Tensor], loss: str, place: str) -> Targets:
     values = [one[:, 0] if one.ndim == 2 and one.shape[1] == 1 else one for one in found]
     values = [_finite(one, place) for one in values]
     if any(one.ndim > 2 for one in values):
-        shape = "x".join(map(str, values[0].shape[1:]))
+        shape = shape_text(values[0].shape[1:])
         raise TrainError(
             f"{place}: a target has shape {shape} (a mask?), {loss} trains on one class a sample",
             "give a class number; with --set loss=mse, a tensor of the output's shape",

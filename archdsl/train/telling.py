@@ -12,10 +12,11 @@ from torch import nn
 
 from archdsl.diagnostics.terminal import escaped
 from archdsl.ir.values import show
+from archdsl.text import bytes_text, shape_text
 from archdsl.train.data import Batches, LoadedData
 from archdsl.train.distributed import Ranks
 from archdsl.train.loop import NotFinite, Result, Trainer
-from archdsl.train.memory import fitting_batch, readable, step_memory
+from archdsl.train.memory import fitting_batch, step_memory
 from archdsl.train.recipe import Recipe
 from archdsl.train.run_folder import learned, spent
 
@@ -91,7 +92,7 @@ def _next(trainer: Trainer, run: Path) -> str:
         value = value["text"] if isinstance(value, dict) else value
         words += ["-p", f"{name}={value if isinstance(value, str) else show(value)}"]
     if model["input"]:
-        words += ["--input", "x".join(map(str, model["input"]))]
+        words += ["--input", shape_text(model["input"])]
     words += ["--weights", f"{run}/best.safetensors", "-o", f"{model['name']}.pt2"]
     what = "IMAGE..." if trainer.data.fit.image else "FILE.csv"
     return (
@@ -176,8 +177,8 @@ def out_of_memory(
     fits = fitting_batch(total, fixed, each) * ranks.world
     size = f"--batch-size {fits} should fit" if fits else "not even one sample fits"
     return message, (
-        f"weights and optimizer take {readable(fixed)}, each sample {readable(each)}: "
-        f"{size} into {readable(total)}; {advice}"
+        f"weights and optimizer take {bytes_text(fixed)}, each sample {bytes_text(each)}: "
+        f"{size} into {bytes_text(total)}; {advice}"
     )
 
 
@@ -203,7 +204,7 @@ def dry_text(name: str, module: nn.Module, data: LoadedData | None, recipe: Reci
     fixed, each = step_memory(module, data.fit.input_shape, recipe)
     batch = -(-batches.batch_size // world // recipe.grad_accum)
     steps = batches.steps_per_epoch
-    shape = "x".join(map(str, data.fit.input_shape))
+    shape = shape_text(data.fit.input_shape)
     return "\n".join(
         [
             yaml.safe_dump(recipe.resolved(), sort_keys=False),
@@ -211,7 +212,7 @@ def dry_text(name: str, module: nn.Module, data: LoadedData | None, recipe: Reci
             f"data    {len(data.train):,} to train on, {len(data.test):,} to test on, "
             f"{len(data.classes) or 'no'} classes",
             f"steps   {steps} an epoch, {steps * recipe.epochs} in all",
-            f"memory  about {readable(fixed + each * batch)} on each device: {readable(fixed)} for "
-            f"weights, gradients and optimizer, {readable(each)} for each of {batch} samples",
+            f"memory  about {bytes_text(fixed + each * batch)} on each device: {bytes_text(fixed)} "
+            f"for weights, gradients and optimizer, {bytes_text(each)} for each of {batch} samples",
         ]
     )

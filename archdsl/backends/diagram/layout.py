@@ -12,9 +12,10 @@ from archdsl.backends.diagram.drawing import Box, Drawn, Frame, Note, Point, She
 from archdsl.backends.diagram.metrics import text_width
 from archdsl.backends.diagram.scene import Element
 from archdsl.backends.diagram.structure import Leaf, Parallel, Part, Repeated, Series, Tangle
-from archdsl.backends.diagram.wording import count_text, shape_text
+from archdsl.backends.diagram.wording import shape_text
 from archdsl.backends.diagram.wrap import INSET, wrapped
 from archdsl.ops.table import Shape
+from archdsl.text import count_text
 
 TITLE, SMALL, TINY = 12.0, 10.5, 9.5
 PAD = 11.0  # beside the text in a box

@@ -9,8 +9,8 @@ from typing import Literal
 from archdsl.backends.diagram.layout import lines
 from archdsl.backends.diagram.scene import Element
 from archdsl.backends.diagram.structure import Leaf, Parallel, Repeated, Series, Tangle
-from archdsl.backends.diagram.wording import count_text
 from archdsl.ops.table import Shape
+from archdsl.text import count_text
 
 
 @dataclass

@@ -25,8 +25,9 @@ from archdsl.backends.diagram.layout import (
 )
 from archdsl.backends.diagram.metrics import text_width
 from archdsl.backends.diagram.scene import Element
-from archdsl.backends.diagram.wording import count_text, shape_text
+from archdsl.backends.diagram.wording import shape_text
 from archdsl.ir.graph import Program
+from archdsl.text import count_text
 
 MARGIN = 22.0
 HEADING = 46.0

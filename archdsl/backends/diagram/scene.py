@@ -262,7 +262,7 @@ class _Flow:
         self.elements[source] = replace(
             before,
             notes=(*before.notes, note),
-            params=before.params + _params(node),
+            params=before.params + node.params,
             macs=before.macs + node.macs,
             shape=node.shape,
             alike=(before.alike, note),
@@ -313,7 +313,7 @@ def _element(node: Node) -> Element:
         "" if pointwise else text,
         notes=(text,) if pointwise else (),
         hue=op.family,
-        params=_params(node),
+        params=node.params,
         macs=node.macs,
         shape=node.shape,
         training_only=only,
@@ -327,10 +327,6 @@ def _nothing(node: Node) -> bool:
         return True
     call = node.op.function(*node.input_shapes)
     return call is not None and not call.target[0].isalpha() and len(node.inputs) == 1
-
-
-def _params(node: Node) -> int:
-    return sum(weight.size for weight in node.weights if not weight.buffer)
 
 
 def _kind(item: Node | Param) -> Hashable:

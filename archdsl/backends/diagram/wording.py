@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from archdsl import text
 from archdsl.ir.graph import Graph, Program, Scope
 from archdsl.ops.table import Op, Shape
 from archdsl.ops.types import Float, Int, Size
@@ -14,16 +15,7 @@ _TOLD = {"stride": "/{}", "groups": "groups={}", "dilation": "dilation={}", "hea
 
 
 def shape_text(shape: Shape) -> str:
-    return "×".join(map(str, shape)) or "1"
-
-
-def count_text(count: int) -> str:
-    """`9.4k`, `25.6M`."""
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if count >= size:
-            number = count / size
-            return f"{number:.0f}{unit}" if number >= 99.5 else f"{number:.3g}{unit}"
-    return str(count)
+    return text.shape_text(shape, by="×", empty="1")
 
 
 def op_text(op: Op) -> str:

@@ -1,0 +1,3 @@
+"""The version: one line that every room may read."""
+
+__version__ = "0.1.0"
