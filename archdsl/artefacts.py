@@ -99,7 +99,7 @@ def by_suffix(path: Path) -> str:
 
 def _spare(spec: Spec, path: Path) -> None:
     """Refuses to write over the spec, or a file that it uses."""
-    for unit in spec.files[0]:
+    for unit in spec.loaded.units:
         with contextlib.suppress(OSError):
             if os.path.samefile(path, unit.source.name):
                 raise ArtefactError(f"{path} is the spec itself\ngive another name")

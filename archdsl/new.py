@@ -100,7 +100,7 @@ def _base(like: str) -> dict[str, str]:
         raise CannotStart(f"there is no shipped spec `{like}`", help)
     opened = open_spec(file)
     program = opened.checked()
-    block = opened.files[0][-1].definitions[program.name]
+    block = opened.loaded.units[-1].definitions[program.name]
     names = [slot.name for slot in model_slots(block)]
     shown = ", with the parameters " + ", ".join(names) if names else ""
     return {

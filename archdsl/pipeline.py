@@ -10,14 +10,12 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from archdsl.diagnostics.catalogue import (
-    CannotRead,
     NoModel,
-    NotText,
     Recursion,
     SyntaxProblem,
     TooMany,
@@ -37,17 +35,20 @@ from archdsl.ir.names import Block, Unit
 from archdsl.ir.report import MAX_FOUND
 from archdsl.ir.resolve import resolve
 from archdsl.ir.values import Evaluator, Problem
+from archdsl.loading import (
+    DISK,
+    MAX_BYTES,
+    Files,
+    Loader,
+    decode,
+    shipped,
+    specs_folder,
+)
 from archdsl.ops.table import Shape
 from archdsl.syntax import tree as t
-from archdsl.syntax.parse import parse, parse_expression
-from archdsl.text import did_you_mean
+from archdsl.syntax.parse import parse_expression
 
-PACKAGE = Path(__file__).parent
-MAX_BYTES = 4_000_000
-MAX_FILES = 64  # that one spec uses
-MAX_CHAIN = 30  # files that use one another
-MAX_WORDS = 2  # in all files that are used, as many times as one file may have
-_WORDS = re.compile(r"\w+|[^\w\s]")
+__all__ = ["Files", "Spec", "SpecError", "open_spec", "shipped", "specs_folder"]
 
 
 class SpecError(Exception):
@@ -61,18 +62,6 @@ class SpecError(Exception):
         from archdsl.diagnostics.render import render
 
         return "\n" + render(self.diagnostics)
-
-
-@cache
-def specs_folder() -> Path:
-    """The shipped specs: inside an installed package, beside it in a checkout."""
-    inside = PACKAGE / "specs"
-    return inside if inside.is_dir() else PACKAGE.parent / "specs"
-
-
-def shipped() -> list[str]:
-    """The names of the shipped specs."""
-    return sorted(path.stem for path in specs_folder().glob("*.arch"))
 
 
 @dataclass(eq=False)
@@ -90,10 +79,12 @@ class Spec:
     input: Shape | None = None
     limits: Limits = field(default_factory=Limits)
     found: list[Diagnostic] = field(default_factory=list)  # what went wrong before there was a text
+    files: Files = DISK
 
     @cached_property
-    def _loaded(self) -> _Loader:
-        loader = _Loader(self.limits.tokens)
+    def loaded(self) -> Loader:
+        """The files, and what is wrong with their texts."""
+        loader = Loader(self.files, self.limits.tokens)
         loader.found.extend(self.found)
         if not self.found:
             with no_collection():
@@ -103,20 +94,15 @@ class Spec:
     @property
     def tree(self) -> t.File | None:
         """The tree, without the statements that have syntax errors; None where nothing is left."""
-        root = self._loaded.root
+        root = self.loaded.root
         return None if root is None else root.file
-
-    @property
-    def files(self) -> tuple[list[Unit], list[Diagnostic]]:
-        """The files, those that are used first, and what is wrong with their texts."""
-        return self._loaded.units, self._loaded.found
 
     @cached_property
     def _elaborated(self) -> tuple[Program | None, list[Diagnostic]]:
-        problems, root = list(self._loaded.found), self._loaded.root
+        problems, root = list(self.loaded.found), self.loaded.root
         if root is None or problems:
             return None, problems + (_wrong_names(root, problems) if root else [])
-        for unit in self._loaded.units:
+        for unit in self.loaded.units:
             problems.extend(resolve(unit))
         if any(isinstance(p, Recursion) for p in problems):
             return None, problems
@@ -136,7 +122,7 @@ class Spec:
     @property
     def models(self) -> list[str]:
         """The names of the text's models."""
-        root = self._loaded.root
+        root = self.loaded.root
         found = {} if root is None else root.definitions
         return [name for name, block in found.items() if not isinstance(block.tree, t.Block)]
 
@@ -150,7 +136,7 @@ class Spec:
     @property
     def lineage(self) -> list[Block]:
         """The model's definition, and those of the models that it is an alias of."""
-        root, found = self._loaded.root, list[Block]()
+        root, found = self.loaded.root, list[Block]()
         model = None if root is None else _choose(root, self.model, self.folder_name)
         while isinstance(model, Block) and model not in found:
             found.append(model)
@@ -165,9 +151,9 @@ class Spec:
     def diagnostics(self) -> list[Diagnostic]:
         """Everything found, in the order of the text."""
         program, problems = self._elaborated
-        if program is not None and self._loaded.root is not None:
-            problems = [*problems, *lint(self._loaded.root, program)]
-        order = {id(u.source): i for i, u in enumerate(reversed(self._loaded.units))}
+        if program is not None and self.loaded.root is not None:
+            problems = [*problems, *lint(self.loaded.root, program)]
+        order = {id(u.source): i for i, u in enumerate(reversed(self.loaded.units))}
         once = {(p.code, p.span): p for p in reversed(problems)}.values()  # the first of each
         found = sorted(once, key=lambda p: (order.get(id(p.span.source), -1), p.span.start))
         if len(found) > MAX_FOUND:
@@ -183,15 +169,21 @@ class Spec:
         """The program; raises SpecError where there are errors. Equal specs share it, as long as
         the files that they use stay as they are."""
         key = (self.source.text, self.folder, self.model, self._values(), self.input, self.limits)
-        if (known := _checked.get(key)) and all(_text(path) == text for path, text in known[1]):
+        if (known := _checked.get(key)) and all(
+            self._text(path) == text for path, text in known[1]
+        ):
             return known[0]
         if self.program is None:
             raise SpecError(self.diagnostics)
         while len(_checked) >= 32:
             del _checked[next(iter(_checked))]
-        used = tuple((path, unit.source.text) for path, unit in self._loaded.by_path.items())
+        used = tuple((path, unit.source.text) for path, unit in self.loaded.by_path.items())
         _checked[key] = self.program, used
         return self.program
+
+    def _text(self, path: Path) -> str | None:
+        source, problems = self.files.read(path)
+        return None if problems else source.text
 
     def _values(self) -> tuple[tuple[str, str], ...]:
         return tuple(sorted((n, f"{type(v).__name__} {v!r}") for n, v in self.params.items()))
@@ -201,96 +193,48 @@ class Spec:
 _checked: dict[Any, tuple[Program, tuple[tuple[Path, str], ...]]] = {}
 
 
-def _text(path: Path) -> str | None:
-    source, problems = read(path)
-    return None if problems else source.text
-
-
 def open_spec(
     spec: str | Path,
     *,
     params: Mapping[str, Any] | None = None,
     input: Shape | None = None,
     limits: Limits | None = None,
+    files: Files = DISK,
 ) -> Spec:
     """A spec from a path, `path:model`, a shipped name, `-` for standard input, or its text itself
     (a string with a line break or a brace). Never raises: what cannot be read becomes a diagnostic.
     """
-    given: dict[str, Any] = {"params": dict(params or {}), "input": input}
+    given: dict[str, Any] = {"params": dict(params or {}), "input": input, "files": files}
     if limits is not None:
         given["limits"] = limits
-    if isinstance(spec, str) and _is_text(spec):
+    if isinstance(spec, str) and _is_text(spec, files):
         return Spec(Source("<text>", spec), Path.cwd(), **given)
     if str(spec) == "-":
-        source, problem = _decode(sys.stdin.buffer.read(MAX_BYTES), "<stdin>")
+        source, problem = decode(sys.stdin.buffer.read(MAX_BYTES), "<stdin>")
         return Spec(source, Path.cwd(), found=problem, **given)
-    path, model = _locate(str(spec))
-    source, problem = read(path)
+    path, model = _locate(str(spec), files)
+    source, problem = files.read(path)
     return Spec(source, path.parent, model, found=problem, **given)
 
 
-def _is_text(spec: str) -> bool:
+def _is_text(spec: str, files: Files) -> bool:
     """A spec's own text has a line break or a brace; so may a path, which ends in .arch."""
     return ("\n" in spec or "{" in spec) and not (
-        spec.endswith(".arch") and ("\n" not in spec or _exists(Path(spec)))
+        spec.endswith(".arch") and ("\n" not in spec or files.exists(Path(spec)))
     )
 
 
-def _locate(text: str) -> tuple[Path, str | None]:
+def _locate(text: str, files: Files) -> tuple[Path, str | None]:
     path, model = Path(text), None
-    if not _exists(path) and ":" in text:
+    if not files.exists(path) and ":" in text:
         before, _, after = text.rpartition(":")
         if after.isidentifier():
             path, model = Path(before), after
-    if not _exists(path) and path.name == str(path):
+    if not files.exists(path) and path.name == str(path):
         inside = specs_folder() / (path.name if path.suffix == ".arch" else path.name + ".arch")
-        if _exists(inside):
+        if files.exists(inside):
             return inside, model
     return path, model
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # too long, a NUL byte: reading it will say so
-        return False
-
-
-def read(path: Path) -> tuple[Source, list[Diagnostic]]:
-    """A file's text, or what is wrong with it."""
-    name = str(path)
-    nothing = Source(name, "")
-    try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            what = "it is a folder" if path.is_dir() else "it is no regular file"
-            return nothing, [CannotRead(Span(nothing, 0, 0), name, what)]
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror
-        hint = ""
-        if isinstance(error, FileNotFoundError):
-            near = " or ".join(f"`{name}`" for name in similar(path.stem, shipped()))
-            near = f"the shipped spec {near}" if near else ""
-            hint = did_you_mean([near] if near else [], "`archdsl specs` lists the shipped specs")
-        return nothing, [CannotRead(Span(nothing, 0, 0), name, str(reason or error), hint)]
-    except ValueError:  # a NUL byte, or half a character
-        return nothing, [CannotRead(Span(nothing, 0, 0), name, "that is not a path")]
-    if len(data) > MAX_BYTES:
-        return nothing, [CannotRead(Span(nothing, 0, 0), name, "it is no spec, it is far too long")]
-    return _decode(data, name)
-
-
-def _decode(data: bytes, name: str) -> tuple[Source, list[Diagnostic]]:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        source = Source(name, "")
-        return source, [NotText(Span(source, 0, 0), name, error.start)]
-    if "\0" in text:
-        source = Source(name, "")
-        return source, [NotText(Span(source, 0, 0), name, data.index(0))]
-    return Source(name, text.replace("\r\n", "\n")), []
 
 
 def _wrong_names(root: Unit, problems: list[Diagnostic]) -> list[Diagnostic]:
@@ -357,82 +301,3 @@ def _param_values(
             unknown = UnknownName(Span(source, 0, len(given)), str(given), near)
             wrong.append(problem.diagnostic or unknown)
     return values, wrong
-
-
-class _Loader:
-    """Reads a spec's file and those that it uses, each once."""
-
-    def __init__(self, max_tokens: int) -> None:
-        self.max_tokens = max_tokens
-        self.found: list[Diagnostic] = []
-        self.units: list[Unit] = []  # used files first
-        self.by_path: dict[Path, Unit] = {}
-        self.root: Unit | None = None
-        self.words = 0
-
-    def load(self, source: Source, folder: Path, above: tuple[Path, ...]) -> Unit | None:
-        tree, problems = parse(source, max_tokens=self.max_tokens)
-        self.found.extend(problems)
-        if tree is None:
-            return None
-        paths = {use.path: use for use in reversed(tree.uses)}
-        uses = [unit for use in paths.values() if (unit := self._use(use, folder, above))]
-        unit = Unit(source, tree, tuple(reversed(uses)), prelude)
-        self.units.append(unit)
-        return unit
-
-    def _use(self, use: t.UseFile, folder: Path, above: tuple[Path, ...]) -> Unit | None:
-        if len(self.found) > MAX_FOUND:
-            return None
-        if not use.path.endswith(".arch"):
-            hint = "`use` reads .arch files only"
-            self.found.append(CannotRead(use.path_span, use.path, "it is no .arch file", hint))
-            return None
-        try:
-            path = (folder / use.path).resolve()
-            if not path.exists() and (specs_folder() / use.path).is_file():
-                path = (specs_folder() / use.path).resolve()
-        except (OSError, ValueError, RuntimeError):  # too long, a NUL byte, links in a circle
-            self.found.append(CannotRead(use.path_span, use.path, "that is not a path"))
-            return None
-        if len(above) > MAX_CHAIN:
-            reason = f"files use one another more than {MAX_CHAIN} deep"
-            self.found.append(CannotRead(use.path_span, use.path, reason))
-            return None
-        if path not in self.by_path and len(self.by_path) + len(above) >= MAX_FILES:
-            reason = f"a spec may use at most {MAX_FILES} files"
-            self.found.append(CannotRead(use.path_span, use.path, reason))
-            return None
-        if path in above:
-            trail = " -> ".join(p.name for p in (*above, path))
-            hint = "put what both need into a third file"
-            self.found.append(Recursion(use.path_span, "the file", use.path, trail, hint))
-            return None
-        if path not in self.by_path:
-            source, problems = read(path)
-            for problem in problems:
-                reason = getattr(problem, "reason", "it is not text")
-                self.found.append(CannotRead(use.path_span, use.path, reason))
-            self.words += len(_WORDS.findall(source.text))
-            if self.words > MAX_WORDS * self.max_tokens:
-                reason = f"the files used have over {MAX_WORDS * self.max_tokens:,} words together"
-                self.found.append(CannotRead(use.path_span, use.path, reason))
-                return None
-            unit = None if problems else self.load(source, path.parent, (*above, path))
-            if unit is None:
-                return None
-            self.by_path[path] = unit
-        return self.by_path[path]
-
-
-@cache
-def prelude() -> Unit | None:
-    """The blocks that every spec may use, written in the language itself."""
-    source, problems = read(PACKAGE / "prelude" / "prelude.arch")
-    tree, errors = parse(source)
-    if tree is None or problems or errors:
-        raise SpecError([*problems, *errors])
-    unit = Unit(source, tree)
-    if errors := resolve(unit):
-        raise SpecError(errors)
-    return unit

@@ -27,6 +27,7 @@ ORDER = (
     ("diagnostics",),
     ("syntax", "ops"),
     ("ir",),
+    ("loading",),
     ("pipeline",),
     ("backends",),
     ("artefacts", "explain", "fix", "new"),

@@ -91,7 +91,8 @@ def specs_in(paths: list[str]) -> Iterator[Path]:
 
 def _formatted(path: Path | None) -> tuple[str, str, str | None, list[Diagnostic]]:
     """A spec's name, its text as it is and as it should be, and why there is no such."""
-    from archdsl.pipeline import open_spec, read
+    from archdsl.loading import read
+    from archdsl.pipeline import open_spec
     from archdsl.syntax.format import format
 
     if path is None:

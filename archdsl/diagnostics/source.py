@@ -7,9 +7,12 @@ them.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+
+_LINE_END = re.compile(r"\r\n?|\n")
 
 
 @dataclass(eq=False)
@@ -21,11 +24,13 @@ class Source:
 
     @cached_property
     def line_starts(self) -> list[int]:
-        starts, at = [0], self.text.find("\n")
-        while at >= 0:
-            starts.append(at + 1)
-            at = self.text.find("\n", at + 1)
-        return starts
+        """A line ends at a line feed, a carriage return, or the two together, as editors see it;
+        Python's `splitlines` would end it at a form feed and U+2028 too."""
+        return [0, *(end.end() for end in _LINE_END.finditer(self.text))]
+
+    @property
+    def lines(self) -> list[str]:
+        return [self.line(number) for number in range(1, len(self.line_starts) + 1)]
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset, both counted from 1, the column in code points."""

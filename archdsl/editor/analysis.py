@@ -52,7 +52,7 @@ class Analysis:
 
     def __post_init__(self, before: Analysis | None) -> None:
         spec = Spec(self.source, self.folder)
-        units, found = spec.files
+        units, found = spec.loaded.units, spec.loaded.found
         self.problems = list(found)
         self.unit = units[-1] if spec.tree is not None else None
         for unit in units:
@@ -156,7 +156,7 @@ class Analysis:
         good = self.good
         if good is self:
             return self.shapes
-        old, new = good.source.text.split("\n"), self.source.text.split("\n")
+        old, new = good.source.lines, self.source.lines
         head = _common(old, new)
         tail = min(_common(old[::-1], new[::-1]), min(len(old), len(new)) - head)
         moved = {line: line for line in range(head)}

@@ -97,8 +97,7 @@ def foldable(source: Source) -> list[tuple[int, int, bool]]:
             if last > first:
                 found.append((first, last - 1, False))
     start = -1
-    lines = source.text.split("\n")
-    for number, line in enumerate([*lines, ""]):
+    for number, line in enumerate([*source.lines, ""]):
         if line.lstrip().startswith("#"):
             start = number if start < 0 else start
         else:

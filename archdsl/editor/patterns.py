@@ -24,6 +24,7 @@ CONSTANTS = ("true", "false", "none")
 _END = "(?![A-Za-z0-9_])"
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
 _START = "(?<![A-Za-z0-9_.])"
+_NO_NAME = "(?<!tap )(?<!param )(?<!buffer )(?<!shortcut )"
 LABEL = rf"{_START}{_NAME}(?:\{{[^{{}}\n:]*\}}[A-Za-z0-9_]*)*(?=[ \t]*:)"
 
 
@@ -37,7 +38,9 @@ PATTERNS: dict[str, str] = {
     "string": r'"[^"\n]*"',
     "tap": f"@{_NAME}",
     "argument": rf"{_START}{_NAME}(?=[ \t]*=(?!=))",
-    "number": rf"(?<![A-Za-z0-9_])(?:x[0-9]+{_END}|[0-9]+(?:x[0-9]+)+{_END}"
+    # a repetition, the sides of a size on either side of `(n)`, a whole size, a number
+    "number": rf"(?<![A-Za-z0-9_])(?:{_NO_NAME}x[0-9]+{_END}|(?<=[)\]])(?:(?:x[0-9]+)+{_END}"
+    rf"|(?:x[0-9]+)*x(?=\())|[0-9]+(?:x[0-9]+)*x(?=\()|[0-9]+(?:x[0-9]+)+{_END}"
     rf"|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?{_END})",
     "keyword": _words(KEYWORDS),
     "constant": _words(CONSTANTS),

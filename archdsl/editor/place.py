@@ -15,6 +15,7 @@ _WORD = re.compile(
     r'#[^\n]*|"[^"\n]*"?|@\w*|->|\*\*|//|[=!<>]=|'
     r"[A-Za-z_]\w*(?:\{[^{}\n:]*\}\w*)*(?=[ \t]*:)|[A-Za-z_]\w*|[0-9][\w.]*|\n|\S"
 )
+_SIDE = re.compile(r"(?:x[0-9]*)+")  # of a size whose side before it is computed: `(k)x1`
 _PREFIX = re.compile(r"@?[A-Za-z_]\w*$|@$")
 _LABEL = re.compile(r"(?:^|[;{]|->)[ \t]*([A-Za-z_]\w*)[ \t]*:", re.MULTILINE)
 _DEFINITION = re.compile(r"^[ \t]*(?:model|block)\b", re.MULTILINE)
@@ -127,6 +128,9 @@ def place(text: str, offset: int) -> Place:
                     statement[-1] = Word(statement[-1].text, statement[-1].start, word.end)
                 else:
                     statement.append(Word(frame.opening, word.start, word.end))
+        elif text[word.start - 1 : word.start] in (")", "]") and _SIDE.fullmatch(word.text):
+            if statement:
+                statement[-1] = statement[-1]._replace(end=word.end)
         elif body and word.text in (";", "\n", "->"):
             statement = []
         elif word.text == "\n":

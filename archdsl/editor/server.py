@@ -30,7 +30,7 @@ from archdsl.editor.outline import foldable, outline
 from archdsl.editor.patterns import CONSTANTS, KEYWORDS
 from archdsl.editor.positions import Encoding
 from archdsl.editor.symbols import SHARED, Occurrence, Symbol
-from archdsl.pipeline import PACKAGE, read, specs_folder
+from archdsl.loading import PACKAGE, read, specs_folder
 from archdsl.syntax.format import format
 
 QUICK = 0.05  # an analysis that takes longer waits until the writer pauses

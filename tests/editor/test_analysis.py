@@ -14,6 +14,7 @@ from archdsl.editor import docs
 from archdsl.editor.analysis import Analysis
 from archdsl.editor.complete import complete, page, signature_at
 from archdsl.editor.outline import colours, foldable, outline
+from archdsl.editor.place import place
 from archdsl.ops import TABLE
 from archdsl.pipeline import specs_folder
 
@@ -197,6 +198,12 @@ def test_signature(text: str, label: str, active: int) -> None:
     assert found is not None
     assert found[0].label.split()[0] == label
     assert found[1] in (active, active - 1) if label == "conv" else found[1] == active
+
+
+@pytest.mark.parametrize("size", ["3x3", "(k)x1", "2x(k)x3", "(k)x(k)", "[k][0]", "(k)"])
+def test_a_size_is_one_argument(size: str) -> None:
+    text = f"block a(k) {{\n  conv 16 {size} "
+    assert place(text, len(text)).given() == (2, [], "")
 
 
 # ---- the whole text --------------------------------------------------------------------------

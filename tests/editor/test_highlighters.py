@@ -18,7 +18,7 @@ from archdsl.editor.analysis import Analysis
 from archdsl.editor.outline import colours
 from archdsl.editor.patterns import CONSTANTS, KEYWORDS, SCOPES, textmate
 from archdsl.editor.pygments import KINDS, ArchLexer
-from archdsl.pipeline import PACKAGE, specs_folder
+from archdsl.loading import PACKAGE, specs_folder
 from archdsl.syntax.grammar import grammar
 
 EXTENSION = Path(__file__).parents[2] / "editors" / "vscode"
@@ -38,6 +38,7 @@ def merged(words: Iterator[tuple[int, str, str]]) -> Words:
 def by_lark(text: str) -> Words:
     kinds = {"STRING": "string", "TAP": "tap", "NUMBER": "number", "SIZE": "number"}
     kinds |= {"TIMES": "number", "LABEL": "label", "TEMPLATE": "label"}
+    kinds |= {"SIZE_OF": "number", "BY": "number", "BY_NUMBERS": "number"}
     kinds |= {"TRUE": "constant", "FALSE": "constant", "NONE": "constant"}
 
     def words() -> Iterator[tuple[int, str, str]]:
@@ -115,7 +116,19 @@ def by_server(text: str, path: Path) -> Words:
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_highlighters_agree(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
+    agree(path.read_text(encoding="utf-8"), path)
+
+
+@pytest.mark.parametrize(
+    "size", ["(k)x1", "1x(k)", "(k)x(k)x3", "2x3x(k)x4x5x(k)", "(f(k))x(k//2)", "k[0]x3", "(k) x3"]
+)
+def test_highlighters_agree_on_computed_sizes(size: str) -> None:
+    text = f"block b(k=3) {{\n  part: conv 8 {size} pad=(k//2)x0 x(k-1) -> tap x1\n}}\n"
+    assert all(kind is not Error for kind, _ in ArchLexer().get_tokens(text))
+    agree(text, Path("/nowhere/b.arch"))
+
+
+def agree(text: str, path: Path) -> None:
     expected = by_lark(text)
     assert by_pygments(text) == expected
     assert by_textmate(text) == expected

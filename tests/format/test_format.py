@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archdsl.diagnostics.source import Source
+from archdsl.loading import PACKAGE, specs_folder
 from archdsl.ops import TABLE
-from archdsl.pipeline import PACKAGE, specs_folder
 from archdsl.syntax import tree as t
 from archdsl.syntax.format import WIDTH, format
 from archdsl.syntax.grammar import grammar
