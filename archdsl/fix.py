@@ -25,8 +25,9 @@ def fixed(spec: Spec, wanted: Callable[[Diagnostic], bool]) -> tuple[Spec, list[
     was, at its place in the text of its round."""
     mended: list[Diagnostic] = []
     for _ in range(_ROUNDS):
-        found = filter(wanted, spec.diagnostics)
-        text, now = apply(spec.source.text, found, spec.source)
+        checked = spec.every
+        found = filter(wanted, checked.diagnostics)
+        text, now = apply(spec.source.text, found, checked.source)
         if text == spec.source.text:
             break
         mended += now

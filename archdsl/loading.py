@@ -18,7 +18,6 @@ from archdsl.diagnostics.source import Source, Span
 from archdsl.ir.foreign import similar
 from archdsl.ir.names import Unit
 from archdsl.ir.report import MAX_FOUND
-from archdsl.ir.resolve import resolve
 from archdsl.syntax import tree as t
 from archdsl.syntax.parse import parse
 from archdsl.text import did_you_mean
@@ -46,6 +45,15 @@ class Files:
         if self.disk or path.is_relative_to(specs_folder()):
             return read(path)
         return _unreadable(path, "there is no such file")
+
+    def text(self, path: Path) -> str | None:
+        """None where it cannot be read."""
+        source, problems = self.read(path)
+        return None if problems else source.text
+
+    def are(self, texts: Mapping[Path, str | None]) -> bool:
+        """Whether all of these read so now."""
+        return all(self.text(path) == text for path, text in texts.items())
 
     def exists(self, path: Path) -> bool:
         shipped = path.is_relative_to(specs_folder())
@@ -121,6 +129,7 @@ class Loader:
         self.found: list[Diagnostic] = []
         self.units: list[Unit] = []  # used files first
         self.by_path: dict[Path, Unit] = {}
+        self.texts: dict[Path, str | None] = {}  # of the files used; None: it cannot be read
         self.root: Unit | None = None
         self.words = 0
 
@@ -164,6 +173,7 @@ class Loader:
             return None
         if path not in self.by_path:
             source, problems = self.files.read(path)
+            self.texts[path] = None if problems else source.text
             for problem in problems:
                 reason = getattr(problem, "reason", "it is not text")
                 self.found.append(CannotRead(use.path_span, use.path, reason))
@@ -186,7 +196,4 @@ def prelude() -> Unit:
     tree, errors = parse(source)
     if tree is None or problems or errors:
         raise RuntimeError(f"the prelude is broken: {[*problems, *errors]}")
-    unit = Unit(source, tree)
-    if errors := resolve(unit):
-        raise RuntimeError(f"the prelude is broken: {errors}")
-    return unit
+    return Unit(source, tree)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,15 @@ from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.ir.budget import over_budget
 from archdsl.ir.collection import no_collection
-from archdsl.ir.elaborate import elaborate
+from archdsl.ir.elaborate import Elaborated, elaborate
 from archdsl.ir.foreign import similar
-from archdsl.ir.graph import Program
+from archdsl.ir.graph import Graph, Program
 from archdsl.ir.limits import Limits
 from archdsl.ir.lints import lint
 from archdsl.ir.names import Block, Unit
 from archdsl.ir.report import MAX_FOUND
 from archdsl.ir.resolve import resolve
+from archdsl.ir.symbols import Resolved
 from archdsl.ir.values import Evaluator, Problem
 from archdsl.loading import (
     DISK,
@@ -41,6 +42,7 @@ from archdsl.loading import (
     Files,
     Loader,
     decode,
+    prelude,
     shipped,
     specs_folder,
 )
@@ -62,6 +64,19 @@ class SpecError(Exception):
         from archdsl.diagnostics.render import render
 
         return "\n" + render(self.diagnostics)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a spec comes to. `programs`: its models without errors, by name; `diagnostics`:
+    everything found, in the order of the text; `names`: what its own file's words mean, where there
+    is any text left; `sketches`: the graphs of what is right in models with errors, on request."""
+
+    source: Source
+    programs: Mapping[str, Program]
+    diagnostics: tuple[Diagnostic, ...]
+    names: Resolved | None = None
+    sketches: tuple[Graph, ...] = ()
 
 
 @dataclass(eq=False)
@@ -98,26 +113,9 @@ class Spec:
         return None if root is None else root.file
 
     @cached_property
-    def _elaborated(self) -> tuple[Program | None, list[Diagnostic]]:
-        problems, root = list(self.loaded.found), self.loaded.root
-        if root is None or problems:
-            return None, problems + (_wrong_names(root, problems) if root else [])
-        for unit in self.loaded.units:
-            problems.extend(resolve(unit))
-        if any(isinstance(p, Recursion) for p in problems):
-            return None, problems
-        chosen = _choose(root, self.model, self.folder_name)
-        if isinstance(chosen, Diagnostic):
-            return None, [*problems, chosen]
-        params, wrong = _param_values(root, self.params, self.lineage[-1:])
-        if wrong:
-            return None, [*problems, *wrong]
-        with no_collection():
-            program, found = elaborate(chosen, params=params, input=self.input, limits=self.limits)
-        if program is not None:
-            found = over_budget(program, self.limits, chosen.tree.name_span)
-            program = None if found else program
-        return (None if problems else program), [*problems, *found]
+    def names(self) -> dict[Unit, Resolved]:
+        """What the words of each file mean; of those that are used first."""
+        return {unit: resolve(unit) for unit in self.loaded.units}
 
     @property
     def models(self) -> list[str]:
@@ -127,70 +125,142 @@ class Spec:
         return [name for name, block in found.items() if not isinstance(block.tree, t.Block)]
 
     @property
-    def each(self) -> list[Spec]:
-        """A spec for each of the text's models, where nobody chose one."""
-        if self.model is not None or len(self.models) < 2:
-            return [self]
-        return [replace(self, model=name) for name in self.models]
-
-    @property
     def lineage(self) -> list[Block]:
         """The model's definition, and those of the models that it is an alias of."""
-        root, found = self.loaded.root, list[Block]()
+        root = self.loaded.root
         model = None if root is None else _choose(root, self.model, self.folder_name)
-        while isinstance(model, Block) and model not in found:
-            found.append(model)
-            model = model.unit.find(model.tree.base) if isinstance(model.tree, t.Alias) else None
-        return found
+        return model.lineage if isinstance(model, Block) else []
 
     @property
     def folder_name(self) -> str:
         return Path(self.source.name).stem
 
-    @cached_property
-    def diagnostics(self) -> list[Diagnostic]:
-        """Everything found, in the order of the text."""
-        program, problems = self._elaborated
-        if program is not None and self.loaded.root is not None:
-            problems = [*problems, *lint(self.loaded.root, program)]
+    # ---- the chain of phases -----------------------------------------------------------------
+
+    def check(self, *, every: bool = False, sketch: bool = False) -> Checked:
+        """Every phase, anew. `every`: all models of the text, where nobody chose one. `sketch`: of
+        what is in error, what is right."""
+        root, problems = self.loaded.root, list(self.loaded.found)
+        if root is None:
+            return Checked(self.source, {}, self._ordered(problems))
+        names, broken = self.names[root], bool(problems)
+        if broken:
+            problems += _wrong_names(names, problems)
+        else:
+            problems += [p for one in self.names.values() for p in one.found]
+        recursive = any(isinstance(p, Recursion) for one in self.names.values() for p in one.found)
+        programs: dict[str, Program] = {}
+        sketches: list[Graph] = []
+        if not recursive and (sketch or not broken):
+            wrong = bool(problems)
+            chosen = self._chosen(root, every)
+            for model in chosen if isinstance(chosen, list) else ():
+                done = self._elaborated(model, sketch)
+                problems += () if broken else done.found
+                sketches += done.sketches
+                if done.program is not None and not wrong:
+                    programs[model.name] = done.program
+                elif done.program is not None:
+                    sketches.append(done.program.graph)
+            if isinstance(chosen, Diagnostic):
+                problems += () if broken else (chosen,)
+            if not wrong and (programs or not self.models):
+                problems += lint(names, *programs.values())
+        ordered = self._ordered(problems)
+        return Checked(self.source, programs, ordered, names, tuple(sketches))
+
+    def _chosen(self, root: Unit, every: bool) -> list[Block] | Diagnostic:
+        if every and self.model is None and self.models:
+            return [root.definitions[name] for name in self.models]
+        chosen = _choose(root, self.model, self.folder_name)
+        return [chosen] if isinstance(chosen, Block) else chosen
+
+    def _elaborated(self, model: Block, sketch: bool) -> Elaborated:
+        params, wrong = _param_values(model, self.params)
+        if wrong:
+            return Elaborated(None, wrong)
+        with no_collection():
+            done = elaborate(
+                model,
+                self._names_of,
+                params=params,
+                input=self.input,
+                limits=self.limits,
+                sketch=sketch,
+            )
+        if done.program is None:
+            return done
+        over = over_budget(done.program, self.limits, model.tree.name_span)
+        return Elaborated(None if over else done.program, over)
+
+    def _names_of(self, unit: Unit) -> Resolved:
+        return self.names.get(unit) or _prelude()
+
+    def _ordered(self, problems: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+        """In the order of the files and of their texts; the first of each kind and place."""
         order = {id(u.source): i for i, u in enumerate(reversed(self.loaded.units))}
-        once = {(p.code, p.span): p for p in reversed(problems)}.values()  # the first of each
+        once = {(p.code, p.span): p for p in reversed(problems)}.values()
         found = sorted(once, key=lambda p: (order.get(id(p.span.source), -1), p.span.start))
         if len(found) > MAX_FOUND:
             found[MAX_FOUND:] = [TooMany(found[MAX_FOUND].span, MAX_FOUND)]
-        return found
+        return tuple(found)
+
+    # ---- its result --------------------------------------------------------------------------
+
+    @cached_property
+    def result(self) -> Checked:
+        """Of the chosen model, or the only one. Equal specs share it, as long as the files that
+        they use stay as they are."""
+        key = (
+            self.source.name,
+            self.source.text,
+            self.folder,
+            self.model,
+            tuple(sorted((n, f"{type(v).__name__} {v!r}") for n, v in self.params.items())),
+            self.input,
+            self.limits,
+        )
+        known = _results.get(key)
+        if known and not self.found and self.files.are(known[1]):
+            return known[0]
+        checked = self.check()
+        if not self.found:
+            while len(_results) >= MAX_RESULTS:
+                del _results[next(iter(_results))]
+            _results[key] = checked, self.loaded.texts
+        return checked
+
+    @cached_property
+    def every(self) -> Checked:
+        """Of all models of the text, where nobody chose one."""
+        several = self.model is None and len(self.models) > 1
+        return self.check(every=True) if several else self.result
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """Everything found, in the order of the text."""
+        return list(self.result.diagnostics)
 
     @property
     def program(self) -> Program | None:
         """The checked model, or None where there are errors."""
-        return self._elaborated[0]
+        return next(iter(self.result.programs.values()), None)
 
     def checked(self) -> Program:
-        """The program; raises SpecError where there are errors. Equal specs share it, as long as
-        the files that they use stay as they are."""
-        key = (self.source.text, self.folder, self.model, self._values(), self.input, self.limits)
-        if (known := _checked.get(key)) and all(
-            self._text(path) == text for path, text in known[1]
-        ):
-            return known[0]
+        """The program; raises SpecError where there are errors."""
         if self.program is None:
             raise SpecError(self.diagnostics)
-        while len(_checked) >= 32:
-            del _checked[next(iter(_checked))]
-        used = tuple((path, unit.source.text) for path, unit in self.loaded.by_path.items())
-        _checked[key] = self.program, used
         return self.program
 
-    def _text(self, path: Path) -> str | None:
-        source, problems = self.files.read(path)
-        return None if problems else source.text
 
-    def _values(self) -> tuple[tuple[str, str], ...]:
-        return tuple(sorted((n, f"{type(v).__name__} {v!r}") for n, v in self.params.items()))
+MAX_RESULTS = 32
+#: results with the texts of the files that they used
+_results: dict[Any, tuple[Checked, Mapping[Path, str | None]]] = {}
 
 
-#: checked programs with the texts of the files that they used
-_checked: dict[Any, tuple[Program, tuple[tuple[Path, str], ...]]] = {}
+@cache
+def _prelude() -> Resolved:
+    return resolve(prelude())
 
 
 def open_spec(
@@ -237,10 +307,11 @@ def _locate(text: str, files: Files) -> tuple[Path, str | None]:
     return path, model
 
 
-def _wrong_names(root: Unit, problems: list[Diagnostic]) -> list[Diagnostic]:
+def _wrong_names(names: Resolved, problems: list[Diagnostic]) -> list[Diagnostic]:
     """What else is wrong in a text with syntax errors, as far as these cannot be the cause: neither
     on their lines, nor about a word of them."""
-    source, text = root.source, re.sub("#.*", "", root.source.text)
+    source = names.unit.source
+    text = re.sub("#.*", "", source.text)
     syntax = all(isinstance(p, SyntaxProblem) and p.span.source is source for p in problems)
     if not syntax or text.count("{") != text.count("}"):
         return []
@@ -248,7 +319,7 @@ def _wrong_names(root: Unit, problems: list[Diagnostic]) -> list[Diagnostic]:
     words = {word for line in lines for word in re.findall(r"\w+", source.line(line))}
     return [
         found
-        for found in resolve(root)
+        for found in names.found
         if source.position(found.span.start)[0] not in lines
         and getattr(found, "name", "") not in words
     ]
@@ -273,13 +344,14 @@ def _choose(unit: Unit, name: str | None, stem: str) -> Block | Diagnostic:
 
 
 def _param_values(
-    unit: Unit, params: Mapping[str, Any], base: list[Block]
+    model: Block, params: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Diagnostic]]:
     """Parameters from outside. A text is an expression of the language, whose names are the file's:
     `[2, 2]`, `basic`; but where the parameter's default is a string, it is that string."""
     values: dict[str, Any] = {}
     wrong: list[Diagnostic] = []
-    defaults = {p.name: p.default for block in base for p in block.params}
+    unit, base = model.unit, model.base
+    defaults = {p.name: p.default for p in base.params} if base is not None else {}
     for name, given in params.items():
         values[name] = given
         if not isinstance(given, str):

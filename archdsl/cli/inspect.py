@@ -123,10 +123,9 @@ def check(
         if fix or diff:
             spec, done = _mend(spec, chosen, write=not diff)
             mended += done
-        found.extend(_of_all(spec.each))
+        found.extend(spec.every.diagnostics)
         if shapes:
-            programs = (one.program for one in spec.each)
-            tables += [shape_table(program) for program in programs if program is not None]
+            tables += [shape_table(program) for program in spec.every.programs.values()]
     shown = list(filter(chosen, found))
     hidden = sum(d.severity == "error" for d in found) - sum(d.severity == "error" for d in shown)
     failed = bool(hidden) or any(d.severity == "error" or error_on_warning for d in shown)
@@ -156,17 +155,6 @@ def _files(specs: list[str]) -> Iterator[str]:
         if not inside:
             usage(f"{text} holds no .arch file")
         yield from inside
-
-
-def _of_all(specs: list[Spec]) -> list[Diagnostic]:
-    """What is found in a text's models, once; a name is unused where no model uses it."""
-    found: dict[Any, tuple[Diagnostic, int]] = {}
-    for spec in specs:
-        for one in spec.diagnostics:
-            place = one.code, one.span.source.name, one.span.start, one.span.end
-            found[place] = found.get(place, (one, 0))[0], found.get(place, (one, 0))[1] + 1
-    checked = sum(spec.program is not None for spec in specs)
-    return [d for d, times in found.values() if d.slug != "unused-block" or times == checked]
 
 
 def _selection(select: list[str] | None, ignore: list[str] | None) -> Selection:

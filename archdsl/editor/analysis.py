@@ -8,23 +8,21 @@ that was not, moved along with their lines.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from archdsl.diagnostics.catalogue import NoModel, Recursion
+from archdsl.diagnostics.catalogue import NoModel
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
-from archdsl.editor.symbols import Occurrence, Symbol, occurrences
 from archdsl.ir import reach
-from archdsl.ir.elaborate import elaborate
 from archdsl.ir.graph import Graph, Item, Param, Program, Scope
-from archdsl.ir.lints import lint
-from archdsl.ir.names import Block, Unit
-from archdsl.ir.resolve import resolve
+from archdsl.ir.names import Unit
+from archdsl.ir.symbols import Occurrence, Symbol
 from archdsl.ir.walk import graphs
+from archdsl.loading import DISK, Files
 from archdsl.ops.table import Shape
-from archdsl.pipeline import Spec
+from archdsl.pipeline import Checked, Spec
 from archdsl.syntax import tree as t
 
 
@@ -45,39 +43,35 @@ class Analysis:
     source: Source
     folder: Path
     before: InitVar[Analysis | None] = None
-    programs: list[Program] = field(default_factory=list)
-    problems: list[Diagnostic] = field(default_factory=list)
-    unit: Unit | None = None  # of this text; without the statements that have syntax errors
+    files: Files = DISK
     last: Analysis | None = None  # the last one that has all its shapes, where this has not
 
     def __post_init__(self, before: Analysis | None) -> None:
-        spec = Spec(self.source, self.folder)
-        units, found = spec.loaded.units, spec.loaded.found
-        self.problems = list(found)
-        self.unit = units[-1] if spec.tree is not None else None
-        for unit in units:
-            wrong = resolve(unit)
-            if not found:
-                self.problems += wrong
-        recursive = any(isinstance(p, Recursion) for p in self.problems)
-        if self.unit is not None and not found and not recursive:
-            self._elaborate(self.unit)
-        whole = self.unit is not None and len(self.programs) == len(_models(self.unit))
-        if before is not None and not (self.programs and whole):
+        whole = self.programs and len(self.programs) == len(self.spec.models)
+        if before is not None and not whole:
             self.last = before.last or (before if before.programs else None)
 
-    def _elaborate(self, unit: Unit) -> None:
-        """Every model of the file, with its defaults."""
-        wrong = bool(self.problems)
-        for block in _models(unit):
-            program, problems = elaborate(block)
-            if program is not None and not wrong:
-                self.programs.append(program)
-            self.problems += problems
-        if not wrong:
-            self.problems += lint(unit, *self.programs)
-        once = {(p.code, p.span): p for p in reversed(self.problems)}  # the first of each
-        self.problems = list(reversed(once.values()))
+    @cached_property
+    def spec(self) -> Spec:
+        return Spec(self.source, self.folder, files=self.files)
+
+    @cached_property
+    def checked(self) -> Checked:
+        return self.spec.check(every=True, sketch=True)
+
+    @property
+    def programs(self) -> list[Program]:
+        """The file's models that have no errors, with their defaults."""
+        return list(self.checked.programs.values())
+
+    @property
+    def problems(self) -> tuple[Diagnostic, ...]:
+        return self.checked.diagnostics
+
+    @property
+    def unit(self) -> Unit | None:
+        """Of this text; without the statements that have syntax errors."""
+        return self.checked.names.unit if self.checked.names is not None else None
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
@@ -97,7 +91,7 @@ class Analysis:
 
     @cached_property
     def words(self) -> list[Occurrence]:
-        return occurrences(self.unit) if self.unit is not None else []
+        return self.checked.names.occurrences if self.checked.names is not None else []
 
     def word(self, offset: int) -> Occurrence | None:
         """The word at a place; right behind it counts too."""
@@ -117,8 +111,10 @@ class Analysis:
         call of the block that it stands in."""
         found: dict[tuple[int, int], list[Flow]] = {}
         seen: set[int] = set()
-        for program in self.programs:
-            for flow in _flows(program.graph, "", seen):
+        roots: list[tuple[Graph, str | None]] = [(program.graph, "") for program in self.programs]
+        roots += [(graph, None) for graph in self.checked.sketches]
+        for graph, prefix in roots:
+            for flow in _flows(graph, prefix, seen):
                 span = flow.item.span
                 if span.source is self.source:
                     found.setdefault((span.start, span.end), []).append(flow)
@@ -151,7 +147,7 @@ class Analysis:
         return found
 
     def hints(self) -> dict[int, tuple[Shape, ...]]:
-        """`shapes`, while the text is broken those of the last good one, on the lines that are as
+        """`shapes`; where the text is broken those of the last good one, on the lines that are as
         they were then."""
         good = self.good
         if good is self:
@@ -162,7 +158,8 @@ class Analysis:
         moved = {line: line for line in range(head)}
         shift = len(new) - len(old)
         moved |= {line: line + shift for line in range(len(old) - tail, len(old))}
-        return {moved[line]: shapes for line, shapes in good.shapes.items() if line in moved}
+        old_shapes = {moved[n]: shapes for n, shapes in good.shapes.items() if n in moved}
+        return {**old_shapes, **self.shapes}
 
     def computed(self, word: Span) -> list[Flow]:
         """What the step that begins with a word computes, or the one whose label the word is."""
@@ -201,21 +198,18 @@ class Analysis:
         return found
 
 
-def _models(unit: Unit) -> list[Block]:
-    return [b for b in unit.definitions.values() if not isinstance(b.tree, t.Block)]
-
-
-def _flows(graph: Graph, prefix: str, seen: set[int]) -> Iterator[Flow]:
+def _flows(graph: Graph, prefix: str | None, seen: set[int]) -> Iterator[Flow]:
+    """`prefix`: the graph's name in the state_dict with a dot, None where it is not known."""
     if id(graph) in seen:
         return
     seen.add(id(graph))
     shapes = list(graph.input_shapes)
     for item in graph.items:
-        path = prefix + (item.name or "")
-        yield Flow(item, graph, tuple(shapes[i] for i in item.inputs), path)
+        path = None if prefix is None else prefix + (item.name or "")
+        yield Flow(item, graph, tuple(shapes[i] for i in item.inputs), path or "")
         shapes.extend(item.shapes)
         if isinstance(item, Scope):
-            yield from _flows(item.graph, path + ".", seen)
+            yield from _flows(item.graph, None if path is None else path + ".", seen)
 
 
 def _shapes(flows: list[Flow]) -> tuple[Shape, ...]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from archdsl.diagnostics.source import Source, Span
 from archdsl.editor.analysis import Analysis, Flow, cost
-from archdsl.editor.symbols import Symbol
 from archdsl.ir import reach
 from archdsl.ir.graph import Scope
 from archdsl.ir.names import Block, Target, Unit
+from archdsl.ir.symbols import Symbol
 from archdsl.ir.values import show
 from archdsl.ops import TABLE
 from archdsl.ops.init import RULES

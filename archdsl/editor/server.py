@@ -29,7 +29,7 @@ from archdsl.editor.convert import LEGEND, Convert, uri_of
 from archdsl.editor.outline import foldable, outline
 from archdsl.editor.patterns import CONSTANTS, KEYWORDS
 from archdsl.editor.positions import Encoding
-from archdsl.editor.symbols import SHARED, Occurrence, Symbol
+from archdsl.ir.symbols import SHARED, Occurrence, Symbol
 from archdsl.loading import PACKAGE, read, specs_folder
 from archdsl.syntax.format import format
 

@@ -20,8 +20,8 @@ from archdsl.ir.foreign import similar
 from archdsl.ir.limits import BODY, COPIED, Budget
 from archdsl.ir.names import Block, Slot
 from archdsl.ir.report import Reporter, origin, shrinking
-from archdsl.ir.resolve import CONSTANTS
 from archdsl.ir.values import Evaluator, Problem, names_in, rounded, show, to_python
+from archdsl.ir.words import CONSTANTS
 from archdsl.ops import Op
 from archdsl.ops.init import RULES, Attribute, Rule
 from archdsl.ops.spatial import channels_last

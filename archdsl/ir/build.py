@@ -196,6 +196,32 @@ def freeze(builder: Builder) -> Graph:
     )
 
 
+def sketches(builder: Builder) -> Iterator[Graph]:
+    """What is right in a scope that has an error: its items as far as they are known, without what
+    hangs on others; a group that is not whole stands for itself."""
+    lost: set[Draft] = set()
+    for draft in builder.drafts:
+        content = draft.content
+        whole = all(value.shape is not None for value in draft.inputs)
+        if isinstance(content, Builder):
+            inside = [*sketches(content)]
+            whole = whole and len(inside) == 1 and len(inside[0].items) == len(content.drafts)
+            if not whole:
+                yield from inside
+        if not whole or any(value.draft in lost for value in draft.inputs):
+            lost.add(draft)
+    known = replace(
+        builder,
+        inputs=[value for value in builder.inputs if value.shape is not None],
+        drafts=[draft for draft in builder.drafts if draft not in lost],
+        outputs=[v for v in builder.outputs if v.shape is not None and v.draft not in lost],
+        inits=[],
+        declared={},
+        places={},
+    )
+    yield freeze(known)
+
+
 def _declaration_order(builder: Builder) -> list[Draft]:
     """The order of the text, but what is declared stands where its `declare` does."""
     for name, span in builder.declared.items():

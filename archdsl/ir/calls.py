@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from archdsl.diagnostics import catalogue as c
@@ -14,12 +15,13 @@ from archdsl.diagnostics.model import Diagnostic, Label
 from archdsl.diagnostics.source import Span
 from archdsl.ir.arguments import Frame, any_value, blamed, operator, rule, shape_value
 from archdsl.ir.bind import bind_call
-from archdsl.ir.build import Builder, Draft, Value, freeze, operand_shapes
+from archdsl.ir.build import Builder, Draft, Value, freeze, operand_shapes, sketches
 from archdsl.ir.graph import Graph, Init
 from archdsl.ir.labels import LABEL, RESERVED
 from archdsl.ir.limits import EXPANSION, NAMING, NODE, PARAM, Budget, Limits
 from archdsl.ir.names import Block, Target
 from archdsl.ir.report import Reporter
+from archdsl.ir.symbols import Names
 from archdsl.ir.values import POISON, Partial, Problem, show
 from archdsl.ops import TABLE, Op
 from archdsl.ops.table import Blame, Shape
@@ -30,10 +32,19 @@ from archdsl.text import shape_text
 class Calls:
     """What a walk knows, and how it turns calls into items of a scope."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.report = Reporter()
+    def __init__(self, names: Names, limits: Limits) -> None:
+        self.names, self.report = names, Reporter()
         self.budget = Budget(limits, self.report)
         self.memo: dict[Any, tuple[Graph | None, Shape | None]] = {}
+        self.open: list[Builder] = []  # of the model, and of the blocks that have errors
+
+    def sketches(self) -> list[Graph]:
+        """What is right in these."""
+        found: list[Graph] = []
+        for builder in self.open:
+            with suppress(Problem):
+                found += sketches(builder)
+        return found
 
     def _body(self, body: t.Body, flow: Value, builder: Builder, frame: Frame) -> Value:
         raise NotImplementedError
@@ -54,7 +65,7 @@ class Calls:
         if isinstance(target, Block):
             return self._block(call, target, bound, flow, builder, frame, label)
         op = operator(target, bound, frame, self.report)
-        if call in frame.block.unit.flawed:
+        if call in self.names(frame.block.unit).flawed:
             op = None
         if target.arity is None:
             return self._joined(call, op, flow, builder, frame)
@@ -70,8 +81,8 @@ class Calls:
 
     def _target(self, call: t.Call, frame: Frame) -> tuple[Target | None, dict[str, t.Argument]]:
         if call.name not in frame.variables:
-            unit = frame.block.unit
-            return unit.targets.get(call), unit.bound.get(call, {})
+            names = self.names(frame.block.unit)
+            return names.targets.get(call), names.bound.get(call, {})
         value = frame.variables[call.name]
         args = call.args
         if isinstance(value, Partial):
@@ -128,7 +139,8 @@ class Calls:
             hint = "each line between the braces is a branch"
             self.report(c.Misplaced(call.span, f"`{call.name}` has no branches", hint))
             return Value(None, call.span)
-        return self._join(op, values, builder, call.span, call, frame.block.unit.bound.get(call))
+        bound = self.names(frame.block.unit).bound.get(call)
+        return self._join(op, values, builder, call.span, call, bound)
 
     def _join(
         self,
@@ -173,7 +185,7 @@ class Calls:
         for key, argument in bound.items():
             with self.report.catching():
                 values[key] = any_value(argument.value, frame)
-        flawed = call in frame.block.unit.flawed or len(values) < len(bound)
+        flawed = call in self.names(frame.block.unit).flawed or len(values) < len(bound)
         if flawed or flow.shape is None or POISON in values.values():
             return Value(None, call.span)
         if self._without_batch(None, [flow], call.name_span):
@@ -198,6 +210,7 @@ class Calls:
         self.budget.spend(EXPANSION, block.tree.name_span)
         args = tuple((k, plain(v)) for k, v in variables.items())
         builder = Builder(block.tree.span, block.name, args)
+        self.open.append(builder)
         entering = builder.new_input(flow.sample, flow.span)
         frame = Frame(block, variables, {}, flow.sample, self.budget, reads)
         builder.reads = reads
@@ -206,7 +219,10 @@ class Calls:
         if leaving.shape is None or len(self.report.found) > errors:
             return None, None
         builder.outputs = [builder.reach(leaving)]
-        return self._freeze(builder), leaving.shape
+        graph = self._freeze(builder)
+        if graph is not None:
+            self.open.remove(builder)
+        return graph, leaving.shape
 
     def _parameters(
         self,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic, Fix, Label
@@ -20,10 +20,11 @@ from archdsl.ir.arguments import Frame, any_value, shape_value
 from archdsl.ir.build import Builder, Value
 from archdsl.ir.calls import Calls, plain
 from archdsl.ir.foreign import similar
-from archdsl.ir.graph import Program
+from archdsl.ir.graph import Graph, Program
 from archdsl.ir.limits import CROSSING, STATEMENT, Limits
 from archdsl.ir.names import Block
 from archdsl.ir.report import Stop, origin
+from archdsl.ir.symbols import Names
 from archdsl.ir.values import POISON, Problem, unpack
 from archdsl.ops import TABLE
 from archdsl.ops.join import UNPADDED
@@ -35,27 +36,37 @@ from archdsl.text import shape_text
 RESIDUAL = TABLE["add"]  # the join that `residual` is short for
 
 
+class Elaborated(NamedTuple):
+    """`sketches`: of a model with errors the graphs of what is right, where they are asked for."""
+
+    program: Program | None
+    found: list[Diagnostic]
+    sketches: list[Graph] = []  # noqa: RUF012
+
+
 def elaborate(
     model: Block,
+    names: Names,
     *,
     params: Mapping[str, Any] | None = None,
     input: Shape | None = None,
     limits: Limits | None = None,
-) -> tuple[Program | None, list[Diagnostic]]:
+    sketch: bool = False,
+) -> Elaborated:
     """Elaborate a model; `params` and `input` go before what its text says."""
-    walk = _Elaborator(limits or Limits(), input)
-    try:
+    walk = _Elaborator(names, limits or Limits(), input)
+    program = None
+    with suppress(Stop):
         program = walk.model(model, dict(params or {}))
-    except Stop:
-        program = None
-    return program, walk.report.found
+    sketches = walk.sketches() if sketch and program is None else []
+    return Elaborated(program, walk.report.found, sketches)
 
 
 class _Elaborator(Calls):
     """Walks statements and steps."""
 
-    def __init__(self, limits: Limits, input: Shape | None) -> None:
-        super().__init__(limits)
+    def __init__(self, names: Names, limits: Limits, input: Shape | None) -> None:
+        super().__init__(names, limits)
         self.input = input
         self.aux: list[tuple[str, Value]] = []
         self.outputs: list[tuple[str, Value]] = []
@@ -84,6 +95,7 @@ class _Elaborator(Calls):
             return None
         frame = Frame(base, variables, {}, None, self.budget)
         builder = Builder(base.tree.span, name, tuple((k, plain(v)) for k, v in variables.items()))
+        self.open.append(builder)
         flow = self._enter(base, builder, frame)
         if flow is None:
             return None

@@ -19,6 +19,7 @@ from archdsl.diagnostics.select import bad_comments, without_ignored
 from archdsl.diagnostics.source import Span
 from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope
 from archdsl.ir.names import Unit
+from archdsl.ir.symbols import Resolved
 from archdsl.ops.spatial import channels_last
 from archdsl.ops.table import Shape
 from archdsl.syntax import tree as t
@@ -32,10 +33,11 @@ _THEN = re.compile(r"\s*(->|;|\n)\s*([\w{}+-]+\s*:\s*)?")
 _GROUPS_IN = re.compile(r"\bgroups=in(?![\w.\[])")
 
 
-def lint(unit: Unit, *programs: Program) -> list[Diagnostic]:
+def lint(names: Resolved, *programs: Program) -> list[Diagnostic]:
     """Every warning of a file and of its programs."""
+    unit = names.unit
     given = {value for program in programs for value in _values(program.graph.args)}
-    unused = (w for w in unit.unused if not (isinstance(w, c.UnusedBlock) and w.name in given))
+    unused = (w for w in names.unused if not (isinstance(w, c.UnusedBlock) and w.name in given))
     found = [*unused, *bad_comments(unit.source), *_repeated_never(unit)]
     found += _labelled_loops(unit)
     for program in programs:

@@ -8,32 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
-from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source
 from archdsl.ops import TABLE, Op
 from archdsl.syntax import tree as t
 
+MAX_ALIASES = 64  # of one another
+
 
 @dataclass(eq=False)
 class Unit:
-    """A file: its definitions, and the files that it uses. `prelude` is asked when both fail.
-
-    `targets`, `bound`, `flawed` and `unused` are what `resolve` learns: for every call in the file,
-    what it calls and which argument goes where; the calls whose arguments are in error; and a
-    warning for each name that nothing in the file uses.
-    """
+    """A file: its definitions, and the files that it uses. `prelude` is asked when both fail."""
 
     source: Source
     file: t.File
     uses: tuple[Unit, ...] = ()
     prelude: Callable[[], Unit | None] = lambda: None
     definitions: dict[str, Block] = field(default_factory=dict)
-    targets: dict[t.Call, Target] = field(default_factory=dict)
-    bound: dict[t.Call, dict[str, t.Argument]] = field(default_factory=dict)
-    flawed: set[t.Call] = field(default_factory=set)
-    unused: list[Diagnostic] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for tree in self.file.definitions:
@@ -84,6 +77,23 @@ class Block:
         assert isinstance(self.tree, (t.Block, t.Model))
         return self.tree.body
 
+    @property
+    def base(self) -> Block | None:
+        """The model behind an alias; what is none is its own. None where there is no such model."""
+        last = self.lineage[-1]
+        return None if isinstance(last.tree, t.Alias) else last
+
+    @property
+    def lineage(self) -> list[Block]:
+        """This, and for an alias the model that it is an alias of, and so on."""
+        found: list[Block] = []
+        block: Block | None = self
+        while block is not None and block not in found and len(found) < MAX_ALIASES:
+            found.append(block)
+            tree = block.tree
+            block = block.unit.find(tree.base) if isinstance(tree, t.Alias) else None
+        return found
+
     def signature(self) -> tuple[Slot, ...]:
         return tuple(Slot(p.name, p.default is None, False) for p in self.params)
 
@@ -121,5 +131,10 @@ def words(target: Target | None) -> frozenset[str]:
     """The bare words that the arguments of an operator take; of any, where none is known."""
     if isinstance(target, Block):
         return frozenset()
-    kinds = TABLE.values() if target is None else (target,)
+    return _words(None if target is None else target.name)
+
+
+@cache
+def _words(name: str | None) -> frozenset[str]:
+    kinds = TABLE.values() if name is None else (TABLE[name],)
     return frozenset(w for kind in kinds for a in kind.args.values() for w in a.type.words())

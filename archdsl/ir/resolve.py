@@ -1,80 +1,80 @@
 """Names and arities, without values: every line is looked at, whatever failed above.
 
-In: a `Unit`. Out: its diagnostics; the unit then knows for every call what it calls and which
-argument goes where. What depends on a value (a block passed as a parameter) is left to elaboration.
+In: a `Unit`. Out: what it is `Resolved` to: for every call what it calls and which argument goes
+where, for every word what it names, and what is wrong. What depends on a value (a block passed as
+a parameter) is left to elaboration.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from archdsl.diagnostics.catalogue import (
     DuplicateName,
     Misplaced,
     Recursion,
-    UnknownFunction,
     UnknownModel,
-    UnknownName,
     UnknownOperation,
-    UnknownRule,
-    UnknownTap,
 )
 from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Span
 from archdsl.diagnostics.warnings import (
     UnusedBlock,
     UnusedParameter,
-    UnusedTap,
-    UnusedVariable,
 )
 from archdsl.ir.bind import apart, bind, bind_call, is_join
 from archdsl.ir.foreign import advice, fixes, similar
-from archdsl.ir.names import Block, Slot, Unit, signature, words
+from archdsl.ir.names import Block, Slot, Unit, signature
 from archdsl.ir.report import MAX_FOUND
-from archdsl.ir.values import FUNCTIONS, names_in
-from archdsl.ops import TABLE
-from archdsl.ops.init import RULES, Attribute
+from archdsl.ir.symbols import Kind, Resolved, Symbol, parameter
+from archdsl.ir.words import Notes, Scope, Words
 from archdsl.syntax import tree as t
 
 MAX_PARAMS = 100  # of a definition
-CONSTANTS = ("true", "false", "none")
 
 
-def resolve(unit: Unit) -> list[Diagnostic]:
-    """Check every definition of a file; what nothing in it uses is noted in the unit."""
-    found: list[Diagnostic] = []
+def resolve(unit: Unit) -> Resolved:
+    """Every definition of a file, looked at once."""
+    if wide := tuple(_wide(unit.file.definitions)):
+        return Resolved(unit, wide)
+    walk = Notes(unit)
+    for use in unit.file.uses:
+        walk.marks.append((use.path_span, Symbol("file", use.path), False))
     unused: list[tuple[str, Diagnostic]] = []
     passed: set[str] = set()
     seen: dict[str, Span] = {}
     calls: dict[str, list[str]] = {}
-    if wide := list(_wide(unit.file.definitions)):
-        return wide
     for tree in unit.file.definitions:
-        if len(found) > MAX_FOUND:
+        if len(walk.found) > MAX_FOUND:
             break
         if tree.name in seen:
             problem = DuplicateName(tree.name_span, tree.name, "definition")
-            found.append(problem.with_related(Label(seen[tree.name], "the first one is here")))
+            walk.found.append(problem.with_related(Label(seen[tree.name], "the first one is here")))
         seen.setdefault(tree.name, tree.name_span)
-        definition = _Definition(unit, found)
-        definition.check(tree)
+        definition = _Definition(walk, tree)
+        definition.check()
         calls.setdefault(tree.name, list(definition.calls))
-        unused += [(tree.name, warning) for warning in definition.unused()]
-        passed |= definition.passed
+        unused += [(tree.name, warning) for warning in definition.words.unused()]
+        passed |= definition.words.passed
     called = passed.union(*calls.values())
     blocks = [tree for tree in unit.file.definitions if isinstance(tree, t.Block)]
     library = len(blocks) == len(unit.file.definitions)  # for other files to use
-    unit.unused = [
+    spare = [
         UnusedBlock(block.name_span, block.name)
         for block in blocks
         if not library and block.name not in called
     ]
     # a block that is passed on has the parameters that its callers give
-    unit.unused += [
-        w for name, w in unused if not (name in passed and isinstance(w, UnusedParameter))
-    ]
-    return [*found, *_recursions(unit, calls)]
+    names = [w for name, w in unused if not (name in passed and isinstance(w, UnusedParameter))]
+    return Resolved(
+        unit,
+        (*walk.found, *_recursions(unit, calls)),
+        walk.targets,
+        walk.bound,
+        frozenset(walk.flawed),
+        (*spare, *names),
+        tuple(walk.marks),
+    )
 
 
 def _wide(definitions: Iterable[t.Definition]) -> Iterator[Diagnostic]:
@@ -86,50 +86,46 @@ def _wide(definitions: Iterable[t.Definition]) -> Iterator[Diagnostic]:
 
 
 class _Definition:
-    """Checks one block, model or alias."""
+    """Walks one block, model or alias."""
 
-    def __init__(self, unit: Unit, found: list[Diagnostic]) -> None:
-        self.unit, self.found = unit, found
-        self.taps: dict[str, Span] = {}
+    def __init__(self, notes: Notes, tree: t.Definition) -> None:
+        self.notes, self.unit, self.found = notes, notes.unit, notes.found
+        self.tree, self.words = tree, Words(notes, tree.name)
         self.calls: dict[str, None] = {}  # definitions of this file, in order
-        self.in_model = False
         self.once: dict[type, Span] = {}
-        self.passed: set[str] = set()  # definitions of this file that are given as values
-        self.names: dict[Span, Diagnostic] = {}  # what is given a name, with the warning ...
-        self.used: set[Span] = set()  # ... unless it is used
 
-    def unused(self) -> list[Diagnostic]:
-        return [warning for span, warning in self.names.items() if span not in self.used]
-
-    def check(self, tree: t.Definition) -> None:
+    def check(self) -> None:
+        tree = self.tree
+        kind: Kind = "block" if isinstance(tree, t.Block) else "model"
+        self.notes.marks.append((tree.name_span, Symbol(kind, tree.name, tree.name_span), True))
         if isinstance(tree, t.Alias):
             return self._alias(tree)
         assert isinstance(tree, (t.Block, t.Model))
-        self.in_model = isinstance(tree, t.Model)
-        scope: dict[str, Span] = {}
+        scope: Scope = {}
         for param in tree.params:
             if param.default is not None:
-                self._expr(param.default, scope)
+                self.words.expr(param.default, scope)
             if param.name in scope:
                 self.found.append(DuplicateName(param.name_span, param.name, "parameter"))
-            scope[param.name] = param.name_span
             warning = UnusedParameter(param.name_span, param.name, tree.name)
-            self._give(param.name, param.name_span, warning)
+            self.words.give(parameter(param, tree.name), warning, scope)
         self._body(tree.body, scope, top=True)
+        self.words.end()
         return None
 
     def _alias(self, tree: t.Alias) -> None:
         base = self.unit.find(tree.base)
+        if base is not None:
+            self.notes.marks.append((tree.base_span, base, False))
         if base is not None and base.unit is self.unit:
             self.calls[tree.base] = None
         if base is None or isinstance(base.tree, t.Block):
             models = [n for n, b in self._visible() if not isinstance(b.tree, t.Block)]
             self.found.append(UnknownModel(tree.base_span, tree.base, similar(tree.base, models)))
             return
-        slots = tuple(s._replace(required=False) for s in model_slots(base))
-        bind(base.name, slots, tree.args, tree.base_span, self.found)
+        bind(base.name, model_slots(base), tree.args, tree.base_span, self.found)
         for argument in tree.args:
-            self._expr(argument.value, {})
+            self.words.argument(argument, base, {})
 
     def _visible(self) -> Iterator[tuple[str, Block]]:
         for unit in (self.unit, *self.unit.uses):
@@ -137,7 +133,7 @@ class _Definition:
 
     # -- statements
 
-    def _body(self, body: t.Body, scope: dict[str, Span], *, top: bool = False) -> None:
+    def _body(self, body: t.Body, scope: Scope, *, top: bool = False) -> None:
         scope = dict(scope)
         for statement in body.statements:
             if len(self.found) > MAX_FOUND:
@@ -147,10 +143,10 @@ class _Definition:
                     for flow in statement.flows:
                         self._flow(flow, scope)
                 case t.Let():
-                    self._expr(statement.value, scope)
-                    self._variable(statement.name, statement.name_span, scope)
+                    self.words.expr(statement.value, scope)
+                    self.words.variable(statement.name, statement.name_span, scope)
                 case t.Input():
-                    self._expr(statement.shape, scope)
+                    self.words.expr(statement.shape, scope)
                     self._only_in_model(
                         statement, top, "`input`", "it is the first line of a model"
                     )
@@ -159,87 +155,87 @@ class _Definition:
                         statement, top, "`output`", "it is the last line of a model"
                     )
                     for tap in statement.taps:
-                        self._tap_use(tap)
+                        self.words.tap_use(tap)
                 case t.InitRule():
-                    self._rule(statement.rule, statement.rule_span, statement.args, scope)
+                    self.words.target(statement)
+                    self.words.rule(statement.rule, statement.rule_span, statement.args, scope)
                 case t.ParamDecl():
-                    self._expr(statement.shape, scope)
-                    self._rule(statement.rule, statement.rule_span, statement.args, scope)
+                    self.words.expr(statement.shape, scope)
+                    self.words.rule(statement.rule, statement.rule_span, statement.args, scope)
                     kind = "buffer" if statement.buffer else "param"
-                    self._tap(kind, statement.name, statement.name_span)
+                    self.words.tap(kind, statement.name, statement.name_span, statement.name_span)
                 case t.Declare():
                     for label in statement.labels:
-                        self._label(label, scope)
+                        self.words.label(label, scope, declares=True)
                 case t.Assert():
-                    self._expr(statement.shape, scope)
+                    self.words.expr(statement.shape, scope)
 
     def _only_in_model(self, statement: t.Statement, top: bool, what: str, hint: str) -> None:
         first = self.once.setdefault(type(statement), statement.span)
         if first is not statement.span:
             problem = Misplaced(statement.span, f"a second {what}", "a model has one")
             self.found.append(problem.with_related(Label(first, "the first one is here")))
-        elif not (self.in_model and top):
+        elif not (isinstance(self.tree, t.Model) and top):
             self.found.append(
                 Misplaced(statement.span, f"{what} belongs in a model's own body", hint)
             )
 
-    def _flow(self, flow: t.Flow, scope: dict[str, Span]) -> None:
+    def _flow(self, flow: t.Flow, scope: Scope) -> None:
         if flow.label is not None:
-            self._label(flow.label, scope)
+            self.words.label(flow.label, scope)
         self._step(flow.step, scope)
 
-    def _label(self, label: t.Label, scope: dict[str, Span]) -> None:
-        for part in label.parts:
-            if isinstance(part, t.Expr):
-                self._expr(part, scope)
-
-    def _step(self, step: t.Step, scope: dict[str, Span]) -> None:
+    def _step(self, step: t.Step, scope: Scope) -> None:
         match step:
             case t.Call():
                 self._call(step, scope)
             case t.Group():
                 self._body(step.body, scope)
             case t.Residual():
-                self._optional(step.condition, scope)
+                self.words.optional(step.condition, scope)
                 self._body(step.body, scope)
                 if step.shortcut is not None:
-                    self._optional(step.shortcut.condition, scope)
+                    if step.shortcut.label is not None:
+                        self.words.label(step.shortcut.label, scope)
+                    self.words.optional(step.shortcut.condition, scope)
                     self._body(step.shortcut.body, scope)
             case t.Repeat():
-                self._expr(step.count, scope)
+                self.words.expr(step.count, scope)
                 inner = dict(scope)
                 if step.variable and step.variable_span:
-                    self._variable(step.variable, step.variable_span, inner)
+                    self.words.variable(step.variable, step.variable_span, inner)
                 self._body(step.body, inner)
             case t.For():
-                self._expr(step.items, scope)
+                self.words.expr(step.items, scope)
                 inner = dict(scope)
                 for name, span in zip(step.variables, step.variable_spans, strict=True):
-                    self._variable(name, span, inner)
+                    self.words.variable(name, span, inner)
                 if step.index and step.index_span:
-                    self._variable(step.index, step.index_span, inner)
+                    self.words.variable(step.index, step.index_span, inner)
                 self._body(step.body, inner)
             case t.If():
-                self._expr(step.condition, scope)
+                self.words.expr(step.condition, scope)
                 self._body(step.then, scope)
                 if isinstance(step.otherwise, t.Body):
                     self._body(step.otherwise, scope)
                 elif step.otherwise is not None:
                     self._step(step.otherwise, scope)
             case t.Tap():
-                self._tap("tap", step.name, step.span)
+                end = step.span.end
+                span = Span(step.span.source, end - len(step.name), end)
+                self.words.tap("tap", step.name, span, step.span)
             case t.Use():
-                self._tap_use(step.tap)
+                self.words.tap_use(step.tap)
             case t.Aux():
                 if step.source is not None:
-                    self._tap_use(step.source)
+                    self.words.tap_use(step.source)
                 self._step(step.step, scope)
 
-    def _call(self, call: t.Call, scope: dict[str, Span]) -> None:
+    def _call(self, call: t.Call, scope: Scope) -> None:
         for tap in call.taps:
-            self._tap_use(tap)
+            self.words.tap_use(tap)
         if call.times is not None:
-            self._expr(call.times, scope)
+            self.words.expr(call.times, scope)
         if call.body is not None:
             self._body(call.body, scope)
         target = None if call.name in scope else self.unit.target(call.name)
@@ -251,9 +247,9 @@ class _Definition:
         for argument in () if foreign else call.args:
             times = argument.span.text == "x"  # as in `3 x 3`: there will be too many arguments
             if argument not in named and not (times and "x" not in scope):
-                self._expr(argument.value, scope, word=word, also=words(target))
+                self.words.argument(argument, target, scope, word=word)
         if call.name in scope:
-            self.used.add(scope[call.name])
+            self.words.use(call.name_span, scope[call.name])
             return
         if target is None:
             known = [*self.unit.names(), *scope, "residual", "repeat"]
@@ -266,13 +262,14 @@ class _Definition:
                 fix = (Fix(hint, ((end, ":"),), safe=True),)
             self.found.append(UnknownOperation(call.name_span, call.name, names, hint, fixes=fix))
             return
+        self.notes.marks.append((call.name_span, target, False))
         if isinstance(target, Block) and target.unit is self.unit:
             self.calls[call.name] = None
-        self.unit.targets[call] = target
+        self.notes.targets[call] = target
         before = len(self.found)
-        self.unit.bound[call] = bind_call(call, target, self.found)
+        self.notes.bound[call] = bind_call(call, target, self.found)
         if len(self.found) > before:
-            self.unit.flawed.add(call)
+            self.notes.flawed.add(call)
 
     def _is_step(self, call: t.Call, names: tuple[str, ...]) -> bool:
         """Whether a call of an unknown name, with names like it, is rather a label without a colon:
@@ -281,100 +278,11 @@ class _Definition:
         known = isinstance(first, t.Name) and self.unit.target(first.name) is not None
         return known and not any(isinstance(self.unit.target(name), Block) for name in names)
 
-    # -- names
-
-    def _give(self, name: str, span: Span, warning: Diagnostic) -> None:
-        """A name; one that begins with `_` may stay unused."""
-        if not name.startswith("_"):
-            self.names[span] = warning
-
-    def _variable(self, name: str, span: Span, scope: dict[str, Span]) -> None:
-        scope[name] = span
-        self._give(name, span, UnusedVariable(span, name))
-
-    def _tap(self, kind: str, name: str, span: Span) -> None:
-        if name in self.taps:
-            problem = DuplicateName(span, name, "tap")
-            self.found.append(problem.with_related(Label(self.taps[name], "the first one is here")))
-        self.taps.setdefault(name, span)
-        self._give(name, span, UnusedTap(span, kind, name))
-
-    def _tap_use(self, use: t.TapUse) -> None:
-        if use.name in self.taps:
-            self.used.add(self.taps[use.name])
-        else:
-            near = similar(use.name, self.taps)
-            hint = "" if near else f"name a value first: `conv 64 3x3 -> tap {use.name}`"
-            if re.search(rf"\btap +{use.name}\b", use.span.source.text[use.span.end :]):
-                near = ()
-                hint = (
-                    "its `tap` stands further below: a value is known behind its tap alone, and no "
-                    "loop carries one into its next round"
-                )
-            self.found.append(UnknownTap(use.span, use.name, near, hint))
-
-    def _rule(
-        self, name: str, span: Span, args: tuple[t.Argument, ...], scope: dict[str, Span]
-    ) -> None:
-        if name not in RULES:
-            self.found.append(UnknownRule(span, name, similar(name, RULES)))
-            return
-        slots = tuple(Slot(a.name, a.required, a.keyword) for a in RULES[name])
-        bind(name, slots, args, span, self.found)
-        for argument in args:
-            words = {w for a in RULES[name] for w in a.type.words()}
-            self._expr(argument.value, scope, also=Attribute.NAMES | words)
-
-    def _optional(self, expr: t.Expr | None, scope: dict[str, Span]) -> None:
-        if expr is not None:
-            self._expr(expr, scope)
-
-    def _expr(
-        self,
-        expr: t.Expr,
-        scope: dict[str, Span],
-        *,
-        word: bool = False,
-        also: frozenset[str] = frozenset(),
-    ) -> None:
-        """`word`: the whole of it may be a bare word, which only the value's taker can judge.
-        `also`: further names that are known."""
-        if word and isinstance(expr, t.Name):
-            self._known(expr.name, scope, also)
-            return
-        for part in names_in(expr):
-            if isinstance(part, t.Function):
-                target = None if part.name in scope else self.unit.target(part.name)
-                also |= words(target)
-                if not self._known(part.name, scope, also) and part.name not in FUNCTIONS:
-                    names, hint = similar(part.name, FUNCTIONS), advice(part.name)
-                    self.found.append(UnknownFunction(part.name_span, part.name, names, hint))
-            elif isinstance(part, t.Name) and not self._known(part.name, scope, also):
-                known = [*scope, *CONSTANTS, *(also if len(also) < 20 else ())]
-                names, fix = similar(part.name, known), fixes(part.name, part.span, known)
-                hint = "" if names else _word_of_others(part.name)
-                self.found.append(UnknownName(part.span, part.name, names, hint, fixes=fix))
-
-    def _known(self, name: str, scope: dict[str, Span], also: frozenset[str]) -> bool:
-        if name in scope:
-            self.used.add(scope[name])
-            return True
-        target = self.unit.target(name)
-        if isinstance(target, Block) and target.unit is self.unit:
-            self.passed.add(name)
-        return name in also or name == "in" or target is not None
-
 
 def model_slots(model: Block) -> tuple[Slot, ...]:
-    """The parameters of a model, or of the model behind an alias."""
-    for _ in range(64):
-        if not isinstance(model.tree, t.Alias):
-            break
-        base = model.unit.find(model.tree.base)
-        if base is None:
-            return ()
-        model = base
-    return model.signature()
+    """The parameters of a model, or of the model behind an alias; none must be given."""
+    base = model.base
+    return tuple(s._replace(required=False) for s in base.signature()) if base else ()
 
 
 def _recursions(unit: Unit, calls: Mapping[str, Sequence[str]]) -> Iterator[Diagnostic]:
@@ -400,15 +308,3 @@ def _recursion(block: Block, cycle: list[str]) -> Diagnostic:
     what = "block" if isinstance(block.tree, t.Block) else "model"
     shown = cycle if len(cycle) < 8 else [*cycle[:3], "...", *cycle[-3:]]
     return Recursion(block.tree.name_span, what, block.name, " -> ".join(shown))
-
-
-def _word_of_others(name: str) -> str:
-    """For a word that arguments of other operators take: `pad=same` of a pooling."""
-    takers = (
-        (op.name, arg.name)
-        for op in TABLE.values()
-        for arg in op.args.values()
-        if name in arg.type.words()
-    )
-    taker = next(takers, None)
-    return f"`{name}` is a word of `{taker[0]} {taker[1]}=`; here a value stands" if taker else ""

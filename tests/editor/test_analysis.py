@@ -85,6 +85,54 @@ def test_hints_stay_while_a_line_is_broken() -> None:
     assert still.hints() == hints
 
 
+@pytest.mark.parametrize("wrong", ["lineer 10", "linear 10 10", "linear (", "linear 10 @x"])
+def test_hints_of_what_is_right_beside_an_error(wrong: str) -> None:
+    """Without any text before it; behind the error nothing is known."""
+    hints = analyse(NET.replace("  flatten\n", f"  flatten\n  {wrong}\n")).hints()
+    assert hints == {
+        2: ((16, 32, 32), (32, 32, 32)),
+        7: ((16, 32, 32),),
+        8: ((32, 16, 16),),
+        9: ((8192,),),
+    }
+
+
+def test_hints_around_an_error() -> None:
+    """The other branches, the other models, what comes by a tap, what the block computes before."""
+    text = """\
+model good {
+  input 3
+  linear 5
+}
+block bad(out) {
+  linear out
+  conv out 3x3
+  relu
+}
+model net {
+  input 4x8x8
+  conv 8 3x3 pad=1 -> tap early
+  concat {
+    conv 6 3x3 pad=1
+    cnv 6 3x3
+    conv 7 1x1
+  }
+  relu
+  part: { @early -> conv 9 1x1 }
+  @early
+  gap; flatten
+  bad 2
+  linear 3
+}
+"""
+    analysis = analyse(text)
+    assert {d.code for d in analysis.diagnostics} >= {"E0101", "E0201"}
+    assert analysis.hints() == {
+        2: ((5,),), 5: ((2,),), 11: ((8, 8, 8),), 13: ((6, 8, 8),), 15: ((7, 8, 8),),
+        18: ((9, 8, 8),), 20: ((8,),),
+    }  # fmt: skip
+
+
 # ---- words -----------------------------------------------------------------------------------
 
 
