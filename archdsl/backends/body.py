@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from archdsl.backends.code import (
@@ -28,10 +29,9 @@ from archdsl.backends.code import (
     literal,
 )
 from archdsl.backends.initial import Branch, branches, own_rule
-from archdsl.backends.names import TAKEN, unique, variable
 from archdsl.ir.flow import Flow
-from archdsl.ir.graph import Graph, Item, Node, Param, Scope
-from archdsl.ops.table import Call, Input, Name
+from archdsl.ir.graph import Graph, Node, Param, Scope
+from archdsl.ops.table import Blame, Call, Input, Name
 
 if TYPE_CHECKING:
     from archdsl.backends.loops import Loop
@@ -76,8 +76,7 @@ class Body:
     the order of construction.
 
     The forward, but where nn.Sequential has it: `steps`, which compute values from `inputs`
-    numbered ones, and `outputs`; those at `absent` are None in evaluation. `parts`: what the
-    forward calls the numbered parts.
+    numbered ones, and `outputs`; those at `absent` are None in evaluation.
     """
 
     layers: tuple[Expr, ...] | None
@@ -87,13 +86,12 @@ class Body:
     outputs: tuple[Expr, ...]
     absent: tuple[int, ...]
     inits: tuple[Branch, ...]
-    parts: tuple[str, ...] = ()
 
 
 def is_chain(graph: Graph, outputs: tuple[int, ...]) -> bool:
     """Whether nn.Sequential says it all."""
     if (
-        graph.reads
+        _asserted(graph)
         or len(graph.input_shapes) != 1
         or graph.declared != tuple(range(len(graph.items)))
     ):
@@ -136,9 +134,7 @@ def body(
     if sequential:
         return Body(_layers(flow, built), (), (), 1, (), (), inits)
     members: list[Child | Own] = []
-    layers, names = None, {}
-    if _numbered(graph):
-        layers, names = _layers(flow, built), _names(graph)
+    layers = _layers(flow, built) if _numbered(graph) else None
     for place in graph.declared if layers is None else ():
         item = graph.items[place]
         if isinstance(item, Param):
@@ -146,8 +142,10 @@ def body(
         elif isinstance(item, Scope):
             members.append(Child(item.name, built[item.graph]))
         elif item.name is not None and _function(item) is None:
-            members.append(Child(item.name, _module(item, flow)))
-    steps, values = _steps(flow, names)
+            direct = item.op.direct(*item.input_shapes)
+            made = _apply(direct[0], item, (), False) if direct else _module(item, flow)
+            members.append(Child(item.name, made))
+    steps, values = _steps(flow, numbered=layers is not None)
     absent = tuple(
         place
         for place, value in enumerate(outputs)
@@ -160,8 +158,7 @@ def body(
         for value in outputs
     )
     inputs = len(graph.input_shapes)
-    parts = tuple(names.values())
-    return Body(layers, tuple(members), steps, inputs, results, absent, inits, parts)
+    return Body(layers, tuple(members), steps, inputs, results, absent, inits)
 
 
 # ---- construction ----------------------------------------------------------------------------
@@ -179,21 +176,6 @@ def _layers(flow: Flow, built: Mapping[Graph, Expr]) -> tuple[Expr, ...]:
         pairs = tuple(Many((Code(literal(name)), e), "()") for name, e in parts)
         return (Apply(Code("OrderedDict"), (Many(pairs),)),)
     return tuple(_runs([expr for _, expr in parts]))
-
-
-def _names(graph: Graph) -> dict[str, str]:
-    """What the forward calls the numbered parts: `conv0`, `bn1`."""
-    names: dict[str, str] = {}
-    for place in graph.declared:
-        item = graph.items[place]
-        if item.name is not None:
-            kind = item.op.name if isinstance(item, Node) else _kind(item)
-            names[item.name] = unique(f"{variable(kind)}{item.name}", {*names.values(), *TAKEN})
-    return names
-
-
-def _kind(item: Item) -> str:
-    return (isinstance(item, Scope) and item.graph.block) or "part"
 
 
 def _runs(exprs: list[Expr]) -> list[Expr]:
@@ -284,13 +266,13 @@ def _hint(arg: Any, place: int, node: Node) -> str:
 # ---- the forward -----------------------------------------------------------------------------
 
 
-def _steps(flow: Flow, parts: Mapping[str, str]) -> tuple[tuple[Step, ...], dict[int, Expr]]:
-    """The steps, and for each value of the graph the expression that stands for it; `parts`: the
-    variables that hold the numbered parts, where they do."""
+def _steps(flow: Flow, *, numbered: bool) -> tuple[tuple[Step, ...], dict[int, Expr]]:
+    """The steps, and for each value of the graph the expression that stands for it; `numbered`: all
+    parts are those of an nn.Sequential (`self[0]`, which torch.jit takes too)."""
     count = len(flow.graph.input_shapes)
     values: dict[int, Expr] = {number: Value(number) for number in range(count)}
     parts_of_sums = itertools.count(len(flow.graph.value_shapes))
-    steps = [_only(side, flow.graph.input_shapes[0][side]) for side in flow.graph.reads]
+    steps = [_only(side, flow.graph.input_shapes[0][side]) for side in _asserted(flow.graph)]
     for item in flow.graph.items:
         results = tuple(range(count, count + len(item.shapes)))
         count += len(results)
@@ -298,8 +280,8 @@ def _steps(flow: Flow, parts: Mapping[str, str]) -> tuple[tuple[Step, ...], dict
             values[results[0]] = Member(item.name)
             continue
         inputs = _expanded(item, values, flow.graph)
-        if item.name is not None and item.name in parts:
-            expr: Expr = Apply(Code(parts[item.name]), inputs)
+        if item.name is not None and numbered:
+            expr: Expr = Apply(Code(f"self[{item.name}]"), inputs)
         else:
             expr = _call(item, inputs, flow)
         if isinstance(expr, (Value, Member)):  # the identity: another name for the same value
@@ -329,6 +311,24 @@ def _steps(flow: Flow, parts: Mapping[str, str]) -> tuple[tuple[Step, ...], dict
     return tuple(steps), values
 
 
+def _asserted(graph: Graph) -> tuple[int, ...]:
+    """The sides of its first input that a graph's text computes with and that no layer's weights
+    hold to their size anyway."""
+    return tuple(side for side in graph.reads if not _fixed(graph, side))
+
+
+def _fixed(graph: Graph, side: int) -> bool:
+    """Whether a layer that gets the input has weights made for this side: torch refuses others."""
+    shape = graph.input_shapes[0]
+    other = (*shape[:side], shape[side] + 1, *shape[side + 1 :])
+    for item in graph.items:
+        if isinstance(item, Node) and item.inputs == (0,):
+            with suppress(Blame):
+                if item.op.weights(shape) != item.op.weights(other):
+                    return True
+    return False
+
+
 def _only(side: int, size: int) -> Step:
     """The sizes below were computed from this side of the input: another one is refused, in a way
     that torch.jit, torch.fx and torch.export take."""
@@ -339,10 +339,18 @@ def _only(side: int, size: int) -> Step:
 
 
 def _call(item: Node | Scope, inputs: tuple[Expr, ...], flow: Flow) -> Expr:
-    function = _function(item) if isinstance(item, Node) else None
-    if function is None or isinstance(item, Scope):
-        return Apply(Member(str(item.name)), inputs)
-    return _apply(function, item, inputs, flow.inplace(item))
+    if isinstance(item, Scope):
+        return Apply(Member(item.name), inputs)
+    function = _function(item)
+    if function is not None:
+        return _apply(function, item, inputs, flow.inplace(item))
+    member = Member(str(item.name))
+    direct = item.op.direct(*item.input_shapes)
+    if direct is None:
+        return Apply(member, inputs)
+    made = _apply(direct[1], item, inputs, False)
+    assert isinstance(made, Apply)
+    return replace(made, target=member, item=0)
 
 
 def _expanded(item: Node | Scope, values: Mapping[int, Expr], graph: Graph) -> tuple[Expr, ...]:

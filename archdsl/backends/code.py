@@ -77,12 +77,13 @@ class Attr:
 @dataclass(frozen=True, slots=True)
 class Apply:
     """`target(*args, **kwargs)`. `rows`: each argument in a line of its own where one line is too
-    short (layers of a Sequential)."""
+    short (layers of a Sequential). `item`: which of the results, where there are several."""
 
     target: Expr
     args: tuple[Expr, ...] = ()
     kwargs: tuple[tuple[str, Expr], ...] = ()
     rows: bool = False
+    item: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,8 @@ def flat(expr: Expr) -> str:
             return f"{flat(expr.owner)}.{expr.name}"
         case Apply() | Make():
             target, arguments = _call(expr)
-            return f"{target}({', '.join(lead + flat(part) for lead, part in arguments)})"
+            inside = ", ".join(lead + flat(part) for lead, part in arguments)
+            return f"{target}({inside}){_item(expr)}"
         case Infix():
             return f" {expr.operator} ".join(_operands(expr))
         case Many():
@@ -237,7 +239,7 @@ def lay(expr: Expr, indent: int, lead: str = "", tail: str = "") -> list[str]:
             else:
                 comma = "," if len(arguments) > 1 or not _hugs(arguments[0][1]) else ""
                 body = [row for k, part in arguments for row in lay(part, indent + 1, k, comma)]
-            return [f"{margin}{lead}{target}(", *body, f"{margin}){tail}"]
+            return [f"{margin}{lead}{target}(", *body, f"{margin}){_item(expr)}{tail}"]
         case Many():
             rows_ = [row for part in expr.items for row in lay(part, indent + 1, tail=",")]
             left, right = expr.brackets[0], expr.brackets[1]
@@ -251,6 +253,10 @@ def lay(expr: Expr, indent: int, lead: str = "", tail: str = "") -> list[str]:
             inside += [f"{margin}{STEP}{expr.operator} {operand}" for operand in rest]
             return [f"{margin}{lead}(", *inside, f"{margin}){tail}"]
     return [line]
+
+
+def _item(expr: Apply | Make) -> str:
+    return f"[{expr.item}]" if isinstance(expr, Apply) and expr.item is not None else ""
 
 
 def _hugs(expr: Expr) -> bool:

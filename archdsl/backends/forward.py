@@ -62,7 +62,7 @@ class _Writer:
         self, body: Body, taken: frozenset[str], names: dict[int, str], indent: int = INDENT
     ) -> None:
         self.indent = indent
-        self.body, self.taken, self.given = body, taken.union(body.parts), names
+        self.body, self.taken, self.given = body, taken, names
         self.lines: list[str] = []
         self.pending: list[_Pending] = []
         self.variables: dict[int, str] = dict(enumerate(inputs(body.inputs)))

@@ -54,7 +54,8 @@ def branches(graph: Graph) -> tuple[Branch, ...]:
     wanted = {init.path for init in graph.inits if init.path is not None}
     nodes = [(path, node) for path, node in _nodes(graph, ())]
     for path, node in nodes:
-        target = node.op.module(*node.input_shapes).target
+        direct = node.op.direct(*node.input_shapes)
+        target = (direct[0] if direct else node.op.module(*node.input_shapes)).target
         if ".".join(path) in wanted:
             single[".".join(path)] = (target, node)
         names = [weight.name for weight in node.weights if not weight.buffer]

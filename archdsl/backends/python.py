@@ -133,8 +133,8 @@ def _support(root: Graph) -> list[str]:
         for item in graph.items:
             if isinstance(item, Scope):
                 visit(item.graph)
-            elif isinstance(item, Node) and item.op.support:
-                texts.update(dict.fromkeys(item.op.support.strip("\n").split("\n\n\n")))
+            elif isinstance(item, Node):
+                texts.update(dict.fromkeys(item.op.defines()))
 
     visit(root)
     return list(texts)
@@ -183,7 +183,7 @@ class _Results:
         first_aux = len(self.fields) - self.aux
         lines = [f"class {self.name}(NamedTuple):"]
         for place, name in enumerate(self.fields):
-            optional = self.several and place >= first_aux
+            optional = place >= first_aux
             lines.append(f"{STEP}{name}: " + ("Tensor | None = None" if optional else "Tensor"))
         return ["\n".join(lines)]
 
@@ -214,20 +214,9 @@ def _class(cls: ClassDef, names: frozenset[str], results: _Results | None = None
         lines.append("")
     parameters = [f"{name}: Tensor" for name in inputs(cls.body.inputs)]
     lines += _def("forward", ["self", *parameters], _returns(cls, results))
-    if cls.body.parts:
-        lines += _unpacked(cls.body.parts)
     if results is not None and results.tuple:
         return lines + forward(cls.body, names, results.variables(), results.leave)
     return lines + forward(cls.body, names)
-
-
-def _unpacked(names: tuple[str, ...]) -> list[str]:
-    """The numbered parts by name: what one of them is called with reads better."""
-    margin = STEP * 2
-    line = f"{margin}{', '.join(names)}{',' * (len(names) == 1)} = self"
-    if len(line) <= WIDTH:
-        return [line]
-    return [f"{margin}(", *(f"{margin}{STEP}{name}," for name in names), f"{margin}) = self"]
 
 
 def _returns(cls: ClassDef, results: _Results | None) -> str:

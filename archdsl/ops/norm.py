@@ -150,15 +150,7 @@ class LayerNorm2d(Op, name="ln2d", family="normalisation"):
     example = "ln2d eps=1e-6"
     example_input = (96, 56, 56)
     fresh = True
-    support = '''\
-class LayerNorm2d(nn.LayerNorm):
-    """Layer normalisation over the channels of images."""
-
-    def forward(self, x):
-        x = x.permute(0, 2, 3, 1)
-        x = F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
-        return x.permute(0, 3, 1, 2)
-'''
+    support = "norm"
 
     eps: float = arg(Float(0.0), default=1e-5, doc=EPS, keyword=True)
 
@@ -251,25 +243,7 @@ class Affine(Op, name="affine", family="normalisation"):
 
     example = "affine 0.5 0.1"
     fresh = True
-    support = '''\
-class Affine(nn.Module):
-    """Scales and shifts each channel by fixed numbers."""
-
-    def __init__(self, scale, shift):
-        super().__init__()
-        self.scale, self.shift = scale, shift
-
-    def forward(self, x):
-        if len(self.scale) == len(self.shift) == 1:
-            return x * self.scale[0] + self.shift[0]
-        pair = self.scale, self.shift
-        scale, shift = (v * x.shape[1] if len(v) == 1 else v for v in pair)
-        parts = zip(x.split(1, 1), scale, shift, strict=True)
-        return torch.cat([part * a + b for part, a, b in parts], 1)
-
-    def extra_repr(self):
-        return f"{self.scale}, {self.shift}"
-'''
+    support = "norm"
 
     scale: tuple[float, ...] = arg(Floats(), doc="the factors")
     shift: tuple[float, ...] = arg(Floats(), doc="what is added then")

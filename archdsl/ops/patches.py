@@ -19,24 +19,7 @@ class Partition(Op, name="partition", family="patches"):
 
     example = "partition 7"
     example_input = (64, 56, 56)
-    support = '''\
-class Partition(nn.Module):
-    """(batch, channels, height, width) to (batch, windows, places, channels)."""
-
-    def __init__(self, height, width):
-        super().__init__()
-        self.height, self.width = height, width
-
-    def forward(self, x):
-        batch, channels, height, width = x.shape
-        rows, columns = height // self.height, width // self.width
-        x = x.reshape(batch, channels, rows, self.height, columns, self.width)
-        x = x.permute(0, 2, 4, 3, 5, 1)
-        return x.reshape(batch, rows * columns, self.height * self.width, channels)
-
-    def extra_repr(self):
-        return f"{self.height}, {self.width}"
-'''
+    support = "patches"
 
     size: tuple[int, ...] = arg(Size(1), doc="size of the windows; must divide the map")
 
@@ -64,24 +47,7 @@ class Departition(Op, name="departition", family="patches"):
 
     example = "departition 7 8"
     example_input = (64, 49, 64)
-    support = '''\
-class Departition(nn.Module):
-    """(batch, windows, places, channels) to (batch, channels, height, width)."""
-
-    def __init__(self, height, width, rows):
-        super().__init__()
-        self.height, self.width, self.rows = height, width, rows
-
-    def forward(self, x):
-        batch, windows, _, channels = x.shape
-        columns = windows // self.rows
-        x = x.reshape(batch, self.rows, columns, self.height, self.width, channels)
-        x = x.permute(0, 5, 1, 3, 2, 4)
-        return x.reshape(batch, channels, self.rows * self.height, columns * self.width)
-
-    def extra_repr(self):
-        return f"{self.height}, {self.width}, rows={self.rows}"
-'''
+    support = "patches"
 
     size: tuple[int, ...] = arg(Size(1), doc="size of the windows")
     rows: int = arg(Int(1), doc="how many windows there are from top to bottom")
@@ -109,14 +75,7 @@ class PatchMerge(Op, name="patch_merge", family="patches"):
     example = "patch_merge"
     example_input = (56, 56, 96)
     fresh = True
-    support = '''\
-class PatchMerge(nn.Module):
-    """(batch, height, width, channels) to half the size and four times the channels."""
-
-    def forward(self, x):
-        x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
-        return torch.cat([x[:, i::2, j::2] for j in (0, 1) for i in (0, 1)], -1)
-'''
+    support = "patches"
 
     def shape(self, *inputs: Shape) -> Shape:
         height, width, channels = layout(self, inputs[0], "H×W×C")

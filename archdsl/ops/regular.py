@@ -73,29 +73,7 @@ class StochasticDepth(Op, name="stochastic_depth", family="regularisation"):
     """
 
     example = "stochastic_depth 0.1"
-    support = '''\
-def stochastic_depth(x, p, mode="row", training=True):
-    """Drops a residual branch in training, for each sample ("row") or for the whole batch."""
-    if not training or p == 0:
-        return x
-    size = [x.shape[0] if mode == "row" else 1] + [1] * (x.ndim - 1)
-    keep = torch.empty(size, dtype=x.dtype, device=x.device).bernoulli_(1 - p)
-    if p < 1:
-        keep.div_(1 - p)
-    return x * keep
-
-
-class StochasticDepth(nn.Module):
-    def __init__(self, p, mode="row"):
-        super().__init__()
-        self.p, self.mode = p, mode
-
-    def forward(self, x):
-        return stochastic_depth(x, self.p, self.mode, self.training)
-
-    def extra_repr(self):
-        return f"p={self.p}, mode={self.mode}"
-'''
+    support = "regular"
 
     p: float = arg(PROBABILITY, doc="probability that the branch is dropped")
     mode: str = arg(

@@ -18,22 +18,7 @@ class Pad(Op, name="pad", family="shape"):
     """
 
     example = "pad [1, 2, 1, 2]"
-    support = '''\
-class Pad(nn.Module):
-    """Adds a border."""
-
-    def __init__(self, *sizes, mode="constant", value=0.0):
-        super().__init__()
-        self.sizes, self.mode, self.value = sizes, mode, value
-
-    def forward(self, x):
-        return F.pad(x, self.sizes, self.mode, self.value)
-
-    def extra_repr(self):
-        return (
-            f"{', '.join(map(str, self.sizes))}, mode={self.mode}, value={self.value}"
-        )
-'''
+    support = "resample"
 
     sizes: tuple[int, ...] = arg(Ints(), doc="a number, or before and after each dimension")
     mode: str = arg(

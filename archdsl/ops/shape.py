@@ -73,20 +73,7 @@ class Reshape(Op, name="reshape", family="shape"):
     example = "reshape [48, -1]"
     reads = VIEW
     passes = True
-    support = '''\
-class Reshape(nn.Module):
-    """Reshapes all but the batch."""
-
-    def __init__(self, *sizes):
-        super().__init__()
-        self.sizes = sizes
-
-    def forward(self, x):
-        return x.reshape(x.shape[0], *self.sizes)
-
-    def extra_repr(self):
-        return ", ".join(map(str, self.sizes))
-'''
+    support = "shape"
 
     sizes: tuple[int, ...] = arg(Ints(-1), doc="the new sizes, without the batch; one may be -1")
 
@@ -122,20 +109,7 @@ class Permute(Op, name="permute", family="shape"):
 
     example = "permute [1, 2, 0]"
     reads = VIEW
-    support = '''\
-class Permute(nn.Module):
-    """Reorders the dimensions."""
-
-    def __init__(self, *dims):
-        super().__init__()
-        self.dims = dims
-
-    def forward(self, x):
-        return torch.permute(x, self.dims)
-
-    def extra_repr(self):
-        return ", ".join(map(str, self.dims))
-'''
+    support = "shape"
 
     dims: tuple[int, ...] = arg(
         Ints(), doc="the new order; dimensions are counted without the batch"
@@ -172,20 +146,7 @@ class Mean(Op, name="mean", family="shape"):
 
     example = "mean [1, 2]"
     fresh = True
-    support = '''\
-class Mean(nn.Module):
-    """The mean over some dimensions."""
-
-    def __init__(self, *dims, keepdim=False):
-        super().__init__()
-        self.dims, self.keepdim = dims, keepdim
-
-    def forward(self, x):
-        return x.mean(self.dims, self.keepdim)
-
-    def extra_repr(self):
-        return f"{', '.join(map(str, self.dims))}, keepdim={self.keepdim}"
-'''
+    support = "shape"
 
     dims: tuple[int, ...] = arg(Ints(), doc="dimensions, counted without the batch")
     keepdim: bool = arg(Bool(), default=False, doc="keep them with size 1", keyword=True)
@@ -220,20 +181,7 @@ class Chunk(Op, name="chunk", family="shape"):
     example = "chunk 2 0"
     example_input = (64, 16, 16)
     reads = VIEW
-    support = '''\
-class Chunk(nn.Module):
-    """One of n equal parts along a dimension."""
-
-    def __init__(self, n, index, dim):
-        super().__init__()
-        self.n, self.index, self.dim = n, index, dim
-
-    def forward(self, x):
-        return x.chunk(self.n, self.dim)[self.index]
-
-    def extra_repr(self):
-        return f"{self.n}, index={self.index}, dim={self.dim}"
-'''
+    support = "shape"
 
     n: int = arg(Int(1), doc="number of parts")
     index: int = arg(Int(), doc="which part; the first is 0, the last -1")
@@ -270,21 +218,7 @@ class Slice(Op, name="slice", family="shape"):
     example = "slice 0 16"
     example_input = (64, 16, 16)
     reads = VIEW
-    support = '''\
-class Slice(nn.Module):
-    """The elements start up to end of a dimension."""
-
-    def __init__(self, start, end, dim):
-        super().__init__()
-        self.start, self.end, self.dim = start, end, dim
-
-    def forward(self, x):
-        start, end, _ = slice(self.start, self.end).indices(x.shape[self.dim])
-        return x.narrow(self.dim, start, end - start)
-
-    def extra_repr(self):
-        return f"{self.start}, {self.end}, dim={self.dim}"
-'''
+    support = "shape"
 
     start: int = arg(Int(), default=0, doc="the first element; negative from the end")
     end: int | None = arg(
@@ -320,20 +254,7 @@ class Select(Op, name="select", family="shape"):
     example = "select 0"
     example_input = (197, 768)
     reads = VIEW
-    support = '''\
-class Select(nn.Module):
-    """One element of a dimension."""
-
-    def __init__(self, index, dim):
-        super().__init__()
-        self.index, self.dim = index, dim
-
-    def forward(self, x):
-        return x.select(self.dim, self.index)
-
-    def extra_repr(self):
-        return f"{self.index}, dim={self.dim}"
-'''
+    support = "shape"
 
     index: int = arg(Int(), doc="which element; the first is 0, the last -1")
     dim: int = arg(Int(), default=0, doc=DIM, keyword=True)

@@ -11,8 +11,11 @@ wrote that argument.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NoReturn, Self, dataclass_transform
 
 from archdsl.ops.types import Type
@@ -114,7 +117,7 @@ class Call:
 
     @property
     def infix(self) -> bool:
-        return not self.target[0].isalpha()
+        return not self.target[:1].isalpha() and self.target != ""
 
     @property
     def itself(self) -> bool:
@@ -167,6 +170,17 @@ Reach = tuple[tuple[float, float], ...] | None
 ALL: Reach = None
 INPUT, OUTPUT, VIEW = Saved(input=True), Saved(output=True), Saved(view=True)
 
+
+@cache
+def definitions(support: str) -> tuple[str, ...]:
+    """The classes and functions of a file of `archdsl.ops.support`, as text, in their order."""
+    if not support:
+        return ()
+    path = Path(__file__).with_name("support") / f"{support}.py"
+    text = path.read_text(encoding="utf-8").rstrip("\n")
+    return tuple(re.split(r"\n\n\n(?=@|def |class )", text)[1:])
+
+
 # ---- the operator ----------------------------------------------------------------------------
 
 
@@ -209,7 +223,7 @@ class Op:
     holds: ClassVar[tuple[tuple[str, str], ...]] = ()
     #: what its backward pass reads; `saved` decides where that depends on arguments
     reads: ClassVar[Saved] = Saved()
-    #: Python source of what the lowering calls and torch lacks, written once into a module
+    #: the file of `archdsl.ops.support` that defines what the lowering calls and torch lacks
     support: ClassVar[str] = ""
 
     def __init_subclass__(cls, *, name: str = "", family: str = "", **kwargs: Any) -> None:
@@ -261,6 +275,11 @@ class Op:
         and has the same defaults."""
         return {key: (getattr(self, key), self.args[key].default) for key in names or self.args}
 
+    @classmethod
+    def defines(cls) -> tuple[str, ...]:
+        """Python that the lowering calls and torch lacks."""
+        return definitions(cls.support)
+
     # -- rules: each gets the shapes of its inputs, in order
 
     def shape(self, *inputs: Shape) -> Shape:
@@ -290,6 +309,11 @@ class Op:
     def module(self, *inputs: Shape) -> Call:
         """The constructor of the torch module that computes this operator."""
         raise NotImplementedError(self.name)
+
+    def direct(self, *inputs: Shape) -> tuple[Call, Call] | None:
+        """The torch module that `module` wraps to take one tensor, and how a forward calls it: its
+        target is the module, its first result is the output. None: `module` wraps nothing."""
+        return None
 
     def function(self, *inputs: Shape) -> Call | None:
         """The same as a function of the inputs, for an operator without weights that is not named;

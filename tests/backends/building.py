@@ -530,11 +530,7 @@ def aux_first() -> Program:
     return net.program("net", aux={"aux": aux})
 
 
-class Shift(Op):
-    """Not in the table: an operator whose module has a buffer that it does not save."""
-
-    name = "shift"
-    support = """\
+SHIFT = """\
 class Shift(nn.Module):
     def __init__(self):
         super().__init__()
@@ -543,6 +539,16 @@ class Shift(nn.Module):
     def forward(self, x):
         return x + self.by
 """
+
+
+class Shift(Op):
+    """Not in the table: an operator whose module has a buffer that it does not save."""
+
+    name = "shift"
+
+    @classmethod
+    def defines(cls) -> tuple[str, ...]:
+        return (SHIFT,)
 
     def module(self, *inputs: Shape) -> Call:
         return Call("Shift")

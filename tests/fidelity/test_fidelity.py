@@ -107,3 +107,26 @@ def test_transformed_input(name: str) -> None:
     """Their pretrained weights want images from -1 to 1."""
     given = {"transform_input": True}
     checks.same_behaviour(Case(name, full(name).size, given, given))
+
+
+def _scripted_and_traced(name: str) -> None:
+    """`torch.jit.script` and `torch.fx` take them, as they take all of torchvision's."""
+    model = archdsl.load(name, **small(name).ours).eval()
+    x = torch.rand(1, 3, *(small(name).size,) * 2)
+    with torch.no_grad():
+        expected = model(x)
+        scripted = torch.jit.script(model)(x)
+        scripted = scripted[0] if isinstance(scripted, tuple) else scripted
+        assert torch.equal(scripted, expected)
+        assert torch.equal(torch.fx.symbolic_trace(model)(x), expected)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_some_are_scripted_and_traced(name: str) -> None:
+    _scripted_and_traced(name)
+
+
+@pytest.mark.slow
+@every_builder
+def test_scripted_and_traced(name: str) -> None:
+    _scripted_and_traced(name)

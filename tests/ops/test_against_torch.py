@@ -144,7 +144,7 @@ def run(op: Op, lowered: Call | None, xs: Sequence[Tensor] = (), training: bool 
     """What the printed call would compute."""
     assert lowered is not None
     space: dict[str, Any] = {"math": math, "nn": nn, "F": F, "torch": torch}
-    exec(op.support, space)
+    exec("\n\n".join(op.defines()), space)
 
     def value(item: Any) -> Any:
         if isinstance(item, Input):

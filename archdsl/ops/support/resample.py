@@ -1,0 +1,20 @@
+"""Borders."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Pad(nn.Module):
+    """Adds a border."""
+
+    def __init__(self, *sizes: int, mode: str = "constant", value: float = 0.0) -> None:
+        super().__init__()
+        self.sizes, self.mode, self.value = list(sizes), mode, value
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x, self.sizes, self.mode, self.value)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{', '.join(map(str, self.sizes))}, mode={self.mode}, value={self.value}"
+        )
