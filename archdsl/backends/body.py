@@ -215,10 +215,7 @@ def _module(node: Node, flow: Flow) -> Expr:
 
 
 def _function(node: Node) -> Call | None:
-    """The function that stands for the node; None: it must be a module."""
-    if node.name is not None and (node.labelled or node.weights):
-        return None
-    return node.op.function(*node.input_shapes)
+    return node.function(*node.input_shapes)
 
 
 def _apply(call: Call, node: Node, values: tuple[Expr, ...], inplace: bool) -> Expr:

@@ -26,14 +26,13 @@ from archdsl.ir.names import Block
 from archdsl.ir.report import Stop, origin
 from archdsl.ir.symbols import Names
 from archdsl.ir.values import POISON, Problem, unpack
-from archdsl.ops import TABLE
-from archdsl.ops.join import UNPADDED
+from archdsl.ops.join import UNPADDED, Residual
 from archdsl.ops.table import Shape
 from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t
 from archdsl.text import shape_text
 
-RESIDUAL = TABLE["add"]  # the join that `residual` is short for
+RESIDUAL = Residual  # the join that `residual` is short for
 
 
 class Elaborated(NamedTuple):

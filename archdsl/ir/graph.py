@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archdsl.diagnostics.source import Span
 from archdsl.ops.init import Rule
-from archdsl.ops.table import Op, Shape, Weight
+from archdsl.ops.table import Call, Op, Shape, Weight
+
+if TYPE_CHECKING:
+    from archdsl.sizes import InputSizes
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +51,12 @@ class Node:
     @property
     def macs(self) -> int:
         return self.op.macs(*self.input_shapes)
+
+    def function(self, *shapes: Shape) -> Call | None:
+        """The function that computes it on inputs of these shapes; None: a module must."""
+        if self.name is not None and (self.labelled or self.weights):
+            return None
+        return self.op.function(*shapes)
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -276,6 +285,13 @@ class Program:
     def macs(self) -> int:
         """Multiply-accumulates for one sample in evaluation mode."""
         return self.graph.sizes.macs
+
+    @cached_property
+    def sizes(self) -> InputSizes:
+        """Which sizes of the input its module takes."""
+        from archdsl.sizes import InputSizes  # upwards, but only there
+
+        return InputSizes.of(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows: the picture."""

@@ -186,14 +186,14 @@ class RelativeAttention(Op, name="relative_attention", family="attention"):
     def shape(self, *inputs: Shape) -> Shape:
         _, places, channels = layout(self, inputs[0], "G×P×C")
         _check_heads(self.heads, channels)
-        if math.isqrt(places) ** 2 != places:
+        if _root(places) ** 2 != places:
             raise Blame(None, f"{places} places are no square window", kind="fit")
         return inputs[0]
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         _, places, c = inputs[0]
         return (
-            Weight("relative_position_bias_table", ((2 * math.isqrt(places) - 1) ** 2, self.heads)),
+            Weight("relative_position_bias_table", ((2 * _root(places) - 1) ** 2, self.heads)),
             Weight("relative_position_index", (places, places), buffer=True, dtype="int64"),
             *_linear("to_qkv", c, 3 * c),
             *_linear("merge", c, c),
@@ -215,7 +215,13 @@ class RelativeAttention(Op, name="relative_attention", family="attention"):
         return call("RelativeAttention", inputs[0][2], self.heads, inputs[0][1])
 
 
+def _root(places: int) -> int:
+    """The side of a square of so many places; no `math.isqrt`, which takes nothing but an int."""
+    root: int = round(places**0.5)
+    return root
+
+
 def _check_heads(heads: int, channels: int) -> None:
     if channels % heads:
         problem = f"{heads} heads do not divide the {channels} channels"
-        raise Blame("heads", problem, help=divisors(channels, heads))
+        raise Blame("heads", problem, help=lambda: divisors(channels, heads))

@@ -166,7 +166,7 @@ class Deconv(_Filters, name="deconv", family="convolution"):
                     "output_pad", f"{extra} is not below the stride {s} or the dilation {d}"
                 )
             result.append((size - 1) * s - 2 * p + d * (k - 1) + extra + 1)
-        if min(result) < 1:
+        if any(side < 1 for side in result):
             raise Blame(
                 "pad", f"nothing is left of the output: {shape_text(tuple(result))}", kind="fit"
             )

@@ -19,7 +19,11 @@ UNPADDED = (
 
 def _disagree(one: Shape, other: Shape, rule: str, channels: bool) -> Blame:
     message = f"the branches do not agree: {shape_text(one)} and {shape_text(other)}"
-    return Blame(None, message, kind="mismatch", help=_remedy(one, other, channels) or rule)
+
+    def help() -> str:
+        return _remedy(one, other, channels) or rule
+
+    return Blame(None, message, kind="mismatch", help=help)
 
 
 def _remedy(one: Shape, other: Shape, channels: bool) -> str:
@@ -110,6 +114,17 @@ class Add(_Elementwise, name="add", family="join"):
 
     example = "add { identity; conv in 3x3 pad=1 }"
     infix = "+"
+
+
+class Residual(Add):
+    """What `residual` ends with: a sum of equals, which repeats nothing. Everywhere else it is
+    `add`."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        for other in inputs[1:]:
+            if other != inputs[0]:
+                raise _disagree(inputs[0], other, "both must be equal", channels=True)
+        return inputs[0]
 
 
 class Mul(_Elementwise, name="mul", family="join"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from archdsl.ops.spatial import LAYOUTS, check_border, check_groups, fold, image, spread
@@ -128,8 +129,8 @@ class Upsample(Op, name="upsample", family="shape"):
             return (channels, *spread("size", self.size, n))
         if self.scale is None:
             raise Blame("scale", "`upsample` needs a scale or a size", help="`upsample 2`")
-        result = tuple(int(s * self.scale) for s in space)
-        if min(result) < 1:
+        result = tuple(math.floor(s * self.scale) for s in space)
+        if any(side < 1 for side in result):
             raise Blame("scale", f"nothing is left of the {shape_text(space)} input", kind="fit")
         return (channels, *result)
 

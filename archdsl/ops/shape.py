@@ -232,7 +232,10 @@ class Slice(Op, name="slice", family="shape"):
 
     def _part(self, shape: Shape) -> tuple[int, int, int]:
         place = axis("dim", self.dim, shape)
-        start, end, _ = slice(self.start, self.end).indices(shape[place])
+        length = shape[place]
+        start, end = _from_end(self.start, length), length
+        if self.end is not None:
+            end = _from_end(self.end, length)
         if start >= end:
             raise Blame("start", f"nothing is left of dimension {place}, which has {shape[place]}")
         return place, start, end - start
@@ -243,6 +246,12 @@ class Slice(Op, name="slice", family="shape"):
     def function(self, *inputs: Shape) -> Call:
         place, start, length = self._part(inputs[0])
         return call("torch.narrow", X, batched(place), start, length)
+
+
+def _from_end(place: int, length: int) -> int:
+    """A place in a dimension as Python's slices count it; no index of `slice.indices`, for
+    `archdsl.sizes` computes with lengths that are not known."""
+    return max(length + place, 0) if place < 0 else min(place, length)
 
 
 class Select(Op, name="select", family="shape"):

@@ -130,8 +130,12 @@ def check_groups(groups: int, count: int, what: str = "channels", other: int = 0
     """Blames groups that do not divide what they group; `other`: what they must divide, too."""
     if count % groups:
         problem = f"{groups} groups do not divide the {count} {what}"
-        named = f"{count} and {other}" if other not in (0, count) else ""
-        raise Blame("groups", problem, help=divisors(math.gcd(count, other), groups, named))
+        raise Blame("groups", problem, help=lambda: _common_divisors(groups, count, other))
+
+
+def _common_divisors(groups: int, count: int, other: int) -> str:
+    named = f"{count} and {other}" if other not in (0, count) else ""
+    return divisors(math.gcd(count, other), groups, named)
 
 
 def divisors(count: int, wrong: int, named: str = "") -> str:

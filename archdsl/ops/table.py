@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -31,14 +31,24 @@ class Blame(Exception):
 
     `field`: the argument at fault, or None where the input is. `kind`: "value" an argument that is
     wrong in itself or for this input, "rank" an input of the wrong rank, "fit" a window larger than
-    what it slides over, "mismatch" inputs of a join that do not agree. `help`: the remedy.
+    what it slides over, "mismatch" inputs of a join that do not agree. `help`: the remedy, or what
+    finds it when somebody asks.
     """
 
     def __init__(
-        self, field: str | None, message: str, *, kind: Kind = "value", help: str = ""
+        self,
+        field: str | None,
+        message: str,
+        *,
+        kind: Kind = "value",
+        help: str | Callable[[], str] = "",
     ) -> None:
         super().__init__(message)
-        self.field, self.message, self.kind, self.help = field, message, kind, help
+        self.field, self.message, self.kind, self._help = field, message, kind, help
+
+    @property
+    def help(self) -> str:
+        return self._help if isinstance(self._help, str) else self._help()
 
 
 @dataclass(frozen=True, slots=True)

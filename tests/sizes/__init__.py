@@ -1,0 +1,1 @@
+"""Which sizes a program takes."""
