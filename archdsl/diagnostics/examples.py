@@ -199,6 +199,11 @@ EXAMPLES: dict[str, Example] = {
         "conv 16 3x3 -> gap -> conv 16 1x1 bias=false -> bn -> relu",
         "conv 16 3x3 -> gap -> conv 16 1x1 -> relu",
     ),
+    "W0020": _pair(
+        "mul { identity; { conv 1 1x1 -> softmax } }",
+        "mul { identity; { conv 1 1x1 -> sigmoid } }",
+    ),
+    "W0021": _pair("convbn 16 3x3 -> relu", "convbn 16 3x3"),
     "W0014": _pair("conv 16 3x3 x0 -> relu", "conv 16 3x3 x1 -> relu"),
     "W0013": Example(
         _model("conv 16 3x3 pad=1 -> relu\ngap -> flatten -> linear 10", input="32x32x3"),

@@ -22,16 +22,18 @@ class MissingNonlinearity(Diagnostic):
 
 class LostBias(Diagnostic):
     """Batch normalisation takes the mean of each channel away, and so whatever a bias before it
-    added; it has a bias of its own. The layer's bias is learned, stored and of no effect."""
+    added; it has a bias of its own. The layer's bias is learned, stored and of no effect. So it is
+    with instance normalisation, and with `gn` where each group is one channel."""
 
     code = "W0002"
     slug = "lost-bias"
     severity = "warning"
     title = "the bias of this `{layer}` has no effect"
     label = "`{norm}` follows"
-    help = "write `bias=false`; `bias=true` says that it is meant"
+    help = "{advice}"
     layer: str
     norm: str
+    advice: str
 
 
 class UnusedBlock(Diagnostic):
@@ -275,3 +277,32 @@ class OneValueNorm(Diagnostic):
     help = "training needs batches of at least 2 samples; `gn` and `ln` need no batch"
     name: str
     space: str
+
+
+class NothingPasses(Diagnostic):
+    """The result of this step does not depend on what comes in: nothing before it can learn through
+    it. A softmax of one value is always 1 (for two classes take `linear 2`, or `sigmoid`), and a
+    layer normalisation of one value always 0; mostly another dimension is meant."""
+
+    code = "W0020"
+    slug = "nothing-passes"
+    severity = "warning"
+    title = "`{op}` gives the same whatever comes in"
+    label = "{reason}"
+    help = "nothing before it can learn through it: leave it out, or change what it works on"
+    op: str
+    reason: str
+
+
+class IdleActivation(Diagnostic):
+    """Behind a step that gives nothing negative, `relu` and its relatives change nothing, and the
+    slope of `prelu` never learns. Blocks such as `convbn` end with an activation of their own."""
+
+    code = "W0021"
+    slug = "idle-activation"
+    severity = "warning"
+    title = "this `{op}` does nothing"
+    label = "what comes from `{before}` is never negative"
+    help = "leave one of the two out"
+    op: str
+    before: str

@@ -20,6 +20,7 @@ from archdsl.diagnostics.source import Span
 from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope
 from archdsl.ir.names import Unit
 from archdsl.ir.symbols import Resolved
+from archdsl.ir.unread import unread
 from archdsl.ops.spatial import channels_last
 from archdsl.ops.table import Shape
 from archdsl.syntax import tree as t
@@ -41,7 +42,7 @@ def lint(names: Resolved, *programs: Program) -> list[Diagnostic]:
     found = [*unused, *bad_comments(unit.source), *_repeated_never(unit)]
     found += _labelled_loops(unit)
     for program in programs:
-        found += _Lints(program).all()
+        found += _Lints(names, program).all()
         found += _channels_last(unit, program)
     once = {(warning.code, warning.span): warning for warning in reversed(found)}  # the first
     return without_ignored(once.values())
@@ -99,18 +100,16 @@ class _Place(NamedTuple):
 
 
 class _Lints:
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, names: Resolved, program: Program) -> None:
+        self.names, self.program = names, program
         self.nodes: list[tuple[_Place, Node]] = []  # in order; those of each graph once
         self.at: dict[Span, list[Item]] = {}  # every item by its place in the text
-        self.graphs: list[Graph] = []
         self._look(_Place(program.graph), set())
 
     def _look(self, place: _Place, seen: set[int]) -> None:
         if id(place.graph) in seen:
             return
         seen.add(id(place.graph))
-        self.graphs.append(place.graph)
         for item in place.graph.items:
             self.at.setdefault(item.span, []).append(item)
             if isinstance(item, Node):
@@ -123,34 +122,16 @@ class _Lints:
             if node.op.linear and len(node.inputs) == 1:
                 yield from self._linear(place, node)
         yield from self._lost_biases()
+        yield from self._idle()
         yield from self._empty_labels()
         yield from self._shrunk()
         yield from self._dominant()
         yield from self._softmax()
-        yield from self._unused_values()
+        yield from (c.UnusedValue(span, _called(item)) for span, item in unread(self.program))
         for span, items in self.at.items():
             nodes = [i for i in items if isinstance(i, Node)]
             if len(nodes) == len(items):
                 yield from self._always(span, nodes)
-
-    def _unused_values(self) -> Iterator[Diagnostic]:
-        """Of steps that are read nowhere, wherever their text is called."""
-        read: set[Span] = set()
-        unread: dict[Span, Item] = {}
-        for graph in self.graphs:
-            value = len(graph.input_shapes)
-            for item in graph.items:
-                results = range(value, value + len(item.shapes))
-                value += len(item.shapes)
-                if isinstance(item, Param) or item.training_only:
-                    continue
-                if any(graph.uses.get(result) for result in results):
-                    read.add(item.span)
-                else:
-                    unread[item.span] = item
-        for span, item in unread.items():
-            if span not in read:
-                yield c.UnusedValue(span, _called(item))
 
     def _always(self, span: Span, nodes: list[Node]) -> Iterator[Diagnostic]:
         """What is wrong with a step in every run of it."""
@@ -162,8 +143,10 @@ class _Lints:
         if node.op.arity is None and all(len(n.inputs) == 1 for n in nodes):
             yield c.OneBranch(span, node.op.name)
         single = all(len(s) > 1 == math.prod(s[1:]) for s in shapes)
-        if node.op.centres and single:
+        if node.op.of_batch and single:
             yield c.OneValueNorm(span, node.op.name, shape_text(shapes[0][1:]))
+        if all(reasons := [n.op.lost(*n.input_shapes) for n in nodes]):
+            yield c.NothingPasses(span, node.op.name, reasons[0])
 
     def _linear(self, place: _Place, node: Node) -> Iterator[Diagnostic]:
         before = _before(place.graph, node)
@@ -187,26 +170,65 @@ class _Lints:
                 yield c.MissingFlatten(node.span, node.op.name, *shapes, related=(label,))
 
     def _lost_biases(self) -> Iterator[Diagnostic]:
-        lost: dict[Span, list[Node]] = {}  # a layer's place: the norms behind it
+        lost: dict[Span, list[tuple[Node, Node]]] = {}  # by the layer's place: it, and the norm
         for place, norm in self.nodes:
-            layer = _before(place.graph, norm) if norm.op.centres else None
-            if layer is None or place.graph.sources[norm.inputs[0]][0] is not layer:
+            layer = _alone(place.graph, norm) if norm.op.centres(*norm.input_shapes) else None
+            if layer is None:
                 continue
-            # bn works on the first dimension, a `linear` on the last
-            if not (layer.op.maps or len(layer.shape) == 1):
-                continue
+            # a norm works on the first dimension, a `linear` on the last
+            shifts = layer.op.shifts or len(layer.shape) == 1
             # a bias that is written is meant
-            if layer.op.linear and "bias" in _weights(layer) and "bias" not in layer.span.text:
-                lost.setdefault(layer.span, []).append(norm)
-        for span, norms in lost.items():
-            step, norm = self.at[span][0], norms[0]
-            assert isinstance(step, Node)
+            if shifts and "bias" in _weights(layer) and "bias" not in layer.span.text:
+                lost.setdefault(layer.span, []).append((layer, norm))
+        for span, pairs in lost.items():
+            layer, norm = pairs[0]
             label = Label(norm.span, "takes the mean of each channel away")
-            # safe where every run of this step comes before a norm, whatever the parameters
-            always = len(norms) == len(self.at[span]) and _follows(step, norm)
-            edit = Span(span.source, span.end, span.end), " bias=false"
-            fixes = (Fix(c.LostBias.help, (edit,), safe=True),) if always else ()
-            yield c.LostBias(span, step.op.name, norm.op.name, related=(label,), fixes=fixes)
+            advice = "leave one of the two out"
+            fixes: tuple[Fix, ...] = ()
+            if "bias" in layer.op.args:
+                advice = "write `bias=false`; `bias=true` says that it is meant"
+                edit = Span(span.source, span.end, span.end), " bias=false"
+                # a `linear` works on another dimension where its input has another rank
+                always = len(pairs) == len(self.at[span]) and self._always_before(layer, norm)
+                fixes = (Fix(advice, (edit,), safe=layer.op.maps),) if always else ()
+            yield c.LostBias(
+                span, layer.op.name, norm.op.name, advice, related=(label,), fixes=fixes
+            )
+
+    def _always_before(self, layer: Node, norm: Node) -> bool:
+        """Whether the text has the norm right behind the layer, so that the bias is lost with other
+        parameters and inputs too, and reads it nowhere."""
+        source, start, end = layer.span.source, layer.span.end, norm.span.start
+        calls = {call.span: call for call in self.names.targets}
+        first, second = calls.get(layer.span), calls.get(norm.span)
+        if first is None or second is None or first.times or second.times:
+            return False
+        # no parameters that hold an operator, nothing of the norm depends on one, or on the width
+        named = self.names.targets[first] is type(layer.op)
+        named = named and self.names.targets[second] is type(norm.op)
+        fixed = all(isinstance(argument.value, t.Literal) for argument in second.args)
+        fixed = fixed and norm.op.centres(tuple(2 * side for side in norm.shape))
+        started = (s for s in t.parts(self.names.unit.file) if isinstance(s, t.InitRule))
+        return (
+            named
+            and fixed
+            and _THEN.fullmatch(source.text, start, max(start, end)) is not None
+            and all("bias" not in rule.target for rule in started)
+        )
+
+    def _idle(self) -> Iterator[Diagnostic]:
+        """Activations of what is never negative."""
+        idle: dict[Span, list[tuple[Node, Node]]] = {}
+        for place, node in self.nodes:
+            maker = _maker(place.graph, node.inputs[0]) if node.op.keeps_positive else None
+            if maker is not None and maker.op.nonnegative:
+                idle.setdefault(node.span, []).append((node, maker))
+        for span, pairs in idle.items():
+            if len(pairs) == len(self.at[span]):
+                node, maker = pairs[0]
+                shown = (Label(maker.span, "this gives nothing below 0"),)
+                here = shown if maker.span.source is span.source else ()
+                yield c.IdleActivation(span, node.op.name, maker.op.name, related=here)
 
     def _empty_labels(self) -> Iterator[Diagnostic]:
         for span, items in self.at.items():
@@ -255,14 +277,30 @@ def _channels_last(unit: Unit, program: Program) -> Iterator[Diagnostic]:
 
 def _before(graph: Graph, node: Node) -> Node | None:
     """The nearest node that feeds this one alone, past those that only scale and shift."""
-    while True:
-        value = node.inputs[0]
-        source = graph.sources[value][0] if value in graph.sources else None
-        if not isinstance(source, Node) or graph.uses[value] > 1 or source.training_only:
-            return None
-        if not (source.op.passes and _stays(source)):
-            return source
-        node = source
+    source = _alone(graph, node)
+    while source is not None and source.op.passes and _stays(source):
+        source = _alone(graph, source)
+    return source
+
+
+def _alone(graph: Graph, node: Node) -> Node | None:
+    """The node whose value this one reads, where nothing else does."""
+    value = node.inputs[0]
+    source = graph.sources[value][0] if value in graph.sources else None
+    if not isinstance(source, Node) or graph.uses[value] > 1 or source.training_only:
+        return None
+    return source
+
+
+def _maker(graph: Graph, value: int) -> Node | None:
+    """The node that computes a value, in this graph or a part of it."""
+    while value in graph.sources:
+        item, number = graph.sources[value]
+        if isinstance(item, Scope):
+            graph, value = item.graph, item.graph.outputs[number]
+            continue
+        return item if isinstance(item, Node) else None
+    return None
 
 
 def _called(item: Item) -> str:
@@ -288,10 +326,3 @@ def _shrinking(place: _Place, node: Node) -> tuple[Label, ...]:
 
 def _weights(node: Node) -> dict[str, Shape]:
     return {weight.name: weight.shape for weight in node.weights}
-
-
-def _follows(first: Node, second: Node) -> bool:
-    """Whether the text has the second operator right behind the first, both by their own names."""
-    source, start, end = first.span.source, first.span.end, second.span.start
-    named = all(node.span.text.split(maxsplit=1)[:1] == [node.op.name] for node in (first, second))
-    return named and _THEN.fullmatch(source.text, start, max(start, end)) is not None

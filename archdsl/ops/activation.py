@@ -33,6 +33,8 @@ class ReLU(_Activation, name="relu", family="activation"):
     """
 
     example = "relu"
+    nonnegative = True
+    keeps_positive = True
     torch = "nn.ReLU", "F.relu"
     inplace = True
     reads = OUTPUT
@@ -45,6 +47,7 @@ class ReLU6(_Activation, name="relu6", family="activation"):
     """
 
     example = "relu6"
+    nonnegative = True
     torch = "nn.ReLU6", "F.relu6"
     inplace = True
     fresh = True
@@ -57,6 +60,7 @@ class LeakyReLU(_Activation, name="leaky_relu", family="activation"):
     """
 
     example = "leaky_relu 0.1"
+    keeps_positive = True
     torch = "nn.LeakyReLU", "F.leaky_relu"
     inplace = True
 
@@ -71,6 +75,7 @@ class ELU(_Activation, name="elu", family="activation"):
     """
 
     example = "elu"
+    keeps_positive = True
     torch = "nn.ELU", "F.elu"
     inplace = True
 
@@ -85,6 +90,7 @@ class CELU(_Activation, name="celu", family="activation"):
     """
 
     example = "celu"
+    keeps_positive = True
     torch = "nn.CELU", "F.celu"
     inplace = True
 
@@ -160,6 +166,7 @@ class Hardsigmoid(_Activation, name="hardsigmoid", family="activation"):
     """
 
     example = "hardsigmoid"
+    nonnegative = True
     torch = "nn.Hardsigmoid", "F.hardsigmoid"
     inplace = True
     fresh = True
@@ -172,6 +179,7 @@ class Sigmoid(_Activation, name="sigmoid", family="activation"):
     """
 
     example = "sigmoid"
+    nonnegative = True
     torch = "nn.Sigmoid", "torch.sigmoid"
     reads = OUTPUT
 
@@ -215,6 +223,9 @@ class _AlongDimension(_Activation):
     def settings(self) -> dict[str, tuple[Any, Any]]:
         return {"dim": (batched(self.dim), None)}
 
+    def single(self, *inputs: Shape) -> bool:
+        return inputs[0][axis("dim", self.dim, inputs[0])] == 1
+
 
 class Softmax(_AlongDimension, name="softmax", family="activation"):
     """exp(x) divided by its sum along a dimension: probabilities. torch's cross-entropy loss
@@ -224,10 +235,14 @@ class Softmax(_AlongDimension, name="softmax", family="activation"):
     """
 
     example = "softmax"
+    nonnegative = True
     example_input = (10,)
     probabilities = True
     torch = "nn.Softmax", "F.softmax"
     reads = OUTPUT
+
+    def lost(self, *inputs: Shape) -> str:
+        return "the softmax of a single value is 1" if self.single(*inputs) else ""
 
 
 class LogSoftmax(_AlongDimension, name="log_softmax", family="activation"):
@@ -240,6 +255,9 @@ class LogSoftmax(_AlongDimension, name="log_softmax", family="activation"):
     example_input = (10,)
     torch = "nn.LogSoftmax", "F.log_softmax"
     reads = OUTPUT
+
+    def lost(self, *inputs: Shape) -> str:
+        return "the softmax of a single value is 1, its logarithm 0" if self.single(*inputs) else ""
 
 
 class GLU(_AlongDimension, name="glu", family="activation"):
@@ -267,6 +285,7 @@ class PReLU(Op, name="prelu", family="activation"):
     """
 
     example = "prelu"
+    keeps_positive = True
     nonlinear = True
     reads = INPUT
     fresh = True

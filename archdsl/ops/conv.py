@@ -22,6 +22,7 @@ class _Filters(Op):
     linear = True
     reads = INPUT
     maps = True
+    shifts = True
 
     out: int = arg(Int(1), doc="output channels, the number of filters")
     kernel: tuple[int, ...] = arg(Size(1), doc="size of the filters")

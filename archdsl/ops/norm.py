@@ -12,6 +12,7 @@ from archdsl.text import shape_text
 
 EPS = "added to the variance, against division by zero"
 AFFINE = "learn a scale and a shift"
+_SINGLE = "a single value less its own mean is 0"
 
 
 def _affine(size: Shape, bias: bool = True) -> tuple[Weight, ...]:
@@ -24,6 +25,7 @@ class _Statistics(Op):
     torch: ClassVar[str]
     fresh = True
     reads = INPUT
+    shifts = True
 
     eps: float = arg(Float(0.0, above=True), default=1e-5, doc=EPS, keyword=True)
     momentum: float = arg(
@@ -43,6 +45,9 @@ class _Statistics(Op):
             running if self.track_running_stats else ()
         )
 
+    def centres(self, *inputs: Shape) -> bool:
+        return self.momentum != 0 or not self.track_running_stats  # with 0 they stay as they began
+
     def module(self, *inputs: Shape) -> Call:
         n = max(1, len(inputs[0]) - 1)
         return call(f"nn.{self.torch}{n}d", inputs[0][0], **self.keywords())
@@ -58,7 +63,7 @@ class BatchNorm(_Statistics, name="bn", family="normalisation"):
     example = "bn"
     torch = "BatchNorm"
     passes = True
-    centres = True
+    of_batch = True
 
     affine: bool = arg(Bool(), default=True, doc=AFFINE, keyword=True)
     track_running_stats: bool = arg(
@@ -127,6 +132,9 @@ class LayerNorm(Op, name="ln", family="normalisation"):
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         return _affine(inputs[0][-self.dims :], self.bias) if self.affine else ()
 
+    def lost(self, *inputs: Shape) -> str:
+        return _SINGLE if math.prod(inputs[0][-self.dims :]) == 1 else ""
+
     def saved(self, *inputs: Shape) -> Saved:
         return Saved(input=True, more=8 * math.prod(inputs[0][: -self.dims]))
 
@@ -150,6 +158,7 @@ class LayerNorm2d(Op, name="ln2d", family="normalisation"):
     example = "ln2d eps=1e-6"
     example_input = (96, 56, 56)
     fresh = True
+    shifts = True
     support = "norm"
 
     eps: float = arg(Float(0.0), default=1e-5, doc=EPS, keyword=True)
@@ -160,6 +169,9 @@ class LayerNorm2d(Op, name="ln2d", family="normalisation"):
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         return _affine(inputs[0][:1])
+
+    def lost(self, *inputs: Shape) -> str:
+        return _SINGLE if inputs[0][0] == 1 else ""
 
     def saved(self, *inputs: Shape) -> Saved:
         return Saved(input=True, more=8 * math.prod(inputs[0][1:]))
@@ -179,6 +191,7 @@ class GroupNorm(Op, name="gn", family="normalisation"):
     example_input = (32, 16, 16)
     fresh = True
     reads = INPUT
+    shifts = True
 
     groups: int = arg(Int(1), doc="number of groups; must divide the channels")
     eps: float = arg(Float(0.0), default=1e-5, doc=EPS, keyword=True)
@@ -199,6 +212,9 @@ class GroupNorm(Op, name="gn", family="normalisation"):
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         return _affine(inputs[0][:1]) if self.affine else ()
+
+    def centres(self, *inputs: Shape) -> bool:
+        return self.groups == inputs[0][0]
 
     def module(self, *inputs: Shape) -> Call:
         return call("nn.GroupNorm", self.groups, inputs[0][0], **self.keywords("eps", "affine"))
@@ -254,6 +270,9 @@ class Affine(Op, name="affine", family="normalisation"):
             if (count := len(getattr(self, field))) not in (1, channels):
                 raise Blame(field, f"{count} numbers for {channels} channels")
         return inputs[0]
+
+    def lost(self, *inputs: Shape) -> str:
+        return "" if any(self.scale) else "everything times 0 is 0"
 
     def module(self, *inputs: Shape) -> Call:
         return call("Affine", self.scale, self.shift)

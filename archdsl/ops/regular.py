@@ -11,7 +11,16 @@ from archdsl.ops.types import Choice, Float
 PROBABILITY = Float(0.0, 1.0)
 
 
-class Dropout(Op, name="dropout", family="regularisation"):
+class _Dropping(Op):
+    """What drops everything where the probability is 1."""
+
+    p: float
+
+    def lost(self, *inputs: Shape) -> str:
+        return "with `p=1` training drops everything" if self.p == 1 else ""
+
+
+class Dropout(_Dropping, name="dropout", family="regularisation"):
     """In training, zeroes each value with probability `p` and scales the others up to keep the
     mean; in evaluation, the identity.
 
@@ -36,7 +45,7 @@ class Dropout(Op, name="dropout", family="regularisation"):
         return call("F.dropout", X, **self.keywords(), training=TRAINING)
 
 
-class ChannelDropout(Op, name="channel_dropout", family="regularisation"):
+class ChannelDropout(_Dropping, name="channel_dropout", family="regularisation"):
     """In training, zeroes whole channels with probability `p` (of C×L, C×H×W or C×D×H×W) and scales
     the others up; in evaluation, the identity.
 
@@ -64,7 +73,7 @@ class ChannelDropout(Op, name="channel_dropout", family="regularisation"):
         return call(f"F.dropout{n}d", X, **self.keywords(), training=TRAINING)
 
 
-class StochasticDepth(Op, name="stochastic_depth", family="regularisation"):
+class StochasticDepth(_Dropping, name="stochastic_depth", family="regularisation"):
     """In training, zeroes the whole branch with probability `p`, for each sample (`mode=row`) or
     for the whole batch, and scales it up otherwise; in evaluation, the identity. Stands last in a
     residual branch.

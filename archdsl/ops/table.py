@@ -227,8 +227,14 @@ class Op:
     probabilities: ClassVar[bool] = False
     #: where the shape stays, each value is passed on in evaluation, at most scaled and shifted
     passes: ClassVar[bool] = False
-    #: takes the mean of each channel away, and with it whatever bias came before
-    centres: ClassVar[bool] = False
+    #: takes each channel's mean over the batch away
+    of_batch: ClassVar[bool] = False
+    #: adds a learned number, its `bias`, to each channel
+    shifts: ClassVar[bool] = False
+    #: gives nothing below 0
+    nonnegative: ClassVar[bool] = False
+    #: leaves what is not below 0 as it is
+    keeps_positive: ClassVar[bool] = False
     #: the layers inside of it, as (operator, torch class): `init` of that operator reaches them too
     holds: ClassVar[tuple[tuple[str, str], ...]] = ()
     #: what its backward pass reads; `saved` decides where that depends on arguments
@@ -307,6 +313,15 @@ class Op:
     def footprint(self, *inputs: Shape) -> Shape:
         """The size of the window that slides over the feature map; empty where there is none."""
         return ()
+
+    def centres(self, *inputs: Shape) -> bool:
+        """Whether it takes the mean of each channel away, and with it a bias that came before."""
+        return False
+
+    def lost(self, *inputs: Shape) -> str:
+        """Why the result is the same whatever comes in, in training at least; nothing where it is
+        not."""
+        return ""
 
     def saved(self, *inputs: Shape) -> Saved:
         """What training keeps for the backward pass."""

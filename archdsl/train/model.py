@@ -161,7 +161,7 @@ def describe_files(
 
 def _norm_of_the_batch(program: Program) -> str | None:
     for name, item in program.walk():
-        if isinstance(item, Node) and item.op.centres and math.prod(item.input_shapes[0][1:]) == 1:
+        if isinstance(item, Node) and item.op.of_batch and math.prod(item.input_shapes[0][1:]) == 1:
             return f"`{item.op.name}` ({name})"
     return None
 

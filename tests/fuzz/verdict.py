@@ -144,7 +144,7 @@ def _of_batch(
 def _mixes(program: Program) -> bool:
     """Whether a normalisation without running statistics takes the batch's, in evaluation too."""
     ops = (item.op for _, item in program.walk() if isinstance(item, Node))
-    return any(op.centres and not getattr(op, "track_running_stats", True) for op in ops)
+    return any(op.of_batch and not getattr(op, "track_running_stats", True) for op in ops)
 
 
 @contextmanager
