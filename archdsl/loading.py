@@ -124,7 +124,9 @@ def decode(data: bytes, name: str) -> tuple[Source, list[Diagnostic]]:
 class Loader:
     """Reads a spec's file and those that it uses, each once."""
 
-    def __init__(self, files: Files, max_tokens: int) -> None:
+    def __init__(self, files: Files, max_tokens: int, *, cut: bool = False) -> None:
+        """`cut`: of a file that is too long the beginning counts."""
+        self.cut = cut
         self.files, self.max_tokens = files, max_tokens
         self.found: list[Diagnostic] = []
         self.units: list[Unit] = []  # used files first
@@ -134,7 +136,7 @@ class Loader:
         self.words = 0
 
     def load(self, source: Source, folder: Path, above: tuple[Path, ...]) -> Unit | None:
-        tree, problems = parse(source, max_tokens=self.max_tokens)
+        tree, problems = parse(source, max_tokens=self.max_tokens, cut=self.cut and not above)
         self.found.extend(problems)
         if tree is None:
             return None

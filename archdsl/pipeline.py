@@ -95,11 +95,12 @@ class Spec:
     limits: Limits = field(default_factory=Limits)
     found: list[Diagnostic] = field(default_factory=list)  # what went wrong before there was a text
     files: Files = DISK
+    cut: bool = False  # of a text that is too long the beginning is looked at
 
     @cached_property
     def loaded(self) -> Loader:
         """The files, and what is wrong with their texts."""
-        loader = Loader(self.files, self.limits.tokens)
+        loader = Loader(self.files, self.limits.tokens, cut=self.cut)
         loader.found.extend(self.found)
         if not self.found:
             with no_collection():

@@ -53,7 +53,7 @@ class Analysis:
 
     @cached_property
     def spec(self) -> Spec:
-        return Spec(self.source, self.folder, files=self.files)
+        return Spec(self.source, self.folder, files=self.files, cut=True)
 
     @cached_property
     def checked(self) -> Checked:

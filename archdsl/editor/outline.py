@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from archdsl.diagnostics.catalogue import TooLong
 from archdsl.diagnostics.source import Source, Span
 from archdsl.editor.analysis import Analysis
 from archdsl.editor.patterns import LABEL, PATTERNS
@@ -38,6 +39,9 @@ _WORD = re.compile(
 )
 
 
+_HEAD = re.compile(r"^(model|block)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A definition, or a labelled part of it."""
@@ -55,7 +59,19 @@ def outline(analysis: Analysis) -> list[Entry]:
     unit = analysis.unit
     if unit is None:
         return []
-    return [_entry(tree) for tree in unit.file.definitions]
+    found = [_entry(tree) for tree in unit.file.definitions]
+    for problem in analysis.problems:
+        if isinstance(problem, TooLong) and problem.span.source is analysis.source:
+            found += _beyond(analysis.source, problem.span.start)
+    return found
+
+
+def _beyond(source: Source, start: int) -> Iterator[Entry]:
+    """The definitions behind the words that are read of a text that is too long."""
+    for head in _HEAD.finditer(source.text, start):
+        name = Span(source, *head.span(2))
+        kind: Literal["model", "block"] = "block" if head[1] == "block" else "model"
+        yield Entry(head[2], kind, Span(source, *head.span()), name)
 
 
 def _entry(tree: t.Definition) -> Entry:

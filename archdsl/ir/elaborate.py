@@ -8,7 +8,6 @@ reported once; a call of a block with given arguments on a given shape is walked
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from archdsl.ir.foreign import similar
 from archdsl.ir.graph import Graph, Program
 from archdsl.ir.limits import CROSSING, STATEMENT, Limits
 from archdsl.ir.names import Block
-from archdsl.ir.report import Stop, origin
+from archdsl.ir.report import Stop, flatten_hint, origin
 from archdsl.ir.symbols import Names
 from archdsl.ir.values import POISON, Problem, unpack
 from archdsl.ops.join import UNPADDED, Residual
@@ -53,8 +52,7 @@ def elaborate(
     sketch: bool = False,
 ) -> Elaborated:
     """Elaborate a model; `params` and `input` go before what its text says."""
-    walk = _Elaborator(names, limits or Limits(), input)
-    program = None
+    walk, program = _Elaborator(names, limits or Limits(), input), None
     with suppress(Stop):
         program = walk.model(model, dict(params or {}))
     sketches = walk.sketches() if sketch and program is None else []
@@ -161,6 +159,8 @@ class _Elaborator(Calls):
             case t.Chain():
                 for part in statement.flows:
                     flow = self._flow(part, flow, builder, frame)
+            case t.Hole():
+                return Value(None, statement.span)
             case t.Let():
                 value: Any = POISON
                 with self.report.catching():
@@ -183,7 +183,7 @@ class _Elaborator(Calls):
                     stated = shape_value(statement.shape, frame)
                     if stated != flow.sample:
                         shown = shape_text(flow.sample), shape_text(stated)
-                        hint = _flatten_hint(flow.sample, stated)
+                        hint = flatten_hint(flow.sample, stated)
                         problem = c.AssertionFailed(statement.shape.span, *shown, hint)
                         self.report(problem.with_related(*origin(flow)))
                         return Value(stated, statement.span)
@@ -333,7 +333,8 @@ class _Elaborator(Calls):
         """The branches of a join: a line each; control statements choose and multiply lines."""
         for statement in body.statements:
             if not isinstance(statement, t.Chain):
-                self._statement(statement, flow, builder, frame, False)
+                left = self._statement(statement, flow, builder, frame, False)
+                yield from [left] * isinstance(statement, t.Hole)
                 continue
             first = statement.flows[0]
             alone = len(statement.flows) == 1 and first.label is None
@@ -439,12 +440,4 @@ def _computed(value: int, given: Iterable[t.Expr], frame: Frame) -> str:
             found = None if isinstance(expr, t.Literal) else frame.evaluate(expr)
             if is_int(found) and found == value:
                 return expr.span.text if isinstance(expr, t.Name) else f"({expr.span.text})"
-    return ""
-
-
-def _flatten_hint(actual: Shape, stated: Shape) -> str:
-    if len(stated) == 1 < len(actual) and math.prod(actual) == stated[0]:
-        return "put `flatten` before"
-    if len(stated) == 1 < len(actual) and actual[-1] == stated[0]:
-        return "`linear` works on the last dimension alone: put `flatten` before it"
     return ""

@@ -10,6 +10,7 @@ from archdsl.diagnostics.model import Diagnostic, Label
 from archdsl.diagnostics.source import Span
 from archdsl.ir.build import Value
 from archdsl.ir.values import Problem
+from archdsl.ops.table import Shape
 from archdsl.text import shape_text
 
 MAX_TRAIL = 3
@@ -91,3 +92,12 @@ def origin(value: Value) -> tuple[Label, ...]:
     if value.shape is None:
         return ()
     return (Label(value.span, f"{shape_text(value.shape)} comes from here"),)
+
+
+def flatten_hint(actual: Shape, stated: Shape) -> str:
+    """What makes a value the stated one."""
+    if len(stated) == 1 < len(actual) and prod(actual) == stated[0]:
+        return "put `flatten` before"
+    if len(stated) == 1 < len(actual) and actual[-1] == stated[0]:
+        return "`linear` works on the last dimension alone: put `flatten` before it"
+    return ""

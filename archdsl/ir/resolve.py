@@ -138,6 +138,8 @@ class _Definition:
         for statement in body.statements:
             if len(self.found) > MAX_FOUND:
                 break
+            if isinstance(statement, t.Hole) and statement.rest is not None:
+                statement = statement.rest
             match statement:
                 case t.Chain():
                     for flow in statement.flows:

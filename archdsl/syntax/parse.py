@@ -55,20 +55,26 @@ _DEFINITIONS = ("MODEL", "BLOCK", "USE")
 
 
 def parse(
-    source: Source, *, start: str = "file", max_tokens: int = MAX_TOKENS
+    source: Source, *, start: str = "file", max_tokens: int = MAX_TOKENS, cut: bool = False
 ) -> tuple[t.File | None, list[Diagnostic]]:
-    """The tree of a whole file; with errors, of what is left without the statements at fault."""
+    """The tree of a whole file; with errors, of what is left without the statements at fault.
+    `cut`: a text that is too long has the tree of its beginning."""
     errors: list[Diagnostic] = []
     size = len(source.text)
-    if size > max(MAX_CHARACTERS, 50 * max_tokens):
+    if size > max(MAX_CHARACTERS, 50 * max_tokens) and not cut:
         return None, [TooLong(Span(source, 0, 0), f"{size:,} characters", max_tokens)]
     tokens = _tokens(source, errors, max_tokens)
-    problem = _too_long(source, tokens, max_tokens) or _too_deep(source, tokens)
+    long = _too_long(source, tokens, max_tokens)
+    problem = _too_deep(source, tokens) if cut else long or _too_deep(source, tokens)
     if problem or len(errors) >= MAX_ERRORS:
         return None, [*errors, problem] if problem else errors
-    tokens, found = unbalanced(source, tokens)
     unreadable = {source.position(error.span.start)[0] for error in errors}
-    errors += found
+    if long is not None:
+        tokens, _ = unbalanced(source, _beginning(tokens))
+        errors.append(long)
+    else:
+        tokens, found = unbalanced(source, tokens)
+        errors += found
     work = MAX_REPARSED
     while True:
         try:
@@ -85,7 +91,10 @@ def parse(
             del tokens[first:last]
         else:
             builder = Builder(source, parse_expression)
-            return cast(t.File, builder.build(parsed)), errors + builder.problems
+            tree = cast(t.File, builder.build(parsed))
+            errors += builder.problems
+            hollow(tree, [error.span.start for error in errors])
+            return tree, errors
 
 
 def parse_expression(
@@ -191,6 +200,37 @@ def _span(source: Source, token: Token) -> Span:
 
 
 # ---- recovery --------------------------------------------------------------------------------
+
+
+def _beginning(tokens: list[Token]) -> list[Token]:
+    """Tokens without the last, which may be half a statement."""
+    separators = [index for index, token in enumerate(tokens) if token.type == "_SEPARATOR"]
+    return tokens[: separators[-1]] if separators else []
+
+
+def hollow(tree: t.File, places: list[int]) -> None:
+    """Note in a new tree where it lacks something: a `Hole` at each place of an error."""
+    bodies = [part for part in t.parts(tree) if isinstance(part, t.Body)] if places else []
+    for place in places:
+        around = [body for body in bodies if body.span.start < place < body.span.end]
+        if around:
+            _hole(min(around, key=lambda body: body.span.end - body.span.start), place)
+            continue
+        for definition in tree.definitions:
+            if definition.span.start <= place < definition.span.end:
+                for body in bodies:
+                    if body in vars(definition).values():
+                        body.statements = (t.Hole(definition.span, None), *body.statements)
+
+
+def _hole(body: t.Body, place: int) -> None:
+    before = [s for s in body.statements if s.span.end <= place]
+    after = [s for s in body.statements if s.span.start > place]
+    at = [s for s in body.statements if s not in before and s not in after]
+    rest = at[0] if at else None
+    span = rest.span if rest else Span(body.span.source, place, place)
+    if not isinstance(rest, t.Hole):
+        body.statements = (*before, t.Hole(span, rest), *after)
 
 
 def _index_of(tokens: list[Token], token: Token) -> int:

@@ -293,6 +293,13 @@ class Assert(Statement):
     shape: Expr
 
 
+class Hole(Statement):
+    """Where a syntax error stands: nothing behind it is known. `rest`: what is left of the
+    statement."""
+
+    rest: Statement | None
+
+
 # ---- a file ----------------------------------------------------------------------------------
 
 

@@ -133,6 +133,56 @@ model net {
     }  # fmt: skip
 
 
+SYNTAX = """\
+block unit(out) { conv out 3x3 pad=1 -> relu }
+block broken(out) {
+  conv out 1x1
+  conv out $ 1x1
+}
+model net {
+  input 4x8x8
+  unit 8 -> tap early
+  residual {
+    conv 8 1x1 /
+    relu
+  }
+  relu
+  @early -> conv 9 1x1
+  concat { @early -> conv 2 1x1; conv (; conv 3 1x1 }
+  relu
+}
+model other { input 4x8x8; broken 5; relu }
+"""
+
+
+def test_hints_beside_syntax_errors() -> None:
+    """What comes behind a statement that cannot be read is not known, but what comes by a tap."""
+    analysis = analyse(SYNTAX)
+    assert {d.code for d in analysis.diagnostics} == {"E0001"}
+    assert analysis.hints() == {
+        0: ((8, 8, 8),), 2: ((5, 8, 8),), 7: ((8, 8, 8),), 13: ((9, 8, 8),), 14: ((2, 8, 8),),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["block a(out, $) { conv out 1x1; relu }", "block a(out) { relu"])
+def test_nothing_is_known_of_a_definition_with_a_broken_head(text: str) -> None:
+    assert analyse(f"{text}\nmodel net {{ input 3x8x8; a 4 }}\n").hints() == {}
+
+
+def test_a_text_that_is_too_long_has_an_outline_and_hover() -> None:
+    middle = "".join(f"  part{i}: conv 8 1x1\n" for i in range(6000))
+    text = NET + f"model long {{\n  input 8x4x4\n{middle}}}\nblock last(out) {{ linear out }}\n"
+    analysis = analyse(text)
+    (problem,) = analysis.diagnostics
+    assert problem.code == "E0004" and "20,000" in problem.message
+    entries = outline(analysis)
+    assert [e.name for e in entries] == ["unit", "net", "long", "last"]
+    assert entries[3].name_span.text == "last" and len(entries[2].parts) > 3000
+    word = analysis.word(text.index("unit 32"))
+    assert word is not None and "Two convolutions." in docs.symbol_page(analysis, word.symbol)
+    assert analysis.hints()[9] == ((8192,),)
+
+
 # ---- words -----------------------------------------------------------------------------------
 
 
