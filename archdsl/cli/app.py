@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from archdsl._version import __version__
-from archdsl.cli import artefacts, inspect, train, write
+from archdsl.cli import artefacts, inspect, sizes, train, write
 from archdsl.diagnostics.terminal import escaped
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ def _root(
 
 
 inspect.register(app)
+sizes.register(app)
 artefacts.register(app)
 train.register(app)
 write.register(app)

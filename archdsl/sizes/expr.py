@@ -410,14 +410,18 @@ def show(part: Any) -> str:
         case Not():
             return f"not ({show(part.parts[0])})"
         case All():
-            return " and ".join(map(show, part.parts))
+            return " and ".join(map(_case, part.parts))
         case Case(parts=(cond, True, other)):
-            return f"({show(cond)} or {show(other)})"
+            return f"{show(cond)} or {show(other)}"
         case Case(parts=(cond, one, other)):
-            return f"({show(one)} if {show(cond)} else {show(other)})"
+            return f"{_case(one)} if {_case(cond)} else {_case(other)}"
         case Call() | Holds():
             return f"a function of {', '.join(map(show, part.parts[1:]))}"
     return str(part).lower() if isinstance(part, bool) else str(part)
+
+
+def _case(part: Any) -> str:
+    return f"({show(part)})" if isinstance(part, Case) else show(part)
 
 
 def _atom(part: Any) -> str:

@@ -119,7 +119,7 @@ class InputSizes:
         """The outputs' shapes for a size that is taken. Raises ValueError."""
         found, refused = self._fed(self.size(size))
         if refused is not None:
-            raise ValueError(refused.why(e.At(())))
+            raise ValueError(refused.message)
         return dict(zip((name for name, _ in self.program.outputs), found, strict=True))
 
     # ---- sizes of the set --------------------------------------------------------------------
@@ -179,10 +179,15 @@ class InputSizes:
         if len(self.boxes) > MAX_BOXES:
             shown.append(f"one of {len(self.boxes) - MAX_BOXES} more")
         boxes = shown[0] if len(shown) == 1 else ", or ".join(shown)
-        formulas = [str(d.cond) for d in self.formulas]
-        if formulas and len(shown) > 1:
-            boxes = f"({boxes})"
-        return " and ".join(filter(None, (boxes, *formulas)))
+        parts = [part for part in (boxes, *(str(d.cond) for d in self.formulas)) if part]
+        if len(parts) > 1:
+            parts = [f"({part})" if " or " in part else part for part in parts]
+        return " and ".join(parts)
+
+    def described_boxes(self) -> list[dict[str, str]]:
+        """For each box what it asks of each axis; empty: nothing."""
+        pairs = (zip(self.letters, box, strict=True) for box in self.boxes)
+        return [{letter: describe(s, letter) for letter, s in each} for each in pairs]
 
     def _box(self, box: Box) -> str:
         clauses = (describe(s, letter) for s, letter in zip(box, self.letters, strict=True))

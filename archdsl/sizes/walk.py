@@ -47,10 +47,14 @@ class Cause:
         return self.step or shortened(self.span.text)
 
     @property
-    def places(self) -> tuple[str, ...]:
-        """`FILE:LINE` of the step, and of the calls that lead there, from the inside."""
-        spans = (self.span, *reversed(self.calls))
-        return tuple(f"{s.source.name}:{s.source.position(s.start)[0]}" for s in spans)
+    def spans(self) -> tuple[Span, ...]:
+        """Of the step, and of the calls that lead there, from the inside."""
+        return (self.span, *reversed(self.calls))
+
+    @property
+    def message(self) -> str:
+        """What is wrong, where all sizes are known."""
+        return self.why(e.At(()))
 
     def why(self, here: e.At) -> str:
         """What the step says at a place."""
