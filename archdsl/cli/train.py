@@ -163,13 +163,10 @@ def train(
             "overrides": changes,
             "quiet": quiet,
         }
-        from archdsl.train.recipe_file import read_recipe
-
-        if recipe is not None:
-            read_recipe(recipe, changes)  # its errors before torch's two seconds
+        text = _spec(spec)
+        _begin(text, recipe, resume, changes, quiet)
         from archdsl.train import job
 
-        text = _spec(spec)
         if dry_run:
             typer.echo(job.dry_run(job.settle(text, recipe, run_code=False, **settings)))
             return
@@ -342,6 +339,25 @@ def register(app: typer.Typer) -> None:
     app.command("recipe-schema")(recipe_schema)
 
 
+def _begin(
+    spec: str | None, recipe: str | None, resume: str | None, changes: list[Any], quiet: bool
+) -> None:
+    """What is being done, before the seconds that torch takes; a recipe's errors before them."""
+    from archdsl.train.errors import is_first
+    from archdsl.train.recipe_file import read_recipe, recipe_of
+
+    meet = ""
+    if resume is None:
+        settled = read_recipe(recipe_of(spec, recipe), changes)
+        if settled.nodes > 1 and settled.rendezvous is not None:
+            meet = (
+                f", to meet all {settled.nodes} machines at {settled.rendezvous} (for up to "
+                f"{settled.rendezvous_minutes:g} minutes)"
+            )
+    if not quiet and is_first():
+        typer.echo(f"starting PyTorch{meet}", err=True)
+
+
 def _overrides(items: list[str] | None, **flags: tuple[str, Any, str]) -> list[Any]:
     """--set items, then the flags that were given."""
     from archdsl.train.recipe_file import Override
@@ -368,11 +384,15 @@ def _spec(spec: str | None) -> str | None:
 @contextmanager
 def _problems() -> Iterator[None]:
     """Problems that a person can mend, shown without a traceback."""
-    from archdsl.train.errors import TrainError
+    from archdsl.train.errors import TrainError, is_first
 
     try:
         yield
     except TrainError as error:
+        if not is_first():
+            from archdsl.train.distributed import let_others_speak
+
+            let_others_speak()
         if type(error) is not TrainError:  # the compiler's own report
             typer.echo(error.message, err=True)
             raise typer.Exit(1) from None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -18,15 +17,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from archdsl.diagnostics.terminal import escaped
-from archdsl.text import shape_text
 from archdsl.train.augment import Batch, PerImage
 from archdsl.train.errors import TrainError
 from archdsl.train.images import BadSample
+from archdsl.train.loader import Fit, Streamed, at_positions, count_workers, fitted, make_loader
 from archdsl.train.recipe import Recipe
-from archdsl.train.samples import Samples, Tensors, Wrapped, to_channels, to_size
+from archdsl.train.samples import Samples, Tensors, Wrapped
 from archdsl.train.sampling import (
     SPLIT,
     batch_bounds,
@@ -41,30 +40,6 @@ from archdsl.train.sources import Source
 CACHE_BYTES = 2**30
 LISTED = 100  # files that cannot be read, named in one message
 SKIP_HELP = "delete or replace it, or leave such files out: --set data.on_bad_image=skip"
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How a sample becomes the model's input; kept in checkpoints for `predict`."""
-
-    input_shape: tuple[int, ...]
-    image: bool
-    resize: int | None
-    mean: list[float] | None
-    std: list[float] | None
-    columns: list[str] | None = None  # of a table that has a header, without the target
-    target: str | None = None  # a table's target column
-    floats: list[float] | None = None  # smallest and largest value of samples that are no pixels
-
-    def __call__(self, sample: Tensor) -> Tensor:
-        if not self.image:
-            if tuple(sample.shape) != self.input_shape:
-                raise BadSample(
-                    f"of shape {shape_text(sample.shape)}, not {shape_text(self.input_shape)}"
-                )
-            return sample
-        channels, height, width = self.input_shape
-        return to_size(to_channels(sample, channels), (height, width), self.resize)
 
 
 @dataclass
@@ -139,6 +114,8 @@ def load_data(source: Source, recipe: Recipe, input_shape: tuple[int, ...]) -> L
     if measured:
         mean, std = _measure(train_split, fit)
         fit = replace(fit, mean=mean, std=std)
+    if (asked := data.workers) != "auto" and asked > (most := count_workers(recipe, 1)):
+        notes.append(f"data.workers: {asked:,} are more than this machine can use; {most} it is")
     if final is not None:
         notes.append(
             f"{source.split[0]} selects the best model and is the table's test; "
@@ -255,17 +232,9 @@ def _read(samples: Samples, index: int, fit: Fit) -> Tensor | str:
     if isinstance(samples, Wrapped):
         seed_libraries(0, -1, index)
     try:
-        return _fitted(samples, index, samples.read(index), fit)
+        return fitted(samples, index, samples.read(index), fit)
     except BadSample as error:
         return str(error)
-
-
-def _fitted(samples: Samples, index: int, x: Tensor, fit: Fit) -> Tensor:
-    try:
-        return fit(x)
-    except BadSample as error:
-        at = int(samples.indices[index]) if isinstance(samples, Wrapped) else index
-        raise BadSample(f"sample {at}: {error}") from None
 
 
 def _measure(split: Split, fit: Fit) -> tuple[list[float], list[float]]:
@@ -283,54 +252,6 @@ def _measure(split: Split, fit: Fit) -> tuple[list[float], list[float]]:
 
 def _size(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[-2], shape[-1]
-
-
-class _Streamed(Dataset[Any]):
-    """Samples decoded where they are asked for, by (epoch, index); epoch -1 is for testing."""
-
-    def __init__(
-        self, samples: Samples, fit: Fit, per_image: PerImage | None, seed: int, skip: bool
-    ) -> None:
-        self.samples, self.fit, self.per_image = samples, fit, per_image
-        self.seed, self.skip = seed, skip
-
-    def __getitem__(self, position: tuple[int, int]) -> tuple[Tensor | None, Tensor, str]:
-        epoch, index = position
-        bad = ""
-        for at in range(index, index + 100):  # a bad one is replaced by the next good one
-            at %= len(self.samples.y)
-            if isinstance(self.samples, Wrapped):
-                seed_libraries(self.seed, epoch, index)
-            try:
-                x = self.samples.read(at)
-                if epoch >= 0 and self.per_image:
-                    channels = self.fit.input_shape[0]
-                    x = to_channels(x, channels) if self.per_image.crops else self._fit(at, x)
-                    return self.per_image(x, epoch, index), self.samples.y[at], bad
-                return self._fit(at, x), self.samples.y[at], bad
-            except BadSample as error:
-                bad = bad or str(error)
-                if not self.skip:
-                    break
-        return None, self.samples.y[index], bad  # the main process says which file it was
-
-    def _fit(self, index: int, x: Tensor) -> Tensor:
-        return _fitted(self.samples, index, x, self.fit)
-
-
-def _collate(
-    items: list[tuple[Tensor | None, Tensor, str]],
-) -> tuple[Tensor | None, Tensor, list[str]]:
-    bad = [name for _, _, name in items if name]
-    whole = [x for x, _, _ in items if x is not None]
-    x = torch.stack(whole) if len(whole) == len(items) else None
-    return x, torch.stack([y for _, y, _ in items]), bad
-
-
-def _ignore_signals(_: int) -> None:
-    """Workers leave Ctrl-C to the main process, which still needs them for the current step."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class Batches:
@@ -411,35 +332,10 @@ class Batches:
                 PerImage(recipe.augment, _size(fit.input_shape), recipe.seed) if fit.image else None
             )
             skip = recipe.data.on_bad_image == "skip"
-            dataset = _Streamed(split.samples, fit, per_image, recipe.seed, skip)
-            given = recipe.data.workers
-            auto = max(1, min(8, (os.cpu_count() or 2) - 1) // self.world)
-            workers = auto if given == "auto" else given
-            self._loaders[name] = DataLoader(
-                dataset,
-                batch_sampler=_Positions(),
-                num_workers=workers,
-                collate_fn=_collate,
-                pin_memory=self.device.type == "cuda",
-                persistent_workers=workers > 0,
-                worker_init_fn=_ignore_signals,
-            )
-        loader = self._loaders[name]
-        assert isinstance(loader.batch_sampler, _Positions)
-        loader.batch_sampler.batches = positions
-        return loader
-
-
-class _Positions:
-    """The batch sampler: hands out the (epoch, index) lists that it was last given."""
-
-    batches: list[list[tuple[int, int]]] = []  # noqa: RUF012
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
+            dataset = Streamed(split.samples, fit, per_image, recipe.seed, skip)
+            workers = count_workers(recipe, self.world)
+            self._loaders[name] = make_loader(dataset, workers, pin=self.device.type == "cuda")
+        return at_positions(self._loaders[name], positions)
 
 
 def eval_batch(input_shape: tuple[int, ...], batch: int) -> int:

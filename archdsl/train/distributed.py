@@ -12,11 +12,12 @@ import logging
 import multiprocessing
 import os
 import signal
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,8 @@ from torch import distributed as dist
 
 from archdsl.train.errors import TrainError
 from archdsl.train.recipe import Recipe
+
+PATIENCE = 10.0  # seconds in which the processes that began together come to the same fault
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,13 @@ class Ranks:
         dist.all_reduce(total)
         return [float(one) for one in total]
 
-    def most(self, value: int) -> int:
-        """The largest value on any rank."""
+    def most(self, values: Sequence[float]) -> list[float]:
+        """The largest of each value on any rank."""
         if self.world == 1:
-            return value
-        top = torch.tensor(value, device=_collective(self.device))
+            return list(values)
+        top = torch.tensor(values, dtype=torch.float64, device=_collective(self.device))
         dist.all_reduce(top, op=dist.ReduceOp.MAX)
-        return int(top)
+        return [float(one) for one in top]
 
     def gather(self, values: list[float]) -> list[list[float]]:
         """Every rank's values, by rank."""
@@ -128,16 +131,44 @@ def joined(device_name: str) -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
+class Signalled(Exception):
+    """The processes were told to stop by a signal, and have saved."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def leave(number: int) -> NoReturn:
+    """Ends one of the launcher's processes that has saved: it would wait for a launcher which had
+    the same signal, and which waits for it."""
+    raise SystemExit(128 + number)
+
+
+def let_others_speak() -> None:
+    """What fails in one process fails in others, or because of them: the launcher ends all as soon
+    as the first has ended. So whoever has seen less waits for that, before it speaks."""
+    if launched():
+        time.sleep(PATIENCE)
+
+
+def is_peer_lost(error: RuntimeError) -> bool:
+    """Whether another process of the run does not answer any more."""
+    text = str(error)
+    return isinstance(error, dist.DistError) or "gloo" in text or "closed by peer" in text
+
+
 def launch(work: Callable[..., Any], recipe: Recipe, *args: Any) -> Any:
     """Runs `work(*args)` in the recipe's processes; the result of the first one on this machine.
 
-    A signal is forwarded to them; then `SignalException` comes out of here, when they have saved.
+    A signal is forwarded to them; then `Signalled` comes out of here, when they have saved.
     """
     from torch.distributed import DistError
+    from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.elastic.rendezvous import RendezvousError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    patience = max(1, round(60 * recipe.rendezvous_minutes))
     config = LaunchConfig(
         min_nodes=recipe.nodes,
         max_nodes=recipe.nodes,
@@ -145,30 +176,34 @@ def launch(work: Callable[..., Any], recipe: Recipe, *args: Any) -> Any:
         run_id="archdsl",
         rdzv_backend="c10d",
         rdzv_endpoint=recipe.rendezvous or "localhost:0",
+        rdzv_configs=dict.fromkeys(("timeout", "join_timeout", "read_timeout"), patience),
         max_restarts=0,
         start_method=_start_method(),
     )
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
-    quiet = logging.getLogger("torch.distributed.elastic")
-    before = quiet.level
-    quiet.setLevel(logging.CRITICAL)  # it would print a child's traceback, once for every rank
     try:
-        results = elastic_launch(config, work)(*args)
+        with _torch_silent():
+            results = elastic_launch(config, work)(*args)
         return results[min(results)]
+    except SignalException as error:
+        raise Signalled(int(error.sigval)) from None
     except (RendezvousError, DistError) as error:
+        reason = (str(error).splitlines() or [""])[0] or f"they waited {patience} s for one another"
         raise TrainError(
-            f"the machines did not meet at {recipe.rendezvous}: {str(error).splitlines()[0]}",
-            f"start the same command on all {recipe.nodes} of them; the port must be open on the "
-            "one that it names",
+            f"the {recipe.nodes} machines did not meet at {recipe.rendezvous}: {reason}",
+            f"start the same command on all {recipe.nodes} of them within "
+            f"{recipe.rendezvous_minutes:g} minutes (rendezvous_minutes); the port must be open on "
+            "the one that it names",
         ) from None
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        told = _told(failure.message)
+        if failure.exitcode in (128 + signal.SIGINT, 128 + signal.SIGTERM):  # of another machine
+            raise Signalled(failure.exitcode - 128) from None
+        told = _killed(failure.exitcode) or _told(failure.message)
         if told is None:  # a mistake in the program: show all there is
             raise
-        raise TrainError(f"process {rank}: {told[0]}", told[1]) from None
+        raise TrainError(f"process {rank}{told[0]}", told[1]) from None
     finally:
-        quiet.setLevel(before)
         for number, handler in handlers.items():  # it leaves its own behind
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
@@ -183,6 +218,32 @@ def _start_method() -> str:
     return "forkserver"
 
 
+@contextmanager
+def _torch_silent() -> Iterator[None]:
+    """Without torch's own lines, among them a child's traceback, once for every rank. Each of its
+    loggers has a level of its own."""
+    known = [name for name in logging.root.manager.loggerDict if name.startswith("torch.")]
+    levels = {name: logging.getLogger(name).level for name in known}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _killed(code: int) -> tuple[str, str] | None:
+    """A child that was ended from outside, and could say nothing."""
+    if code >= 0:
+        return None
+    return (
+        f" was killed ({signal.Signals(-code).name}); the others have ended too",
+        "a process is mostly killed for want of memory: a smaller --batch-size or more grad_accum "
+        "helps; --resume goes on from the last checkpoint",
+    )
+
+
 def _told(message: Any) -> tuple[str, str] | None:
     """A child's TrainError as it would read without processes."""
     if isinstance(message, dict):
@@ -191,7 +252,7 @@ def _told(message: Any) -> tuple[str, str] | None:
             message = json.loads(message).get("message", message)
     _, found, text = str(message or "").partition("TrainError: ")
     body, _, help = text.partition("\nhelp: ")
-    return (body, help) if found else None
+    return (f": {body}", help) if found else None
 
 
 def state_dicts(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from archdsl.diagnostics.terminal import escaped
 
 
@@ -23,3 +25,14 @@ class TrainError(Exception):
 def shown(*names: object) -> str:
     """Paths and names as they may be printed: a file's or a column's name may hold anything."""
     return ", ".join(escaped(str(name)) for name in names)
+
+
+def is_first() -> bool:
+    """Whether this process speaks for all those that a launcher started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def told_by_first(text: str) -> None:
+    """A line that all of torchrun's processes would print, printed once."""
+    if is_first():
+        print(text, flush=True)

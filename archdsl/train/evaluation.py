@@ -14,9 +14,10 @@ from torch import nn
 
 from archdsl.diagnostics.terminal import escaped
 from archdsl.train.checkpoint import BEST, find_checkpoint, read_checkpoint, tested_weights
-from archdsl.train.data import Batches, Fit, LoadedData, Split, load_data, split_source
+from archdsl.train.data import Batches, LoadedData, Split, load_data, split_source
 from archdsl.train.distributed import Ranks, pick_device
 from archdsl.train.errors import TrainError, shown
+from archdsl.train.loader import Fit
 from archdsl.train.model import Model
 from archdsl.train.objective import Objective, autocast, class_numbers
 from archdsl.train.own import tell_code
@@ -85,6 +86,8 @@ def test_model(
     for x, y in batches.test():
         with autocast() if autocast else contextlib.nullcontext():
             output = model(x)
+        if stop is not None:
+            stop()
         if not len(y):
             continue  # a pass that only keeps this rank in step with the others
         loss, main = objective(output, y)
@@ -98,8 +101,6 @@ def test_model(
                 hits[1] += (main.topk(5, 1).indices == numbers[:, None]).sum()
             if size and (main.ndim == 1 or main.shape[1] in (1, size)):
                 confusion += torch.bincount(numbers * size + answers, minlength=size * size)
-        if stop is not None:
-            stop()
     sums = ranks.sum([float(loss_sum), count, *hits.tolist(), *confusion.tolist()])
     total = int(sums[1])
     tested = Tested(sums[0] / total, total, classes=classes)

@@ -32,14 +32,23 @@ from archdsl.train.checkpoint import (
     tested_weights,
 )
 from archdsl.train.data import Batches, LoadedData, load_data
-from archdsl.train.distributed import Ranks, joined, launch, launched
-from archdsl.train.errors import TrainError, shown
+from archdsl.train.distributed import (
+    Ranks,
+    Signalled,
+    is_peer_lost,
+    joined,
+    launch,
+    launched,
+    leave,
+    let_others_speak,
+)
+from archdsl.train.errors import TrainError, shown, told_by_first
 from archdsl.train.evaluation import test_final
 from archdsl.train.loop import NotFinite, Result, Trainer, restored
 from archdsl.train.model import Model, describe, describe_files, unchanged
 from archdsl.train.own import tell_code
 from archdsl.train.recipe import Recipe
-from archdsl.train.recipe_file import Override, read_recipe, recipe_beside
+from archdsl.train.recipe_file import Override, read_recipe, recipe_of
 from archdsl.train.run_folder import RunFolder, best_row, new_folder
 from archdsl.train.sampling import kept_generators
 from archdsl.train.sources import Source, Wanted, is_code, open_source
@@ -51,7 +60,9 @@ from archdsl.train.telling import (
     dry_text,
     is_out_of_memory,
     not_finite,
+    odd_weight,
     out_of_memory,
+    peer_lost,
     worker_lost,
 )
 
@@ -63,6 +74,7 @@ MAY_CHANGE = (
     "devices",
     "nodes",
     "rendezvous",
+    "rendezvous_minutes",
     "tensorboard",
     "early_stop",
     "checkpoint",
@@ -158,9 +170,7 @@ def settle(
         return _settle_resumed(spec, Path(resume), input, params, overrides, quiet)
     if spec is None:
         raise TrainError("there is no spec to train")
-    if recipe is None and isinstance(spec, str | Path):
-        origin = SpecFiles.gather(spec).origin
-        recipe = recipe_beside(Path(origin)) if origin is not None else None
+    recipe = recipe_of(spec, recipe)
     settled = read_recipe(recipe, overrides)
     _check_means(settled)
     model = describe(spec, input, params)
@@ -176,7 +186,7 @@ def settle(
         source = replace(source, channels=settled.data.channels)
     model, changed = model.fitted(source, fit_spec)
     if changed and not quiet:
-        print(f"fitted to the data: {' '.join(changed)}")
+        told_by_first(f"fitted to the data: {' '.join(changed)}")
     return Job(
         model,
         settled,
@@ -315,6 +325,7 @@ def _train(
         folder.write("spec.arch", model.spec.text)
     folder.write("recipe.yaml", yaml.safe_dump(recipe.resolved(), sort_keys=False))
     try:
+        odd = odd_weight(module)
         trainer = Trainer(module, data, recipe, ranks, folder, model.plain())
         smallest = min(end - start for start, end in trainer.batches.bounds) // ranks.world
         if model.norm is not None and smallest < 2:
@@ -324,23 +335,30 @@ def _train(
             )
         if job.resume is not None:
             restored(trainer, job.resume)
+            odd = None if trainer.fsdp else odd_weight(module)
         announce(model.name, trainer, job.resume)
         began = time.monotonic()
         with StopSignals() as signals, closing_on_error(trainer.batches):
             stopped = trainer.run(signals)
     except NotFinite as error:
-        raise TrainError(*not_finite(error, recipe, folder.folder, data)) from None
+        raise TrainError(*not_finite(error, recipe, folder.folder, data, odd)) from None
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise TrainError(*out_of_memory(module, data, recipe, ranks)) from None
         if str(error).startswith("DataLoader worker"):
             raise TrainError(*worker_lost(error)) from None
+        if ranks.world > 1 and is_peer_lost(error):
+            let_others_speak()
+            raise TrainError(*peer_lost(error)) from None
         raise
     best = best_row(trainer.history, bool(data.classes))
     result = Result(
         folder.folder, module, trainer.history, best, trainer.step_number, stopped, trainer.tested
     )
-    if data.final is not None and not stopped and folder.folder is not None and not trainer.fsdp:
+    cut_module = trainer.fsdp and model.spec is None  # nobody can build it whole
+    if data.final is not None and cut_module:
+        folder.say(f"{data.split[1]} was not tested: fsdp has cut up the module; see archdsl eval")
+    elif data.final is not None and not stopped and folder.folder is not None:
         saved = read_checkpoint(find_checkpoint(folder.folder, BEST))
         copied = module if model.spec is None else model.build()
         with _weights_kept(copied):
@@ -379,17 +397,19 @@ def own_randomness(recipe: Recipe, device: torch.device) -> Iterator[None]:
 
 def _train_in_many(job: Job) -> Result:
     """Launches the recipe's processes; the result is put together from what they saved."""
-    from torch.distributed.elastic.multiprocessing import SignalException
-
+    if job.recipe.nodes > 1 and not job.quiet:
+        print(f"waiting at {job.recipe.rendezvous} for {job.recipe.nodes} machines", flush=True)
     try:
         result: Result = launch(_train_part, job.recipe, job)
-    except SignalException as error:
+    except Signalled as error:
         run = None if job.out is None else Path(job.out)
         if run is None or not (run / LAST).is_file():  # another machine's, or before the first step
-            return Result(run, None, [], None, 0, int(error.sigval))
+            if not job.quiet:
+                print("stopped by a signal before the first step was saved")
+            return Result(run, None, [], None, 0, error.number)
         saved = read_checkpoint(find_checkpoint(run))
         best = best_row(saved["history"], bool(saved["classes"]))
-        return Result(run, None, saved["history"], best, saved["step"], int(error.sigval))
+        return Result(run, None, saved["history"], best, saved["step"], error.number)
     if result.run is None:  # the first rank is on another machine, and so are the files
         return result
     module = job.model.build() if job.model.module is None else job.model.module
@@ -408,7 +428,10 @@ def _weights_kept(module: nn.Module) -> Iterator[None]:
 
 
 def _train_part(job: Job) -> Result:
-    return replace(train(job), module=None)
+    result = train(job)
+    if result.signal:
+        leave(result.signal)
+    return replace(result, module=None)
 
 
 def dry_run(job: Job) -> str:

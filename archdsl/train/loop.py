@@ -41,10 +41,9 @@ from archdsl.train.recipe import Recipe
 from archdsl.train.run_folder import Row, RunFolder, best_row, table_header, table_line
 from archdsl.train.sampling import seed_step
 from archdsl.train.schedule import learning_rate
-from archdsl.train.stopping import Stopped, StopSignals, stale_tests
+from archdsl.train.stopping import Agreement, Stopped, StopSignals, stale_tests
 
 WINDOW = 64  # losses kept on the device between two looks at them
-AGREE_EVERY = 8  # steps between two agreements of all ranks on whether to stop or save
 
 
 @dataclass
@@ -145,7 +144,7 @@ class Trainer:
 
     def run(self, signals: StopSignals) -> int:
         """Trains to the end of the recipe; the number of the signal that stopped it, or 0."""
-        recipe = self.recipe
+        recipe, agreed = self.recipe, Agreement(self.ranks, signals)
         while self.epoch < recipe.epochs and not self._finished():
             first = self.step_number - self.epoch * self.batches.steps_per_epoch
             self.folder.start_bar(
@@ -155,7 +154,8 @@ class Trainer:
             self.epoch_began = time.monotonic() - self.epoch_seconds
             with contextlib.closing(self._steps(first)) as steps:
                 for _ in steps:
-                    stop, save = self._agreed(signals)
+                    stop, save = agreed(self._late())
+                    save = save or self._by_step()
                     if stop or save:
                         self.save(best=False)
                     if stop:
@@ -164,11 +164,11 @@ class Trainer:
                         break
             self.folder.close_bar()
             try:
-                self.end_epoch(signals)
-            except Stopped:
+                self.end_epoch(agreed)
+            except Stopped as stopped:
                 self.save(best=False)  # the epoch is trained but not tested: resuming tests it
-                return signals.caught
-            stop = self.ranks.most(signals.caught)
+                return stopped.number
+            stop, _ = agreed(now=True)
             if stop:
                 return stop
         return 0
@@ -223,7 +223,7 @@ class Trainer:
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         return autocast(self.recipe, self.ranks.device)
 
-    def end_epoch(self, signals: StopSignals) -> None:
+    def end_epoch(self, agreed: Agreement) -> None:
         """The epoch's row; with it, when it is due: test, table line, checkpoint, plot."""
         recipe, steps = self.recipe, self.batches.steps_per_epoch
         partial = self.step_number < (self.epoch + 1) * steps
@@ -244,7 +244,7 @@ class Trainer:
             "samples_per_second": round(samples / max(seconds, 1e-9), 1),
         }
         if due:
-            self.tested = self.test(signals)
+            self.tested = self.test(agreed)
             if math.isnan(self.tested.loss):
                 raise NotFinite(self.step_number, self.tested.loss)
             row["test_loss"], row["test_accuracy"] = self.tested.loss, self.tested.top1
@@ -267,11 +267,11 @@ class Trainer:
         """The model, or its average where one is kept."""
         return self.module if self.ema is None else self.ema.module
 
-    def test(self, signals: StopSignals | None = None) -> Tested:
+    def test(self, agreed: Agreement | None = None) -> Tested:
         """One pass over the test split."""
         if not self.fsdp:
             self.ranks.same_buffers(self.tested_model)
-        stop = signals.check if signals is not None and self.ranks.world == 1 else None
+        stop = None if agreed is None else agreed.check
         return test_model(
             self.tested_model, self.batches, self.objective, self.ranks, self.autocast, stop
         )
@@ -290,15 +290,13 @@ class Trainer:
             self.folder.say(f"stopped early: {stale} tests without improvement")
         return stale >= recipe.early_stop.patience
 
-    def _agreed(self, signals: StopSignals) -> tuple[int, bool]:
-        """Whether to stop (the signal's number) or to save now; the same answer on every rank."""
-        plan = self.recipe.checkpoint
-        by_step = plan.steps is not None and self.step_number % plan.steps == 0
-        if self.ranks.world > 1 and self.step_number % AGREE_EVERY:
-            return 0, by_step
-        late = plan.minutes is not None and time.monotonic() - self.saved_at > 60 * plan.minutes
-        answer = self.ranks.most(signals.caught * 2 + late)
-        return answer // 2, by_step or bool(answer % 2)
+    def _by_step(self) -> bool:
+        steps = self.recipe.checkpoint.steps
+        return steps is not None and self.step_number % steps == 0
+
+    def _late(self) -> bool:
+        minutes = self.recipe.checkpoint.minutes
+        return minutes is not None and time.monotonic() - self.saved_at > 60 * minutes
 
     def _show(self, rate: float) -> None:
         """Moves the progress line; asks the device for numbers only when the line is redrawn."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.ir.graph import Node, Program
 from archdsl.text import shape_text
-from archdsl.train.errors import TrainError
+from archdsl.train.errors import TrainError, told_by_first
 from archdsl.train.spec_files import SpecFiles
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def _pretrained(
     except WeightsError as error:
         raise TrainError(str(error)) from None
     if loaded.note:
-        print(loaded.note)
+        told_by_first(loaded.note)
     return loaded.module
 
 

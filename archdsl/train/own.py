@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from archdsl.diagnostics.terminal import escaped
-from archdsl.train.errors import TrainError
+from archdsl.train.errors import TrainError, is_first
 from archdsl.train.images import BadSample, as_sample
 from archdsl.train.samples import Wrapped
 from archdsl.train.targets import Targets, classified, numbers
@@ -34,7 +34,7 @@ HELP = (
 
 def tell_code(name: str, origin: object) -> None:
     """Says that a recipe (or run) that lies elsewhere has code run: it may be from a stranger."""
-    if not isinstance(origin, str | Path):
+    if not isinstance(origin, str | Path) or not is_first():
         return
     path = Path(origin).expanduser()
     if path.is_file() and Path.cwd() not in path.resolve().parents:

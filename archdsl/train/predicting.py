@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from archdsl.diagnostics.terminal import escaped
 from archdsl.train.augment import Batch
-from archdsl.train.data import Fit
+from archdsl.train.loader import Fit
 from archdsl.train.distributed import pick_device
 from archdsl.train.errors import TrainError, shown
 from archdsl.train.evaluation import Trained, load_trained

@@ -282,6 +282,8 @@ class Recipe(Part):
     """Machines, the same command started on each. Where torchrun starts it, its own flags count."""
     rendezvous: str | None = None
     """HOST:PORT of one of the machines, where all of them meet; needed with `nodes`."""
+    rendezvous_minutes: Positive = 10.0
+    """How long a machine waits there for the others."""
     threads: Count | None = None
     """CPU threads of each process; torch's choice by default. One is best for tiny models on a busy
     machine. Another number may change the last bits of a run.

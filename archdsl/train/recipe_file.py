@@ -84,6 +84,16 @@ def recipe_beside(spec: Path) -> Path | None:
     return path if path.is_file() else None
 
 
+def recipe_of(spec: object, recipe: Any) -> Any:
+    """The recipe that was named, or the one beside the spec."""
+    if recipe is not None or not isinstance(spec, str | Path):
+        return recipe
+    from archdsl.pipeline import open_spec
+
+    name = open_spec(spec).source.name
+    return None if name.startswith("<") else recipe_beside(Path(name).resolve())
+
+
 @dataclass(frozen=True)
 class Override:
     """One key set from outside the file; `label` is how the person wrote it."""

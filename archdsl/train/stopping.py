@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from archdsl.train.distributed import launched
+from archdsl.train.distributed import Ranks, launched
 from archdsl.train.run_folder import Row
 
 
 class Stopped(Exception):
-    """Work that may be left undone is left undone, because a signal came."""
+    """Work that may be left undone is left undone, because a signal (`number`) came."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 class StopSignals:
@@ -42,9 +46,36 @@ class StopSignals:
         for known in self._before:
             signal.signal(known, later)
 
+
+class Agreement:
+    """Whether to stop (the signal's number) or to save now: the same answer on every rank.
+
+    Ranks ask one another a few times a second: fast steps do not pay for it, and with slow ones a
+    signal counts at the end of the step."""
+
+    def __init__(self, ranks: Ranks, signals: StopSignals) -> None:
+        self.ranks, self.signals = ranks, signals
+        self.every = self.left = 1
+        self.asked_at = time.monotonic()
+
+    def __call__(self, late: bool = False, now: bool = False) -> tuple[int, bool]:
+        self.left -= 1
+        if self.left > 0 and self.ranks.world > 1 and not now:
+            return 0, False
+        seconds = time.monotonic() - self.asked_at
+        number, save, seconds = self.ranks.most([self.signals.caught, late, seconds])
+        if seconds < 0.1:
+            self.every = min(64, 2 * self.every)
+        elif seconds > 0.5:
+            self.every = 1
+        self.left, self.asked_at = self.every, time.monotonic()
+        return int(number), bool(save)
+
     def check(self) -> None:
-        if self.caught:
-            raise Stopped
+        """Ends a pass over the test split, on all ranks at once."""
+        number, _ = self()
+        if number:
+            raise Stopped(number)
 
 
 def stale_tests(history: Sequence[Row], classes: bool, min_delta: float) -> int:

@@ -126,10 +126,26 @@ def _pictures(trainer: Trainer, run: Path) -> None:
     plot_samples(x, titles, (answers == y).tolist(), run / "predictions.png")
 
 
+def odd_weight(module: nn.Module) -> str | None:
+    """The first weight or statistic that is no number, if any is. Infinite ones may be meant: a
+    mask has them."""
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point() and bool(tensor.isnan().any()):
+            return f"nan in {name}"
+    return None
+
+
 def not_finite(
-    error: NotFinite, recipe: Recipe, folder: Path | None, data: LoadedData
+    error: NotFinite, recipe: Recipe, folder: Path | None, data: LoadedData, weight: str | None
 ) -> tuple[str, str]:
-    """Where the loss was lost, what is still good, and what to try."""
+    """Where the loss was lost, what is still good, and what to try. `weight`: what was wrong with
+    the weights before the first step."""
+    if weight is not None:
+        return (
+            f"the loss is {error.loss} at step {error.step}: the weights that training began with "
+            f"hold {weight}",
+            "give other --weights, or none; no rate can mend them",
+        )
     odd = data.not_finite()
     if odd is not None:
         return (
@@ -154,6 +170,15 @@ def worker_lost(error: RuntimeError) -> tuple[str, str]:
         f"a process that decodes images was lost: {str(error).splitlines()[0]}",
         "--workers 0 does without; in a container, --ipc=host or --shm-size=8g gives the processes "
         "the shared memory that they need",
+    )
+
+
+def peer_lost(error: RuntimeError) -> tuple[str, str]:
+    """Another process of the run is gone, and did not say why."""
+    return (
+        f"another process of the run does not answer: {str(error).splitlines()[0]}",
+        "what it says itself, or the system's log, tells more; --resume goes on from the last "
+        "checkpoint",
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,15 @@ class Noisy(Tiny):
         image, shade = super().__getitem__(index)
         noise = random.random() + np.random.rand() + torch.rand(1, 8, 8)
         return (image * 0.9 + 8 * noise).to(torch.uint8), shade
+
+
+class Fatal(Tiny):
+    """One whose second rank is killed from outside in the middle of training."""
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        if os.environ.get("RANK") == "1" and torch.is_grad_enabled() and self.train:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
 
 
 def line(train: bool = True) -> Any:

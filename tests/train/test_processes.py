@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from archdsl.cli.app import app
 from archdsl.train import Override, evaluate, fit
+from archdsl.train.distributed import PATIENCE
 from tests.train.nets import RECIPE, SPEC, measured, same, weights
 
 # No dropout and no batch normalisation, which differ between one process and two by their nature.
@@ -103,6 +106,51 @@ def test_two_machines() -> None:
     assert [machine.returncode for machine in machines] == [0, 0]
     assert "".join(told).count("best test accuracy") == 1
     assert_like_one_process("two")
+
+
+def test_a_killed_process_is_named(tmp_path: Path, raises: Any, capfd: Any) -> None:
+    """One error, although the other process fails too, for want of an answer."""
+    recipe = {**RECIPE, "devices": 2, "data": {"name": "tests.train.nets:Fatal", "cache": "none",
+              "workers": 0}}  # fmt: skip
+    spec = SPEC.replace("classes=10", "classes=2")
+    message = raises(fit, spec, recipe, out=tmp_path / "run")
+    assert message.startswith("process 1 was killed (SIGKILL)")
+    assert "W1" not in capfd.readouterr().err  # nothing of torch's own
+
+
+def test_machines_that_do_not_come(raises: Any, capsys: Any) -> None:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        place = f"localhost:{free.getsockname()[1]}"
+    recipe = {**RECIPE, "nodes": 2, "rendezvous": place, "rendezvous_minutes": 0.03}
+    message = raises(fit, SPEC, recipe)
+    assert message.startswith(f"the 2 machines did not meet at {place}: they waited 2 s")
+    assert f"waiting at {place} for 2 machines" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_torchrun_onto_a_folder_that_holds_something() -> None:
+    Path("tiny.arch").write_text(PLAIN)
+    Path("two").mkdir()
+    Path("two/mine").touch()
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m",
+               "archdsl", "train", "tiny.arch", "--out", "two"]  # fmt: skip
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr.count("error: ") == 1 and "two: not an empty folder" in ran.stderr
+
+
+@pytest.mark.parametrize(("rank", "waits"), [("0", []), ("1", [PATIENCE])])
+def test_the_first_process_speaks_first(
+    rank: str, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The launcher ends the others as soon as it has spoken."""
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    ran = CliRunner().invoke(app, ["train", "no-such.arch"])
+    assert ran.exit_code == 1 and slept == waits
 
 
 def test_machines_need_a_place_to_meet(raises: Any) -> None:

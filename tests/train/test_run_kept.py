@@ -11,10 +11,13 @@ import torch
 
 from archdsl.train import Override, fit
 from archdsl.train.checkpoint import read_checkpoint
+from archdsl.train.data import load_data
+from archdsl.train.loader import count_workers
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import read_recipe
 from archdsl.train.run_folder import RunFolder
-from tests.train.nets import RECIPE, SPEC
+from archdsl.train.sources import Wanted, open_source
+from tests.train.nets import RECIPE, SPEC, small_net
 
 Raises = Callable[..., str]
 SHORT = {**RECIPE, "max_steps": 2}
@@ -107,6 +110,23 @@ def test_one_sample_is_too_few_for_a_normalisation_over_the_batch(
     message = raises(fit, spec, {**SHORT, "batch_size": 1}, out=tmp_path / "run", quiet=True)
     assert message.startswith("a batch of one sample: `bn` (2) has one value")
     assert fit(spec, {**SHORT, "batch_size": 2}, out=tmp_path / "two", quiet=True).step == 2
+
+
+def test_nan_in_the_weights_is_named_as_the_cause(tmp_path: Path, raises: Raises) -> None:
+    module = small_net()
+    module[4 + 2].bias.data[3] = float("nan")  # type: ignore[union-attr, operator]
+    message = raises(fit, module, SHORT, input=(1, 8, 8), out=tmp_path / "run", quiet=True)
+    assert message.startswith("the loss is nan at step 0: the weights that training began with")
+    assert "nan in 6.bias" in message
+
+
+def test_more_workers_than_a_machine_has_are_said(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({**RECIPE, "data": {"name": "digits", "workers": 5000}})
+    source = open_source(recipe.data, Wanted((1, 8, 8), 10, "cross_entropy"))
+    most = count_workers(recipe, 1)
+    assert most < 5000
+    notes = load_data(source, recipe, (1, 8, 8)).notes
+    assert notes == [f"data.workers: 5,000 are more than this machine can use; {most} it is"]
 
 
 @pytest.mark.parametrize("value", [None, 7, "text", [], {}, [["odd"]], {"odd": 1}])

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ import torch
 
 from archdsl.train import Override, fit
 from archdsl.train.checkpoint import find_checkpoint, read_checkpoint
+from archdsl.train.distributed import Ranks
+from archdsl.train.stopping import Agreement, StopSignals
 from tests.train.nets import RECIPE, SPEC, same, weights
 
 CHILDREN = mp.get_context("forkserver")
@@ -67,6 +70,7 @@ def command(spec: str, out: str, *flags: str) -> None:
     from archdsl.cli.train import register
 
     os.setsid()
+    os.environ["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] = "600"  # so that no rank ends by being killed
     torch.set_num_threads(1)
     app = typer.Typer()
     register(app)
@@ -177,13 +181,38 @@ def test_second_signal_ends_at_once(tmp_path: Path) -> None:
 
 
 def _ignore_first_signal() -> None:
-    from archdsl.train.stopping import StopSignals
-
     with StopSignals() as signals:
         os.kill(os.getpid(), signal.SIGINT)
         assert signals.caught == signal.SIGINT
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(10)
+
+
+class Elsewhere(Ranks):
+    """Another rank has seen a signal; each collective call is counted."""
+
+    def most(self, values: Sequence[float]) -> list[float]:
+        asked.append(1)
+        return [max(a, b) for a, b in zip(values, (signal.SIGTERM, 0, 0), strict=True)]
+
+
+asked: list[int] = []
+
+
+def test_slow_steps_agree_each_time_and_fast_ones_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    for seconds, few, many in ((2.0, 10, 10), (0.001, 1, 10)):
+        asked.clear()
+        agreed = Agreement(Elsewhere(0, 2, torch.device("cpu")), StopSignals())
+        answers = []
+        for _ in range(10 if seconds > 1 else 300):
+            clock[0] += seconds
+            answers.append(agreed())
+        assert few <= len(asked) <= many
+        assert answers[0] == (signal.SIGTERM, False)  # all ranks stop, whoever was told
 
 
 def test_signal_during_the_test_pass_is_tested_on_resuming(
