@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from archdsl.diagnostics.terminal import escaped
 from archdsl.train.augment import Batch
-from archdsl.train.loader import Fit
 from archdsl.train.distributed import pick_device
 from archdsl.train.errors import TrainError, shown
 from archdsl.train.evaluation import Trained, load_trained
 from archdsl.train.images import IMAGE_SUFFIXES, BadSample, read_image
+from archdsl.train.loader import Fit
 from archdsl.train.objective import Objective
 from archdsl.train.recipe import Augment
 from archdsl.train.samples import to_channels, to_size

@@ -171,3 +171,12 @@ def test_names_in_errors_are_not_raw_either(tmp_path: Path, raises: Any) -> None
 
 def find_and_read(run: Path) -> None:
     read_checkpoint(find_checkpoint(run))
+
+
+@pytest.mark.slow
+def test_a_model_that_was_cut_up_is_tested_once_too(tmp_path: Path) -> None:
+    parts = [f"{split}/{name}" for split in ("train", "val", "test") for name in "ab"]
+    data = folder(tmp_path / "d", *parts)
+    result = trained(data, tmp_path / "r", epochs=2, devices=2, strategy="fsdp", augment={})
+    assert result.final.count == 16
+    assert result.final.top1 == pytest.approx(evaluate(tmp_path / "r").top1)
