@@ -142,14 +142,17 @@ class UnknownArgument(_Unknown):
 
 
 class DuplicateName(Diagnostic):
-    """Two things in one scope may not share a name: state_dict keys would clash."""
+    """Two things in one scope may not share a name: state_dict keys would clash, or the fields of
+    what a model returns."""
 
     code = "E0104"
     slug = "duplicate-name"
     title = "the name `{name}` is taken"
     label = "a second {what} of this name"
+    help = "{hint}"
     name: str
     what: str
+    hint: str = ""
 
 
 class UnknownTap(_Unknown):
@@ -313,10 +316,12 @@ class BadValue(Diagnostic):
     slug = "bad-value"
     title = "{problem}"
     label = "{value}"
+    note = "{fact}"
     help = "{hint}"
     problem: str
     value: str = ""
     hint: str = ""
+    fact: str = ""
 
 
 class MissingArgument(Diagnostic):

@@ -177,8 +177,22 @@ def blamed(
             return problem.with_related(*steps)
     else:
         on = f"on an input of {shapes[0]}" if argument else ""
-        problem = c.BadValue(where, blame.message, on, blame.help or _no_channels(argument, inputs))
+        hint = blame.help or _no_channels(argument, inputs)
+        fact = _what_in_is(argument.value, inputs[0]) if argument else ""
+        problem = c.BadValue(where, blame.message, on, hint, fact)
     return problem.with_related(*origin(inputs[0]))
+
+
+def _what_in_is(expr: t.Expr, value: Value) -> str:
+    """For an argument with `in`, where what comes to the step has other channels."""
+    scope = value.builder
+    while scope is not None and scope.parent is not None:
+        scope = scope.parent
+    entered = scope.inputs[0].shape if scope else None
+    uses = any(isinstance(part, t.Name) and part.name == "in" for part in names_in(expr))
+    if not uses or scope is None or not entered or entered[:1] == (value.sample or ())[:1]:
+        return ""
+    return f"`in` is {entered[0]}: what enters `{scope.block}`, not this step"
 
 
 def _vector(name: str, value: Value) -> str:

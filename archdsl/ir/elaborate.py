@@ -22,6 +22,7 @@ from archdsl.ir.foreign import similar
 from archdsl.ir.graph import Graph, Program
 from archdsl.ir.limits import CROSSING, STATEMENT, Limits
 from archdsl.ir.names import Block
+from archdsl.ir.outputs import same_names
 from archdsl.ir.report import Stop, flatten_hint, origin
 from archdsl.ir.symbols import Names
 from archdsl.ir.values import POISON, Problem, unpack
@@ -98,6 +99,8 @@ class _Elaborator(Calls):
             return None
         frame.shape, builder.reads = flow.shape, frame.reads
         flow = self._body(base.body, flow, builder, frame, top=True)
+        for problem in same_names(base.body, self.aux):
+            self.report(problem)
         if not self.outputs:
             self.outputs = [("output", flow)]
             if not self.report.found:

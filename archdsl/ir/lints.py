@@ -17,7 +17,7 @@ from archdsl.diagnostics import warnings as c
 from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.select import bad_comments, without_ignored
 from archdsl.diagnostics.source import Span
-from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope
+from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope, item_training_only
 from archdsl.ir.names import Unit
 from archdsl.ir.symbols import Resolved
 from archdsl.ir.unread import unread
@@ -232,7 +232,9 @@ class _Lints:
 
     def _empty_labels(self) -> Iterator[Diagnostic]:
         for span, items in self.at.items():
-            if all(isinstance(i, Scope) and i.labelled and not i.graph.items for i in items):
+            empty = (isinstance(i, Scope) and i.labelled and not i.graph.items for i in items)
+            # the label of an aux output names a field
+            if all(empty) and not any(item_training_only(i) for i in items):
                 yield c.UnusedLabel(span, items[0].name or "")
 
     def _shrunk(self) -> Iterator[Diagnostic]:

@@ -197,7 +197,11 @@ class Chunk(Op, name="chunk", family="shape"):
         length = -(-shape[place] // self.n)
         parts = -(-shape[place] // length)
         if not -parts <= self.index < parts:
-            raise Blame("index", f"{self.index} is not one of the {parts} parts of {shape[place]}")
+            made = "1 part, 0" if parts == 1 else f"{parts} parts, 0 to {parts - 1}"
+            message = f"there is no part {self.index}: a dimension of {shape[place]} gives {made}"
+            channels = place > 0 and shape[0] >= self.n
+            help = "the batch is not counted: the channels are `dim=0`" if channels else ""
+            raise Blame("index", message, help=help)
         start = self.index % parts * length
         return place, start, min(length, shape[place] - start)
 
