@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from archdsl.ops.spatial import check_border, check_groups, fold, image, slide, spread, windows
+from archdsl.ops.spatial import (
+    SAME_TF,
+    SAME_TF_DOC,
+    check_border,
+    check_groups,
+    fold,
+    image,
+    same_border,
+    slide,
+    spread,
+    windows,
+)
 from archdsl.ops.table import INPUT, Blame, Call, Op, Reach, Saved, Shape, Weight, arg, call
 from archdsl.ops.types import Bool, Choice, Int, Size
 from archdsl.text import shape_text
@@ -70,12 +83,13 @@ class Conv(_Filters, name="conv", family="convolution"):
     """
 
     example = "conv 64 7x7 /2 pad=3 bias=false"
+    support = "same"
 
     pad: tuple[int, ...] | str = arg(
-        Size(0, ("half", "same", "valid")),
+        Size(0, ("half", "same", SAME_TF, "valid")),
         default=(0,),
         doc="zeros added on each side; `half` the kernel, rounded down, which keeps the size at "
-        "stride 1 where the kernel is odd; `same` keeps it with any kernel",
+        f"stride 1 where the kernel is odd; `same` keeps it with any kernel; {SAME_TF_DOC}",
         keyword=True,
     )
     padding_mode: str = arg(
@@ -88,8 +102,12 @@ class Conv(_Filters, name="conv", family="convolution"):
         check_groups(self.groups, self.out, "output channels", channels)
         if self.pad == "same" and any(s != 1 for s in self.stride):
             raise Blame(
-                "pad", "`same` padding needs stride 1", help="write the padding as a number"
+                "pad",
+                "`same` padding needs stride 1",
+                help="a number (`pad=1`), or `pad=same_tf`, as TensorFlow pads at any stride",
             )
+        if self.pad == SAME_TF and self.padding_mode != "zeros":
+            raise Blame("padding_mode", "`same_tf` pads with zeros alone", help="leave it out")
         pads = self.padding(len(space))
         result = slide(space, self.kernel, self.stride, pads, self.dilation)
         for size, pad in zip(space, self._border(len(space)), strict=True):
@@ -127,15 +145,29 @@ class Conv(_Filters, name="conv", family="convolution"):
         return math.prod(self.shape(*inputs)) * per_output
 
     def saved(self, *inputs: Shape) -> Saved:
+        channels, *space = inputs[0]
+        if self.pad == SAME_TF:
+            return Saved(more=4 * channels * math.prod(map(operator.add, space, self._same(space))))
         if self.padding_mode == "zeros":
             return INPUT
-        channels, *space = inputs[0]  # torch copies the input into a larger one
+        # torch copies the input into a larger one
         sides = (s + 2 * p for s, p in zip(space, self._border(len(space)), strict=True))
         reread = self.padding_mode != "circular"
         return Saved(input=reread, more=4 * channels * math.prod(sides))
 
+    def _same(self, space: Sequence[int]) -> Shape:
+        return same_border(tuple(space), self.kernel, self.stride, self.dilation)
+
     def module(self, *inputs: Shape) -> Call:
-        return self.constructor("Conv", inputs[0], **self.keywords("padding_mode"))
+        made = self.constructor("Conv", inputs[0], **self.keywords("padding_mode"))
+        if self.pad != SAME_TF:
+            return made
+        target = f"{made.target.removeprefix('nn.')}Same"
+        kept, full = (
+            tuple(pair for pair in pairs if pair[0] not in ("padding", "padding_mode"))
+            for pairs in (made.kwargs, made.full)
+        )
+        return replace(made, target=target, kwargs=kept, full=full)
 
 
 class Deconv(_Filters, name="deconv", family="convolution"):

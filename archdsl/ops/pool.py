@@ -6,7 +6,17 @@ import math
 import operator
 from typing import Any, ClassVar
 
-from archdsl.ops.spatial import fold, image, no_fit, slide, spread, windows
+from archdsl.ops.spatial import (
+    SAME_TF,
+    SAME_TF_DOC,
+    fold,
+    image,
+    no_fit,
+    same_border,
+    slide,
+    spread,
+    windows,
+)
 from archdsl.ops.table import ALL, INPUT, Blame, Call, Op, Reach, Saved, Shape, X, arg, call
 from archdsl.ops.types import Bool, Size
 
@@ -16,15 +26,18 @@ class _Pool(Op):
 
     torch: ClassVar[tuple[str, str]]
     fresh = True
-    reads = INPUT
     maps = True
+    support = "same"
 
     kernel: tuple[int, ...] = arg(Size(1), doc="size of the window")
     stride: tuple[int, ...] | None = arg(
         Size(1), default=None, doc="step of the window; the kernel where not given", keyword=True
     )
-    pad: tuple[int, ...] = arg(
-        Size(0), default=(0,), doc="padding on each side, at most half the kernel", keyword=True
+    pad: tuple[int, ...] | str = arg(
+        Size(0, (SAME_TF,)),
+        default=(0,),
+        doc=f"padding on each side, at most half the kernel; {SAME_TF_DOC}",
+        keyword=True,
     )
     ceil: bool = arg(
         Bool(), default=False, doc="keep a last window that reaches over the edge", keyword=True
@@ -38,13 +51,21 @@ class _Pool(Op):
     def shape(self, *inputs: Shape) -> Shape:
         channels, space = image(self, inputs[0])
         n = len(space)
-        for k, p in zip(spread("kernel", self.kernel, n), spread("pad", self.pad, n), strict=True):
+        pads = () if isinstance(self.pad, str) else spread("pad", self.pad, n)
+        for k, p in zip(spread("kernel", self.kernel, n), pads, strict=False):
             if p > k // 2:
                 raise Blame(
                     "pad", f"{p} is more than half the kernel {k}", help=f"at most {k // 2}"
                 )
         result = slide(space, self.kernel, self.step, self.pad, self.dilation, ceil=self.ceil)
         return (channels, *result)
+
+    def saved(self, *inputs: Shape) -> Saved:
+        if self.pad != SAME_TF:
+            return INPUT
+        channels, *space = inputs[0]  # a copy with its border
+        border = same_border(tuple(space), self.kernel, self.step, self.dilation)
+        return Saved(more=4 * channels * math.prod(map(operator.add, space, border)))
 
     def footprint(self, *inputs: Shape) -> Shape:
         return spread("kernel", self.kernel, len(inputs[0]) - 1)
@@ -64,10 +85,15 @@ class _Pool(Op):
 
     def module(self, *inputs: Shape) -> Call:
         n = len(inputs[0]) - 1
+        if self.pad == SAME_TF:
+            window = [self.kernel, self.step] + [self.dilation] * ("dilation" in self.args)
+            return call(f"{self.torch[0]}{n}dSame", *(spread("", value, n) for value in window))
         return call(f"nn.{self.torch[0]}{n}d", **self._settings(n))
 
-    def function(self, *inputs: Shape) -> Call:
+    def function(self, *inputs: Shape) -> Call | None:
         n = len(inputs[0]) - 1
+        if self.pad == SAME_TF:
+            return None
         return call(f"F.{self.torch[1]}{n}d", X, **self._settings(n))
 
 
@@ -93,7 +119,8 @@ class MaxPool(_Pool, name="maxpool", family="pooling"):
         return result
 
     def saved(self, *inputs: Shape) -> Saved:
-        return _places(self, *inputs)
+        kept, places = super().saved(*inputs), _places(self, *inputs)
+        return Saved(input=kept.input, more=kept.more + places.more)
 
 
 class AvgPool(_Pool, name="avgpool", family="pooling"):
@@ -106,7 +133,10 @@ class AvgPool(_Pool, name="avgpool", family="pooling"):
     torch = "AvgPool", "avg_pool"
 
     count_include_pad: bool = arg(
-        Bool(), default=True, doc="the padding's zeros count in the mean", keyword=True
+        Bool(),
+        default=True,
+        doc="the padding's zeros count in the mean (those of `same_tf` never do)",
+        keyword=True,
     )
 
     def shape(self, *inputs: Shape) -> Shape:

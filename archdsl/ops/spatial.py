@@ -8,6 +8,11 @@ from archdsl.ops.table import Blame, Op, Shape
 from archdsl.text import shape_text
 
 DIM = "dimension, counted without the batch; negative from the end"
+SAME_TF = "same_tf"
+SAME_TF_DOC = (
+    "`same_tf` pads as TensorFlow's SAME: the output has a place for every step that begins in the "
+    "input, and an odd border has its larger part at the end"
+)
 LAYOUTS = ("C", "C×L", "C×H×W", "C×D×H×W")  # by the number of spatial dimensions
 
 
@@ -102,6 +107,8 @@ def slide(
     dilations = spread("dilation", dilation, n)
     if pad == "same":
         return space
+    if pad == SAME_TF:
+        return tuple(-(-size // s) for size, s in zip(space, strides, strict=True))
     pads = (0,) * n if isinstance(pad, str) else spread("pad", pad, n)
     out = []
     for size, k, s, p, d in zip(space, kernels, strides, pads, dilations, strict=True):
@@ -114,6 +121,15 @@ def slide(
             raise no_fit(kernels, space, p)
         out.append(steps)
     return tuple(out)
+
+
+def same_border(
+    space: Shape, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...] = (1,)
+) -> Shape:
+    """What `same_tf` adds to each side, at both ends together."""
+    n = len(space)
+    sides = zip(space, *(spread("", v, n) for v in (kernel, stride, dilation)), strict=True)
+    return tuple(max(-(-size // s) * s - s + d * (k - 1) + 1 - size, 0) for size, k, s, d in sides)
 
 
 def windows(

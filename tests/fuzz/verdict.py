@@ -320,7 +320,7 @@ def _prune(builder: Builder) -> None:
 def refusal(spec: Spec) -> str:
     with patch.object(elaborate, "_Elaborator", _Prober):
         try:
-            found = Spec(spec.source, spec.folder).diagnostics
+            found = Spec(spec.source, spec.folder).check().diagnostics  # anew
         except Refusal as refusal:
             return _refused(refusal)
     if found[0].message in NO_OPERATOR or found[0].code == "E0206":  # it would give no batch

@@ -30,6 +30,7 @@ from archdsl.ops.types import Bool, Choice, Float, Floats, Int, Ints, Size, Type
 
 #: What `shape` refuses although torch computes something: (operator, words of the message) -> why.
 DELIBERATE = {
+    ("conv", "`same_tf` pads with zeros alone"): "it would say nothing",
     ("instance_norm", "needs an input of shape"): "C alone would be taken for C×L without a batch",
     ("affine", "needs an input of shape"): "numbers for channels, of what has none or other ones",
     ("gn", "more than one value per group"): "torch refuses a batch of one sample alone",
