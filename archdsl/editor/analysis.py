@@ -18,7 +18,7 @@ from archdsl.diagnostics.source import Source, Span
 from archdsl.ir import reach
 from archdsl.ir.graph import Graph, Item, Param, Program, Scope
 from archdsl.ir.names import Unit
-from archdsl.ir.symbols import Occurrence, Symbol
+from archdsl.ir.symbols import Occurrence, Resolved, Symbol
 from archdsl.ir.walk import graphs
 from archdsl.loading import DISK, Files
 from archdsl.ops.table import Shape
@@ -47,9 +47,9 @@ class Analysis:
     last: Analysis | None = None  # the last one that has all its shapes, where this has not
 
     def __post_init__(self, before: Analysis | None) -> None:
-        whole = self.programs and len(self.programs) == len(self.spec.models)
-        if before is not None and not whole:
-            self.last = before.last or (before if before.programs else None)
+        if before is not None:
+            whole = self.programs and len(self.programs) == len(self.spec.models)
+            self.last = None if whole else before.last or (before if before.programs else None)
 
     @cached_property
     def spec(self) -> Spec:
@@ -71,7 +71,17 @@ class Analysis:
     @property
     def unit(self) -> Unit | None:
         """Of this text; without the statements that have syntax errors."""
-        return self.checked.names.unit if self.checked.names is not None else None
+        return self.spec.loaded.root
+
+    @property
+    def names(self) -> Resolved | None:
+        return self.spec.names.get(self.unit) if self.unit is not None else None
+
+    @property
+    def wrong_names(self) -> list[Diagnostic]:
+        """What is wrong with the text and its names; asks for no shapes."""
+        found = (*self.spec.loaded.found, *(self.names.found if self.names is not None else ()))
+        return [p for p in found if p.severity == "error" and p.span.source is self.source]
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
@@ -91,7 +101,7 @@ class Analysis:
 
     @cached_property
     def words(self) -> list[Occurrence]:
-        return self.checked.names.occurrences if self.checked.names is not None else []
+        return self.names.occurrences if self.names is not None else []
 
     def word(self, offset: int) -> Occurrence | None:
         """The word at a place; right behind it counts too."""
@@ -183,12 +193,16 @@ class Analysis:
         head = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), len(new))
         return 0 if word.end <= head else len(old) - len(new)
 
-    def values(self, symbol: Symbol) -> list[object]:
-        """The values that a parameter of a block or model takes, in the order of the calls."""
-        found: list[object] = []
+    def values(self, word: Occurrence) -> list[object]:
+        """The values that a parameter of a block or model takes, in the order of the calls; for a
+        word of an alias, those of this alias."""
+        symbol, found = word.symbol, list[object]()
         if symbol.span is None:
             return found
+        here = self._definition(word.span)
         for program in self.good.programs:
+            if isinstance(here, t.Alias) and program.name != here.name:
+                continue
             for graph in graphs(program.graph):
                 args = dict(graph.args)
                 inside = graph.span.start <= symbol.span.start < graph.span.end
@@ -196,6 +210,12 @@ class Analysis:
                 if inside and same and symbol.name in args and args[symbol.name] not in found:
                     found.append(args[symbol.name])
         return found
+
+    def _definition(self, place: Span) -> t.Definition | None:
+        """The one that a place stands in."""
+        trees = self.unit.file.definitions if self.unit is not None else ()
+        inside = (d for d in trees if d.span.start <= place.start and place.end <= d.span.end)
+        return next(inside, None)
 
 
 def _flows(graph: Graph, prefix: str | None, seen: set[int]) -> Iterator[Flow]:

@@ -23,6 +23,11 @@ COLOURS: tuple[Colour, ...] = (
 LEGEND = [
     {"label": "property", "tap": "variable", "property": "parameter"}.get(c, c) for c in COLOURS
 ]
+SYMBOLS = {
+    "model": lsp.SymbolKind.Class,
+    "block": lsp.SymbolKind.Function,
+    "part": lsp.SymbolKind.Field,
+}
 
 
 class Convert:
@@ -108,15 +113,10 @@ class Convert:
     # -- outline and colours
 
     def symbols(self, entries: Iterable[Entry]) -> list[lsp.DocumentSymbol]:
-        kinds = {
-            "model": lsp.SymbolKind.Class,
-            "block": lsp.SymbolKind.Function,
-            "part": lsp.SymbolKind.Field,
-        }
         return [
             lsp.DocumentSymbol(
                 name=entry.name,
-                kind=kinds[entry.kind],
+                kind=SYMBOLS[entry.kind],
                 range=self.range(entry.span),
                 selection_range=self.range(entry.name_span),
                 detail=entry.detail,

@@ -11,7 +11,7 @@ from archdsl.editor.analysis import Analysis, Flow, cost
 from archdsl.ir import reach
 from archdsl.ir.graph import Scope
 from archdsl.ir.names import Block, Target, Unit
-from archdsl.ir.symbols import Symbol
+from archdsl.ir.symbols import Occurrence, Symbol
 from archdsl.ir.values import show
 from archdsl.ops import TABLE
 from archdsl.ops.init import RULES
@@ -57,8 +57,12 @@ def call_signature(target: Target) -> Signature:
         args = zip(target.args.values(), shown, strict=True)
         parts = tuple((a.name, text, _argument(a)) for a, text in args)
         return Signature(label, parts, inspect.getdoc(target) or "")
-    params = _params(target)
-    texts = [p.name if p.default is None else f"[{p.name}={p.default.span.text}]" for p in params]
+    params = target.base.params if target.base is not None else ()
+    values = {p.name: p.default.span.text for p in params if p.default is not None}
+    for block in reversed(target.lineage):
+        given = block.tree.args if isinstance(block.tree, t.Alias) else ()
+        values |= {a.name: a.value.span.text for a in given if a.name is not None}
+    texts = [f"[{p.name}={values[p.name]}]" if p.name in values else p.name for p in params]
     parts = tuple((p.name, text, "") for p, text in zip(params, texts, strict=True))
     return Signature(" ".join([target.name, *texts]), parts, comment_above(target))
 
@@ -73,17 +77,6 @@ def rule_signature(rule: str) -> Signature:
 
 def _argument(arg: Arg) -> str:
     return argument_line(arg, code="`")
-
-
-def _params(block: Block) -> tuple[t.Param, ...]:
-    for _ in range(64):
-        if not isinstance(block.tree, t.Alias):
-            break
-        base = block.unit.find(block.tree.base)
-        if base is None:
-            return ()
-        block = base
-    return block.params
 
 
 def comment_above(block: Block) -> str:
@@ -109,9 +102,9 @@ def target_page(target: Target) -> str:
     return _joined(lines)
 
 
-def symbol_page(analysis: Analysis, symbol: Symbol) -> str:
+def symbol_page(analysis: Analysis, word: Occurrence) -> str:
     """What a name is; the empty text where there is nothing to say."""
-    unit = analysis.unit
+    unit, symbol = analysis.unit, word.symbol
     match symbol.kind:
         case "operator":
             return target_page(TABLE[symbol.name])
@@ -127,7 +120,7 @@ def symbol_page(analysis: Analysis, symbol: Symbol) -> str:
         case "function":
             return _joined([_code(FUNCTION_DOCS[symbol.name])])
         case "parameter":
-            values = [show(v) for v in analysis.values(symbol)]
+            values = [show(v) for v in analysis.values(word)]
             shown_values = ", ".join(values[:12]) + (", ..." if len(values) > 12 else "")
             text = f"`{symbol.name}`: parameter of `{symbol.owner}`"
             return _joined([text, f"here: {shown_values}" if values else ""])

@@ -101,6 +101,23 @@ def _parts(part: object) -> Iterator[Entry]:
                 yield from _parts(getattr(part, name))
 
 
+def around(analysis: Analysis, offset: int) -> list[Span]:
+    """What a place stands in, from the inside outwards: its word, step, body and so on."""
+    source = analysis.source
+    word = analysis.word(offset)
+    parts = t.parts(analysis.unit.file) if analysis.unit is not None else ()
+    spans = [part.span for part in parts]
+    spans = [s for s in spans if s.start <= offset <= s.end and s.end > s.start]
+    spans += [word.span] if word is not None else []
+    spans.append(Span(source, 0, len(source.text)))
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda s: s.end - s.start):
+        inside = not found or (span.start <= found[-1].start and found[-1].end <= span.end)
+        if inside and (not found or (span.start, span.end) != (found[-1].start, found[-1].end)):
+            found.append(span)
+    return found
+
+
 def foldable(source: Source) -> list[tuple[int, int, bool]]:
     """First and last line (from 0) of what can be folded, and whether it is a comment."""
     found: list[tuple[int, int, bool]] = []

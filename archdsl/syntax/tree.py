@@ -17,6 +17,7 @@ class Tree:
     """
 
     fields: ClassVar[tuple[str, ...]] = ()
+    span: Span
 
     def __init_subclass__(cls) -> None:
         cls.fields = (*cls.fields, *vars(cls).get("__annotations__", ()))

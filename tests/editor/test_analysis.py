@@ -179,7 +179,7 @@ def test_a_text_that_is_too_long_has_an_outline_and_hover() -> None:
     assert [e.name for e in entries] == ["unit", "net", "long", "last"]
     assert entries[3].name_span.text == "last" and len(entries[2].parts) > 3000
     word = analysis.word(text.index("unit 32"))
-    assert word is not None and "Two convolutions." in docs.symbol_page(analysis, word.symbol)
+    assert word is not None and "Two convolutions." in docs.symbol_page(analysis, word)
     assert analysis.hints()[9] == ((8192,),)
 
 
@@ -220,17 +220,17 @@ def test_hover() -> None:
     assert word is not None
     shown = docs.flow_page(analysis, word.span)
     assert "| 8192 | 10 | 81,930 | 81,920 | all |" in shown and "`head`" in shown
-    assert "linear out" in docs.symbol_page(analysis, word.symbol)
+    assert "linear out" in docs.symbol_page(analysis, word)
     word = analysis.word(NET.index("maxpool"))
     assert word is not None
     shown = docs.flow_page(analysis, word.span)
     assert "| 32x32x32 | 32x16x16 | 0 | 0 | 8x8 |" in shown  # two 3x3 after one, and 2x2
     word = analysis.word(NET.index("unit 16"))
     assert word is not None
-    shown = docs.symbol_page(analysis, word.symbol)
+    shown = docs.symbol_page(analysis, word)
     assert "Two convolutions." in shown and "unit out [act=relu]" in shown
     word = analysis.word(NET.index("out,"))
-    assert word is not None and "16, 32" in docs.symbol_page(analysis, word.symbol)
+    assert word is not None and "16, 32" in docs.symbol_page(analysis, word)
 
 
 # ---- completion ------------------------------------------------------------------------------
@@ -339,7 +339,7 @@ def test_no_text_breaks_it(data: st.DataObject) -> None:
     signature_at(analysis, at)
     word = analysis.word(at)
     if word is not None:
-        docs.symbol_page(analysis, word.symbol)
+        docs.symbol_page(analysis, word)
         docs.flow_page(analysis, word.span)
     analysis.hints()
     colours(analysis)
