@@ -7,6 +7,10 @@ import os
 import pytest
 from hypothesis import settings
 
+# Tests mean the CPU, on a machine with a GPU too: their figures are the CPU's, often to the last
+# bit. Those that mean another device name it (`tests/train/test_gpu.py`). For child processes too.
+os.environ["ARCHDSL_DEVICE"] = "cpu"
+
 # The same examples every time, so that a change is judged by what it changes; `HYPOTHESIS=random`
 # looks for new ones.
 settings.register_profile("random")

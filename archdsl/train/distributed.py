@@ -78,7 +78,9 @@ def _collective(device: torch.device) -> torch.device:
 
 
 def pick_device(name: str) -> torch.device:
-    """auto: cuda, else mps, else cpu."""
+    """auto: what ARCHDSL_DEVICE says, else cuda, else mps, else cpu."""
+    if name == "auto":
+        name = os.environ.get("ARCHDSL_DEVICE") or "auto"
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
         if name == "cpu" and torch.backends.mps.is_available():

@@ -275,7 +275,8 @@ class Recipe(Part):
     deterministic: bool = False
     """Only operations that give the same bits each time."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1 or mps."""
+    """auto, cpu, cuda, cuda:1 or mps. auto: what the environment's ARCHDSL_DEVICE says, else the
+    best there is."""
     devices: Count = 1
     """Processes on each machine, one device each."""
     nodes: Count = 1

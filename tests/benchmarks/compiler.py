@@ -110,14 +110,17 @@ def bombs() -> Iterator[Row]:
 def estimates() -> Iterator[Row]:
     """The static estimate of a training step's memory against torch's own account; the ratio is
     the error."""
+    import torch
+
     from archdsl.ir.memory import training_memory
     from archdsl.pipeline import open_spec
     from tests.benchmarks.held import held
 
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     names = "alexnet vgg16 googlenet resnet18 resnet50 densenet121 mobilenet_v2 efficientnet_b0"
     for name in f"{names} convnext_tiny vit_b_16 swin_t".split():
         program = open_spec(name).checked()
-        said, found = training_memory(program, batch=4).peak, held(program, 4)
+        said, found = training_memory(program, batch=4).peak, held(program, 4, device=device)
         note = f"said {said / 1e6:,.0f} MB, held {found / 1e6:,.0f} MB"
         yield Row(f"memory estimate of {name}", abs(said - found), found, "B", 0.15, note=note)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from archdsl.ir.graph import Program
 
 
-def held(program: Program, batch: int, optimizer: str = "sgd") -> int:
+def held(program: Program, batch: int, optimizer: str = "sgd", device: str = "cpu") -> int:
     """The most bytes of tensors at once in two steps: on a GPU as its allocator counts them, else
     as torch's MemTracker does, which follows every storage from its birth to its end."""
     import torch
 
     from archdsl.backends.torch import build
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(0)
     module = build(program, device=device)
     made = {

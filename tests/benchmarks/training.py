@@ -220,17 +220,18 @@ def images() -> Iterator[Row]:
     yield pairs[0].speed("  a worker's part", None, len(paths), note=note)
 
 
-def photographs(folder: Path, count: int) -> None:
-    """JPEGs of the usual size (ImageNet's median is 500x375) in one class folder."""
+def photographs(folder: Path, count: int, classes: int = 1) -> None:
+    """JPEGs of the usual size (ImageNet's median is 500x375) in class folders."""
     import torch
     from PIL import Image
 
-    (folder / "one").mkdir()
+    for number in range(classes):
+        (folder / f"{number:04}").mkdir()
     for number in range(count):
         noise = torch.rand(94, 125, 3, generator=torch.Generator().manual_seed(number))
         image = Image.fromarray((noise * 255).byte().numpy())
         image = image.resize((500, 375), Image.Resampling.BICUBIC)
-        image.save(folder / "one" / f"{number}.jpg", quality=90)
+        image.save(folder / f"{number % classes:04}" / f"{number}.jpg", quality=90)
 
 
 def reference_images(folder: str) -> Any:

@@ -37,7 +37,7 @@ def test_it_learns_as_in_fp32(kind: str, device: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_compiled_run_goes_on_and_keeps_its_names(device: str, tmp_path: Path) -> None:
     """torch.compile(model) would write its weights as `_orig_mod.0.weight`."""
-    recipe = {**RECIPE, "device": device, "compile": True, "epochs": 2}
+    recipe = {**RECIPE, "device": device, "compile": True, "epochs": 2, "deterministic": True}
     fit(SPEC, recipe, out=tmp_path / "whole", quiet=True)
     fit(SPEC, {**recipe, "max_steps": 20}, out=tmp_path / "cut", quiet=True)
     fit(None, resume=tmp_path / "cut", overrides=[Override.parse("max_steps=null")], quiet=True)
