@@ -42,6 +42,8 @@ def bind_call(
         names = [item.name for item in items if isinstance(item, t.Name)]
         taps = "".join(f" @{name}" for name in names) or " @tap"
         hint = f"`{call.name} {{ ... }}` with a branch a line, or `{call.name}{taps}`"
+        if names and all(name in TABLE for name in names):
+            hint = f"its branches stand in braces: `{call.name} {{ {'; '.join(names)} }}`"
         problem = f"`{call.name}` joins branches"
         found.append(Misplaced(call.span, problem, hint))
         return {}

@@ -319,7 +319,9 @@ class Calls:
             first = Label(builder.names[name], "the first one is here")
             if builder.names[name] == span:
                 first = Label(span, "a repeated step: compute the label, such as `block{i}`")
-            raise Problem(c.DuplicateName(span, name, "module").with_related(first))
+            hint = "unlabelled steps are counted: `0`, `1`, ...; name this one otherwise"
+            hint = hint if name.isdigit() else ""
+            raise Problem(c.DuplicateName(span, name, "module", hint).with_related(first))
         builder.names[name] = span
 
 

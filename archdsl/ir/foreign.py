@@ -26,6 +26,14 @@ ALIASES = {
     "globalaveragepooling": "gap", "avgpoolglobal": "gap", "globalpool": "gap",
     "adaptiveavgpool": "gap", "globalmaxpool": "adaptive_maxpool",
     "globalmaxpooling": "adaptive_maxpool", "adaptivemaxpooling": "adaptive_maxpool",
+    "gmp": "adaptive_maxpool", "gmaxpool": "adaptive_maxpool", "gavgpool": "gap",
+    "pool": "maxpool", "max": "maxpool", "avg": "avgpool", "mean2d": "gap",
+    "instancenormalization": "instance_norm", "groupnormalization": "gn", "batchnormrelu": "bn",
+    "lazylinear": "linear", "lazyconv": "conv", "lazybatchnorm": "bn", "gemm": "linear",
+    "leaky": "leaky_relu", "hswish": "hardswish", "hsigmoid": "hardsigmoid",
+    "split": "chunk", "unflatten": "reshape", "unsqueeze": "reshape", "reducemean": "mean",
+    "seblock": "se", "semodule": "se", "selayer": "se", "cbr": "convbn", "convbnact": "convbn",
+    "resblock": "basic", "residualblock": "basic", "basicblock": "basic", "upscale": "upsample",
     "drop": "dropout", "dropout1d": "channel_dropout", "dropout2d": "channel_dropout",
     "dropout3d": "channel_dropout", "spatialdropout": "channel_dropout",
     "swish": "silu", "lrelu": "leaky_relu", "cat": "concat", "concatenate": "concat",
@@ -45,9 +53,11 @@ ALIASES = {
 #: those that may have meant something else
 _LOOSE = frozenset(
     [
-        "attention", "channels", "circularpad", "constantpad", "globalpool", "interpolate", "norm",
-        "reflectionpad", "reflectpad", "replicationpad", "resize", "skip", "softmax2d", "squeeze",
-        "sum", "syncbatchnorm", "transpose", "upsamplingbilinear",
+        "attention", "avg", "basicblock", "batchnormrelu", "cbr", "channels", "circularpad",
+        "constantpad", "convbnact", "depthtospace", "globalpool", "interpolate", "max", "norm",
+        "pool", "reducemean", "reflectionpad", "reflectpad", "replicationpad", "resblock",
+        "residualblock", "resize", "skip", "softmax2d", "spacetodepth", "split", "squeeze", "sum",
+        "syncbatchnorm", "transpose", "unflatten", "unsqueeze", "upsamplingbilinear",
     ]
 )  # fmt: skip
 
@@ -60,6 +70,16 @@ _RECURRENT = "there are no layers for sequences of words; `archdsl ops` lists th
 _STEP = "write it as a step of its own: `conv 64 3x3 -> relu`"
 _DEPTHWISE = "as many groups as channels: `conv 64 3x3 groups=64`"
 _ENCODER = "`residual { ln -> mha 12 }` and `residual { ln -> mlp 3072 }`, as in vit_b_16"
+_SUMS = "values meet in `add`, `mul` and `concat`; `affine 2 1` is 2x + 1"
+_CUT = "`relu6` cuts below 0 and above 6; `archdsl ops` lists the activations"
+_NORM = "`ln`, `gn` and others normalise: `archdsl ops` lists them"
+_NOISE = "what is random in training: `dropout`, `channel_dropout`, `stochastic_depth`"
+_CROP = "`pad [-1, -1, -1, -1]` takes a cell from each side, `slice 1 9 dim=1` a part of one"
+_ROUTE = "name the earlier value, `tap early`, and use it: `concat @early`, or `add @early`"
+_HEAD = "a head is made of layers, such as `conv 255 1x1`; `archdsl train` knows classification"
+_FINITE = "numbers are finite: `3e38` is nearly the largest; `maxpool` never takes its padding"
+_SCALE = "`affine 2 1` scales and shifts; images are normalised by the recipe, in training"
+_PARTS = "steps follow each other: `a -> b`, or a line each; `{ ... }` groups them"
 #: names that have no counterpart here, and what to do instead
 ADVICE = {
     "inchannels": _FLOWS, "infeatures": _FLOWS, "numfeatures": _FLOWS, "inputdim": _FLOWS,
@@ -68,7 +88,22 @@ ADVICE = {
     "inplace": "`relu` alone: the compiler works in place where it can",
     "activation": _STEP, "act": _STEP,
     "name": "a name is a label: `name: conv 64 3x3`", "range": "`repeat 3 as i { ... }` counts",
-    "sequential": "steps follow each other: `a -> b`, or a line each; `{ ... }` groups them",
+    "sequential": _PARTS, "modulelist": _PARTS,
+    "lambda": "a spec holds no code: a part with a name is a `block`",
+    "matmul": _SUMS, "dot": _SUMS, "einsum": _SUMS, "bilinear": _SUMS, "sub": _SUMS, "div": _SUMS,
+    "subtract": _SUMS, "divide": _SUMS, "pow": _SUMS, "neg": _SUMS, "maximum": _SUMS,
+    "minimum": _SUMS, "average": _SUMS, "reciprocal": _SUMS, "square": _SUMS,
+    "clip": _CUT, "clamp": _CUT, "hardtanh": _CUT, "thresholdedrelu": _CUT, "threshold": _CUT,
+    "rmsnorm": _NORM, "weightnorm": _NORM, "spectralnorm": _NORM, "l2norm": _NORM,
+    "normalize": _NORM, "gaussiannoise": _NOISE, "gaussiandropout": _NOISE,
+    "alphadropout": _NOISE, "dropblock": _NOISE, "cropping": _CROP, "centercrop": _CROP,
+    "crop": _CROP, "route": _ROUTE, "yolo": _HEAD, "region": _HEAD, "detect": _HEAD,
+    "inf": _FINITE, "infinity": _FINITE, "nan": _FINITE, "rescaling": _SCALE, "rescale": _SCALE,
+    "normalization": _SCALE, "amax": "`adaptive_maxpool` is the largest value of each channel",
+    "reducemax": "`adaptive_maxpool` is the largest value of each channel",
+    "argmax": "the scores are the output; the loss and `archdsl predict` compare them",
+    "constant": "`buffer one [1] constant 1` is a value, `add @one` uses it",
+    "expand": "`add` and `mul` repeat what is smaller; `upsample` enlarges",
     "view": "`flatten` makes each sample a vector, `reshape [48, -1]` any other shape",
     "device": "where a model runs is said when it is loaded", "dtype": "every tensor is float32",
     "print": "`archdsl check --shapes` shows every shape",

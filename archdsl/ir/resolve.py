@@ -254,11 +254,11 @@ class _Definition:
             self.words.use(call.name_span, scope[call.name])
             return
         if target is None:
-            known = [*self.unit.names(), *scope, "residual", "repeat"]
+            known = [*self.unit.names(), *scope, "residual", "repeat", "input", "output", "tap"]
             names, fix = similar(call.name, known), fixes(call.name, call.name_span, known)
             other = "" if names else "`archdsl ops` lists the operators"
             hint = advice(call.name) or other
-            if not fix and self._is_step(call, names):
+            if not fix and not advice(call.name) and self._is_step(call, names):
                 end = Span(call.span.source, call.name_span.end, call.name_span.end)
                 hint = f"a label ends with a colon: `{call.name}: {call.args[0].span.text} ...`"
                 fix = (Fix(hint, ((end, ":"),), safe=True),)

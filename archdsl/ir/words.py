@@ -220,7 +220,7 @@ class Words:
     def _unknown(self, name: t.Name, scope: Scope, also: frozenset[str]) -> None:
         known = [*scope, *CONSTANTS, *(also if len(also) < 20 else ())]
         names, fix = similar(name.name, known), fixes(name.name, name.span, known)
-        hint = "" if names else _word_of_others(name.name)
+        hint = "" if names else _word_of_others(name.name) or advice(name.name)
         self.found.append(UnknownName(name.span, name.name, names, hint, fixes=fix))
 
     def _known(self, name: str, span: Span, scope: Scope, also: frozenset[str]) -> bool:

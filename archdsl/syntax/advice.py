@@ -8,12 +8,11 @@ these are known here by a few tokens.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-from lark import Token
-
-from archdsl.diagnostics.source import Source, Span
+from archdsl.diagnostics.source import Span
+from archdsl.syntax.branches import of_values
 from archdsl.syntax.lexer import CLOSING, OPENING
+from archdsl.syntax.place import WORDS, Edits, Place
 
 PYTHON = frozenset(["class", "def", "import", "from", "self", "return"])
 DEFINITIONS = "a file is made of `model name { ... }`, `block name(...) { ... }` and `use`"
@@ -21,77 +20,9 @@ _FRAMEWORKS = frozenset(["self", "nn", "torch", "F", "tf", "keras", "layers"])
 _COMMENT = "a comment begins with `#`"
 _NEXT = "`->` leads from step to step"
 _ARITHMETIC = frozenset(["PLUS", "MINUS", "STAR", "SLASH", "DIVIDE", "INTDIV", "PERCENT", "POWER"])
-_WORDS = frozenset(["NAME", "FUNC", "LABEL", "TIMES_OF"])
 _BODIES = {"REPEAT": "repeat 3", "FOR": "for i in [1, 2]", "IF": "if c", "ELSE": "else"}
 
 _NAMING = frozenset(["LET", "FOR", "AS", "BLOCK", "MODEL", "LPAR", "COMMA"])
-
-Edits = list[tuple[Span, str]]
-
-
-class Place(NamedTuple):
-    """A token and its surroundings."""
-
-    source: Source
-    tokens: list[Token]
-    at: int
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.at]
-
-    def kind(self, step: int) -> str:
-        """The type of a neighbour."""
-        place = self.at + step
-        return str(self.tokens[place].type) if 0 <= place < len(self.tokens) else ""
-
-    def near(self, step: int) -> bool:
-        """Whether nothing stands between the token and a neighbour."""
-        a, b = sorted((self.at, self.at + step))
-        return bool(self.kind(step)) and self.tokens[a].end_pos == self.tokens[b].start_pos
-
-    @property
-    def first(self) -> int:
-        """Where the statement begins."""
-        first = self.at
-        while first > 0 and self.tokens[first - 1].type not in ("_SEPARATOR", "LBRACE", "RBRACE"):
-            first -= 1
-        return first
-
-    @property
-    def last(self) -> int:
-        """The statement's last token, without the braces behind it."""
-        last = self.at
-        while last + 1 < len(self.tokens) and self.tokens[last + 1].type not in (
-            "_SEPARATOR",
-            "LBRACE",
-            "RBRACE",
-        ):
-            last += 1
-        return last
-
-    def is_outside(self) -> bool:
-        """Whether it stands outside of all braces."""
-        kinds = [t.type for t in self.tokens[: self.at]]
-        return kinds.count("LBRACE") == kinds.count("RBRACE")
-
-    def span(self, first: int, last: int) -> Span:
-        """From one token to another."""
-        start, end = self.tokens[first].start_pos, self.tokens[last].end_pos
-        return Span(self.source, start or 0, end or 0)
-
-    def text(self, first: int, last: int) -> str:
-        return self.span(first, last).text
-
-    def partner(self, opening: int) -> int:
-        """The bracket that closes this one."""
-        depth = 0
-        for place in range(opening, len(self.tokens)):
-            depth += self.tokens[place].type in OPENING
-            depth -= self.tokens[place].type in CLOSING
-            if depth == 0:
-                return place
-        return opening
 
 
 def advice(place: Place) -> tuple[str, Edits]:
@@ -111,6 +42,8 @@ def advice(place: Place) -> tuple[str, Edits]:
         )
     if (named := _named(place, kind)) is not None:
         return named, []
+    if (flow := of_values(place, kind)) is not None:
+        return flow
     if kind == "TIMES" and place.kind(-1) in _NAMING:
         return (
             f"`{place.token}` repeats a step; take another name, such as `n{place.token[1:]}`",
@@ -132,7 +65,8 @@ def advice(place: Place) -> tuple[str, Edits]:
         return _equal(place, line)
     if line[-2:] == ["LET", "LABEL"]:
         return f"`let {place.token} = 3`: a value has no type", []
-    if len(line) == 2 and kind == "DOT" and str(start) in _FRAMEWORKS:
+    method = kind == "DOT" and place.kind(1) == "FUNC"
+    if len(line) == 2 and (method or (kind == "DOT" and str(start) in _FRAMEWORKS)):
         return "this looks like Python; a step is its name and arguments: `conv 64 3x3`", []
     return _step(place, kind, line)
 
@@ -141,20 +75,10 @@ def _named(place: Place, kind: str) -> str | None:
     """Names that the language has a use for, and such as it has no form for."""
     token, before = place.token, place.kind(-1)
     names = before in ("_TAP", "PARAM", "BUFFER", "LET", "SHORTCUT", "AS")
-    if names and kind not in ("NAME", *_WORDS) and str(token).isidentifier() and kind != "TIMES":
+    if names and kind not in ("NAME", *WORDS) and str(token).isidentifier() and kind != "TIMES":
         if before == "SHORTCUT" and kind == "IF":
             return None
         return f"`{token}` is a reserved word; take another name, such as `{token}_`"
-    if kind == "LBRACE" and place.near(-1) and (before == "TAP" or place.kind(-2) == "_TAP"):
-        return "a tap's name is a plain word, nothing in it is computed: `tap early`"
-    if kind == "TAP" and before == "EQUAL":
-        return (
-            "a value is no argument: `@name` is a step of its own, or a branch of `concat`, `add`"
-            " and `mul`; what flows into a block is its only value"
-        )
-    if kind in _WORDS and before == "RESIDUAL":
-        steps = place.text(place.at, place.last)
-        return f"what is added to its input stands in braces: `residual {{ {steps} }}`"
     if kind == "COLON" and before == "RBRACE":
         return 'a label begins with a letter, `block{i}: ...`, or stands in quotes: `"{i}": ...`'
     return None
@@ -257,8 +181,6 @@ def _step(place: Place, kind: str, line: list[str]) -> tuple[str, Edits]:
         return "write `else if c { ... }`", [(place.span(place.at, place.at), "else if")]
     if kind == "ELSE":
         return "`else` needs an `if c { ... }` before it", []
-    if kind == "SHORTCUT":
-        return "`shortcut` belongs to `residual { ... } shortcut { ... }`", []
     return "", []
 
 
@@ -270,7 +192,7 @@ def _beginning(place: Place, kind: str, line: list[str]) -> tuple[str, Edits] | 
         return _called(place)
     if kind == "LSQB" and starts:
         return "several steps stand in braces: `{ ... }`", []
-    if kind == "MINUS" and len(line) == 1 and place.kind(1) in _WORDS:
+    if kind == "MINUS" and len(line) == 1 and place.kind(1) in WORDS:
         word = str(place.tokens[place.at + 1])
         return "each line is a step: no `-` before it", [(place.span(place.at, place.at + 1), word)]
     if kind == "TIMES" and len(line) == 1:
@@ -279,12 +201,12 @@ def _beginning(place: Place, kind: str, line: list[str]) -> tuple[str, Edits] | 
         simple = behind and "ARROW" not in rest and "LBRACE" not in rest
         edit = place.span(place.at, place.last), f"{step} {token}"
         return f"a repetition stands behind its step: `{edit[1]}`", [edit] if simple else []
-    if line[0] == "REPEAT" and kind in _WORDS and place.kind(1) == "LBRACE" and len(line) > 2:
+    if line[0] == "REPEAT" and kind in WORDS and place.kind(1) == "LBRACE" and len(line) > 2:
         gone = Span(place.source, place.tokens[place.at - 1].end_pos or 0, token.end_pos or 0)
         return f"leave `{token}` out: `{place.text(place.first, place.at - 1)} {{ ... }}`", [
             (gone, "")
         ]
-    if line[0] == "REPEAT" and kind in _WORDS:
+    if line[0] == "REPEAT" and kind in WORDS:
         count = place.text(place.first + 1, place.at - 1) if len(line) > 2 else "3"
         step = place.text(place.at, place.last)
         return f"`repeat {count} {{ {step} }}`, or `{step} x{count}`", []
@@ -302,7 +224,7 @@ def _sign(place: Place, kind: str) -> tuple[str, Edits] | None:
         number = place.tokens[place.at - 1]
         share = f"{float(number) / 100:g}"
         return f"{number} % is `{share}`", [(place.span(place.at - 1, place.at), share)]
-    if kind in ("PLUS", "MINUS") and follower in _WORDS and not place.near(1):
+    if kind in ("PLUS", "MINUS") and follower in WORDS and not place.near(1):
         hint = f"{_NEXT}; `residual {{ ... }}` adds what enters it"
         return f"{hint}; arithmetic stands in parentheses: `(2 + width)`", []
     if kind == "DIVIDE":

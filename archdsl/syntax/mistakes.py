@@ -14,9 +14,10 @@ from lark import Token
 from archdsl.diagnostics.catalogue import SyntaxProblem
 from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Source, Span
-from archdsl.syntax.advice import DEFINITIONS, PYTHON, Place, advice
+from archdsl.syntax.advice import DEFINITIONS, PYTHON, advice
 from archdsl.syntax.grammar import grammar
 from archdsl.syntax.lexer import CLOSING, OPENING
+from archdsl.syntax.place import Place
 
 _NAMES = {
     "_SEPARATOR": "the end of the line",

@@ -1,0 +1,89 @@
+"""What to write instead of a slip around taps, outputs, joins and residuals."""
+
+from __future__ import annotations
+
+import re
+
+from archdsl.syntax.place import WORDS, Edits, Place
+
+_JOINS = frozenset(["concat", "add", "mul", "cat", "concatenate", "sum", "multiply"])
+_ENDS = frozenset(["_SEPARATOR", "RBRACE"])
+_ARGUMENT = (
+    "a value is no argument: `@name` is a step of its own, or a branch of `concat`, `add`"
+    " and `mul`; what flows into a block is its only value"
+)
+
+
+def of_values(place: Place, kind: str) -> tuple[str, Edits] | None:
+    """What to say, and the edits that do it."""
+    said = _tap(place, kind) or _residual(place, kind) or _sign(place, kind)
+    return (said, []) if said else _branches(place, kind)
+
+
+def _tap(place: Place, kind: str) -> str:
+    before, token = place.kind(-1), place.token
+    if before == "_TAP" and kind == "TAP":
+        return f"`tap {token[1:]}` names a value; `{token}` uses it"
+    if before == "_TAP" and kind in _ENDS:
+        return "a tap has a name: `tap early`"
+    if before == "OUTPUT" and kind == "NAME":
+        return f"an output is a tapped value: `tap {token}` where it flows, then `output @{token}`"
+    if before == "OUTPUT" and kind in _ENDS:
+        return "`output @a @b` names several outputs; without it the last value is the output"
+    if kind == "LBRACE" and place.near(-1) and (before == "TAP" or place.kind(-2) == "_TAP"):
+        return "a tap's name is a plain word, nothing in it is computed: `tap early`"
+    return _ARGUMENT if kind == "TAP" and before == "EQUAL" else ""
+
+
+def _residual(place: Place, kind: str) -> str:
+    before = place.kind(-1)
+    if kind in WORDS and before == "RESIDUAL":
+        steps = place.text(place.at, place.last)
+        return f"what is added to its input stands in braces: `residual {{ {steps} }}`"
+    if kind == "SHORTCUT" and place.kind(1) in ("MINUS", "NUMBER"):
+        return "name the earlier value, `tap early`, and add it: `add @early`"
+    if (
+        kind == "SHORTCUT"
+        and before == "RBRACE"
+        and place.kind(place.opening - place.at - 1)
+        in (
+            "SHORTCUT",
+            "NAME",
+        )
+    ):
+        return "a residual has one shortcut, with all its steps between the braces"
+    if kind == "SHORTCUT":
+        return "`shortcut` belongs to `residual { ... } shortcut { ... }`"
+    if kind == "LBRACE" and before == "IF":
+        return "a condition is missing behind `if`: `if stride != 1 { ... }`"
+    return ""
+
+
+def _sign(place: Place, kind: str) -> str:
+    before = place.kind(-1)
+    if kind in WORDS and before == "RBRACE" and str(place.token) != "elif":
+        return "a step behind `}` follows `->`, or stands on a line of its own"
+    if kind == "PLUS" and before == "TAP":
+        return f"`add {place.tokens[place.at - 1]}` adds it to what flows"
+    if kind == "NUMBER" and place.kind(1) == "COLON":
+        return f'a label that begins with a digit stands in quotes: `"{place.token}": ...`'
+    if before == "MINUS" and str(place.token) in ("inf", "infinity", "nan"):
+        return "numbers are finite: `-3e38` is nearly the smallest"
+    return ""
+
+
+def _branches(place: Place, kind: str) -> tuple[str, Edits] | None:
+    """Branches of a join in the brackets of a list or of a call."""
+    opening = place.at + 1 if kind == "FUNC" else place.opening
+    if opening < 1 or place.tokens[opening].type not in ("LSQB", "LPAR"):
+        return None
+    name, closing = place.tokens[opening - 1], place.partner(opening)
+    if str(name) not in _JOINS or closing == opening:
+        return None
+    inside = place.span(opening, closing).text[1:-1]
+    parts = [part.strip() for part in re.split("[,;\n]", inside) if part.strip()]
+    shown = "; ".join(parts) if len(inside) < 60 else "...; ..."
+    text = f"{name} {{ {shown} }}"
+    taps = all(re.fullmatch(r"@\w+", part) for part in parts)
+    edits = [(place.span(opening - 1, closing), text)] if taps and shown != "...; ..." else []
+    return f"branches stand in braces, a line each: `{text}`", edits
