@@ -31,12 +31,13 @@ from archdsl.backends.code import (
 from archdsl.backends.initial import Branch, branches, own_rule
 from archdsl.ir.flow import Flow
 from archdsl.ir.graph import Graph, Node, Param, Scope
-from archdsl.ops.table import Blame, Call, Input, Name
+from archdsl.ops.table import Blame, Call, Input, Name, Shape
 
 if TYPE_CHECKING:
     from archdsl.backends.loops import Loop
 
 LONGEST = 100  # operands of one sum or product
+MORE = (1, 2, 3, 8, -1)  # how much larger a side is, to see whether others fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,14 +316,31 @@ def _asserted(graph: Graph) -> tuple[int, ...]:
 
 
 def _fixed(graph: Graph, side: int) -> bool:
-    """Whether a layer that gets the input has weights made for this side: torch refuses others."""
+    """Whether a layer behind the input has weights made for this side: torch refuses others."""
     shape = graph.input_shapes[0]
-    other = (*shape[:side], shape[side] + 1, *shape[side + 1 :])
+    others = ((*shape[:side], shape[side] + more, *shape[side + 1 :]) for more in MORE)
+    return all(_misfits(graph, {0: other}) for other in others)
+
+
+def _misfits(graph: Graph, changed: dict[int, Shape]) -> bool:
+    """Whether a layer's weights do not fit, where these values of the graph had other shapes."""
+    count = len(graph.input_shapes)
     for item in graph.items:
-        if isinstance(item, Node) and item.inputs == (0,):
-            with suppress(Blame):
-                if item.op.weights(shape) != item.op.weights(other):
-                    return True
+        results = range(count, count + len(item.shapes))
+        count += len(item.shapes)
+        if isinstance(item, Param) or item.training_only or not changed.keys() & {*item.inputs}:
+            continue
+        others = {place: changed[v] for place, v in enumerate(item.inputs) if v in changed}
+        if isinstance(item, Scope):
+            if _misfits(item.graph, others):
+                return True
+            continue
+        shapes = tuple(others.get(place, s) for place, s in enumerate(item.input_shapes))
+        with suppress(Blame):
+            if item.op.weights(*shapes) != item.weights:
+                return True
+            if (shape := item.op.shape(*shapes)) != item.shape:
+                changed[results[0]] = shape
     return False
 
 

@@ -12,13 +12,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from archdsl.backends.body import Body, Step
-from archdsl.backends.code import STEP, WIDTH, Code, Expr, Many, Value, flat, found, lay, rewrite
+from archdsl.backends.code import (
+    STEP,
+    WIDTH,
+    Apply,
+    Attr,
+    Code,
+    Expr,
+    Infix,
+    Many,
+    Member,
+    Value,
+    flat,
+    found,
+    is_attribute,
+    lay,
+    rewrite,
+)
 from archdsl.backends.loops import PART, Loop
 from archdsl.backends.names import unique, variable
 
 INDENT = 2
 DEEPEST = 3
 GUARD = " if self.training else None"
+#: functions without types in torch
+UNTYPED = frozenset(f"F.{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))
 
 
 def forward(
@@ -66,6 +84,8 @@ class _Writer:
         self.lines: list[str] = []
         self.pending: list[_Pending] = []
         self.variables: dict[int, str] = dict(enumerate(inputs(body.inputs)))
+        #: variables so far, and those of them that are anything to a type checker
+        self.known, self.loose = {*self.variables.values()}, set[str]()
         #: value -> how many uses are not written yet
         self.left: dict[int, int] = {}
         #: value -> the steps that use it; the outputs count as the step after the last
@@ -80,7 +100,7 @@ class _Writer:
             self._step(place, step)
         outputs = self.body.outputs
         left = [Value(p.step.results[0]) for p in self.pending]
-        if leave is None and len(left) == 1 and left == [*outputs]:
+        if leave is None and left == [*outputs] and self._typed(self.pending[0].expr):
             # one call is left, and it is the output
             return [*self.lines, *lay(self._bound(self.pending[0].expr), self.indent, "return ")]
         self._flush()
@@ -140,8 +160,12 @@ class _Writer:
         names: list[str] = []
         for result in step.results:
             names.append(self._name(result, item, read, names))
+        loose = len(names) > 1 or not self._typed(item.expr)
         for result, name in zip(step.results, names, strict=True):
             self.variables[result] = name
+            if name not in self.known:
+                self.known.add(name)
+                self.loose |= {name} if loose else set()
         target = ", ".join(names)
         if not step.training_only:
             self.lines += lay(expr, self.indent, f"{target} = ")
@@ -154,6 +178,24 @@ class _Writer:
             self.lines.append(f"{STEP * self.indent}{target} = {absent}")
             self.lines.append(f"{STEP * self.indent}if self.training:")
             self.lines += lay(expr, self.indent + 1, f"{target} = ")
+
+    def _typed(self, expr: Expr) -> bool:
+        """Whether a type checker knows it for a tensor: what a module returns is anything to it,
+        and so is a variable that got such a value first."""
+        match expr:
+            case Infix():
+                return all(map(self._typed, expr.operands))
+            case Apply(target=Code(text=text)):
+                return not text.startswith(("self[", PART)) and text not in UNTYPED
+            case Apply(target=Attr(owner=owner)):
+                return self._typed(owner)
+            case Apply():
+                return False
+            case Member():
+                return is_attribute(expr.name)
+            case Value():
+                return self.variables[expr.number] not in self.loose
+        return True
 
     def _bound(self, expr: Expr, keep: bool = False) -> Expr:
         result: Expr = rewrite(expr, lambda leaf: _named(leaf, self.variables))

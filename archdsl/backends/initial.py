@@ -43,6 +43,11 @@ class _Layers:
 
     kinds: set[str]
     params: dict[str, bool]
+    #: parameters that torch says the class may lack
+    may_lack: set[str]
+
+    def lacks(self, name: str) -> bool:
+        return not self.params[name] or name in self.may_lack
 
 
 def branches(graph: Graph) -> tuple[Branch, ...]:
@@ -60,11 +65,12 @@ def branches(graph: Graph) -> tuple[Branch, ...]:
             single[".".join(path)] = (target, node)
         names = [weight.name for weight in node.weights if not weight.buffer]
         _note(layers, target, node.op.name, names)
+        layers[target].may_lack.update(node.op.may_lack)
         for kind, inner in node.op.holds:
             for params in _inside(names):
                 _note(layers, inner, kind, params)
     result = [
-        Branch(f"{MODULE} is {_path(path)}", _fills(_rules(graph, target, layers, path), node))
+        Branch(_test(path, target), _fills(_rules(graph, target, layers, path), node))
         for path, (target, node) in single.items()
     ]
     return tuple(branch for branch in (*result, *_by_class(graph, layers)) if branch.fills)
@@ -100,7 +106,7 @@ def _inside(names: list[str]) -> list[list[str]]:
 def _note(layers: dict[str, _Layers], target: str, kind: str, names: list[str]) -> None:
     known = layers.get(target)
     if known is None:
-        layers[target] = _Layers({kind}, dict.fromkeys(names, True))
+        layers[target] = _Layers({kind}, dict.fromkeys(names, True), set())
         return
     known.kinds.add(kind)
     for name in known.params:
@@ -136,7 +142,7 @@ def _by_class(graph: Graph, layers: dict[str, _Layers]) -> Iterator[Branch]:
             groups.append((rules, [target]))
     for rules, targets in groups:
         fills = tuple(
-            _fill(name, rule, not all(layers[t].params[name] for t in targets))
+            _fill(name, rule, any(layers[t].lacks(name) for t in targets))
             for name, rule in rules.items()
         )
         classes = targets[0] if len(targets) == 1 else f"({', '.join(targets)})"
@@ -145,13 +151,20 @@ def _by_class(graph: Graph, layers: dict[str, _Layers]) -> Iterator[Branch]:
 
 def _fills(rules: dict[str, Rule], node: Node) -> tuple[Fill, ...]:
     names = [weight.name for weight in node.weights if not weight.buffer]
-    return tuple(_fill(name, rules[name], False) for name in names if name in rules)
+    may_lack = node.op.may_lack
+    return tuple(_fill(name, rules[name], name in may_lack) for name in names if name in rules)
 
 
 def _fill(name: str, rule: Rule, optional: bool) -> Fill:
     if not all(map(is_attribute, name.split("."))):
         raise ValueError(f"no parameter of a layer: {name!r}")
     return Fill(name, optional, _draw(rule, Code(f"{MODULE}.{name}")))
+
+
+def _test(path: str, target: str) -> str:
+    """Whether `m` is this layer; a type checker knows its class from a plain attribute alone."""
+    same = f"{MODULE} is {_path(path)}"
+    return same if is_attribute(path) else f"isinstance({MODULE}, {target}) and {same}"
 
 
 def _path(path: str) -> str:

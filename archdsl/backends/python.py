@@ -204,6 +204,9 @@ def _class(cls: ClassDef, names: frozenset[str], results: _Results | None = None
     loops = any(isinstance(member, Loop) for member in cls.body.members)
     base = "nn.Module" if cls.body.layers is None and not loops else "nn.Sequential"
     lines = [f"class {cls.name}({base}):"]
+    buffers = [m.name for m in cls.body.members if isinstance(m, Own) and m.buffer]
+    if typed := [f"{STEP}{name}: Tensor" for name in buffers if is_attribute(name)]:
+        lines += [*typed, ""]
     construct = _construct(cls)
     if construct:
         lines += _def("__init__", ["self", *(p.text for p in cls.parameters)], "None")

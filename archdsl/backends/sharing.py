@@ -287,7 +287,9 @@ def _type(column: Iterable[Lit]) -> str:
     names: dict[str, None] = {}
     for lit in column:
         name = "None" if lit.value is None else type(lit.value).__name__
-        names["tuple[int, ...]" if name == "tuple" else name] = None
+        if isinstance(lit.value, tuple):
+            name = f"tuple[{', '.join(type(part).__name__ for part in lit.value)}]"
+        names[name] = None
     return " | ".join(sorted(names, key=lambda name: (name == "None", "[" in name)))
 
 

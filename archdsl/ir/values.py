@@ -207,7 +207,10 @@ class Evaluator:
 
     def _name(self, expr: t.Name) -> Value:
         if expr.name == "in":
-            return self._in(expr)[0]
+            shape = self._in(expr)
+            if len(shape) == 2:  # the length of a sequence, which may vary, if not its channels
+                self.reads.add(0)
+            return shape[0]
         value = self.variables.get(expr.name, POISON)
         if value is POISON and expr.name not in self.variables:
             value = self.callables(expr.name) or POISON

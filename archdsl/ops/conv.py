@@ -36,6 +36,7 @@ class _Filters(Op):
     reads = INPUT
     maps = True
     shifts = True
+    may_lack = frozenset({"bias"})
 
     out: int = arg(Int(1), doc="output channels, the number of filters")
     kernel: tuple[int, ...] = arg(Size(1), doc="size of the filters")

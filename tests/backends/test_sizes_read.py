@@ -59,3 +59,44 @@ def test_sizes_of_shipped_specs() -> None:
     swin = archdsl.load("swin_t").eval()
     with torch.no_grad():
         assert swin(torch.randn(1, 3, 64, 96)).shape == (1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("steps", "refused"),
+    [("permute [1, 0] -> upsample size=(in // 2) -> conv 2 1", True), ("conv (2*in) 1", False)],
+)
+def test_the_length_of_a_sequence_is_a_size(steps: str, refused: bool) -> None:
+    """`in` of L×C is L; of C×L it is C, which weights hold."""
+    text = f"block b() {{ {steps} }}\nmodel m {{ input 6x8; b; gap }}"
+    module = archdsl.load(text).eval()
+    module(torch.randn(2, 6, 8))
+    error, words = (
+        (AssertionError, "another size") if refused else (RuntimeError, "to have 6 channels")
+    )
+    with pytest.raises(error, match=words):
+        module(torch.randn(2, 7, 8))
+
+
+HOLD = {
+    "ln -> linear (4*in[1])": True,
+    "relu; group: { relu; sub: { linear (4*in[1]) } }": True,
+    "patch: { slice 1 dim=1 -> linear (4*in[1]) }": True,
+    "slice 0 3 dim=1 -> linear (4*in[1])": False,
+    "h: aux { linear (4*in[1]) }; relu -> mean [1]": False,
+    "add { mean [0]; { mean [0] -> linear (in[1]) } }": True,
+    "relu; mean [1] -> linear (4*in[1])": False,
+}
+
+
+@pytest.mark.parametrize("steps", HOLD)
+def test_what_weights_hold_needs_no_check(steps: str) -> None:
+    if "aux" in steps:
+        text = f"model m {{ input 6x8; {steps} }}"
+    else:
+        text = f"block b() {{ {steps} }}\nmodel m {{ input 6x8; b }}"
+    module = archdsl.load(text).eval()
+    module(torch.randn(2, 6, 8))
+    assert ("torch._assert" in archdsl.compile(text)) == (not HOLD[steps])
+    for size in (7, 9, 16):
+        with pytest.raises((AssertionError, RuntimeError)):
+            module(torch.randn(2, 6, size))
