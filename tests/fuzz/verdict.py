@@ -8,6 +8,7 @@ outputs are the very tensors that the operator would get, and torch must not tak
 from __future__ import annotations
 
 import copy
+import dataclasses
 import linecache
 import random
 import sys
@@ -203,6 +204,10 @@ def _node(node: Node, module: nn.Module, args: list[Tensor]) -> Tensor:
     layer = getattr(module, node.name or "", None)
     if layer is None and isinstance(module, nn.Module) and node.name in module._modules:
         layer = module._modules[node.name]
+    direct = node.op.direct(*node.input_shapes)
+    if direct is not None and direct[0].target == f"nn.{type(layer).__name__}":
+        call = dataclasses.replace(direct[1], target="layer")
+        return run(node.op, call, args, layer=layer)[0]
     if layer is not None:
         return layer(*args)
     return run(node.op, node.op.function(*node.input_shapes), args, training=module.training)

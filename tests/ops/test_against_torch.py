@@ -141,10 +141,12 @@ def inputs(kind: type[Op]) -> st.SearchStrategy[tuple[Shape, ...]]:
 INFIX = {"+": operator.add, "*": operator.mul}
 
 
-def run(op: Op, lowered: Call | None, xs: Sequence[Tensor] = (), training: bool = True) -> Any:
-    """What the printed call would compute."""
+def run(
+    op: Op, lowered: Call | None, xs: Sequence[Tensor] = (), training: bool = True, **known: Any
+) -> Any:
+    """What the printed call would compute; `known`: names it may use."""
     assert lowered is not None
-    space: dict[str, Any] = {"math": math, "nn": nn, "F": F, "torch": torch}
+    space: dict[str, Any] = {"math": math, "nn": nn, "F": F, "torch": torch, **known}
     exec("\n\n".join(op.defines()), space)
 
     def value(item: Any) -> Any:
