@@ -73,7 +73,8 @@ def for_cpu(module: nn.Module, input_shape: Shape) -> nn.Module:
     except Exception:  # whatever its own code raises on being given no tensors
         return module
     with torch.no_grad():
-        ShapeProp(traced).propagate(torch.zeros(1, *input_shape))
+        # of two samples: one alone is too little for statistics of the batch
+        ShapeProp(traced).propagate(torch.zeros(2, *input_shape))
         for node in list(traced.graph.nodes):
             if node.op == "call_module" and _fits(conv := traced.get_submodule(node.target)):
                 _fuse(traced, node, conv)
@@ -107,7 +108,7 @@ def _fuse(traced: fx.GraphModule, node: fx.Node, conv: Any) -> None:
         activation = "none"
     if user is not None and activation != "none":
         last = user
-    made = FusedConv2d(conv, _shape(source), activation, reuse)
+    made = FusedConv2d(conv, [1, *_shape(source)[1:]], activation, reuse)
     name = f"{node.name}_fused"
     traced.add_submodule(name, made)
     with traced.graph.inserting_before(last):

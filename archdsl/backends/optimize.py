@@ -84,11 +84,15 @@ class _Pass:
         self.makers: dict[int, int] = {}
         self._rewrite()
         order = {place: number for number, place in enumerate(self.places)}
+        leaving = [self.values[value] for value in outputs]
+        # without the identity behind it, a parameter leaves with torch's shape
+        shapes = (*graph.input_shapes, *(shape for item in self.items for shape in item.shapes))
         self.graph = replace(
             graph,
             items=tuple(self.items),
             declared=tuple(order[place] for place in graph.declared if place in order),
-            outputs=tuple(self.values[value] for value in outputs),
+            outputs=tuple(leaving),
+            output_shapes=tuple(shapes[value] for value in leaving),
             inits=tuple(filter(self._applies, graph.inits)),
         )
 

@@ -15,6 +15,7 @@ import archdsl
 from archdsl.ops import TABLE, Op
 from archdsl.ops.table import Blame, Shape
 from archdsl.pipeline import open_spec, specs_folder
+from tests.fuzz import optimized
 from tests.fuzz.specs import Maker
 from tests.fuzz.verdict import MEANT, Wrong, cleaned, verdict
 
@@ -36,6 +37,22 @@ def test_random_specs(rng: random.Random) -> None:
     text = Maker(rng).spec()
     with cleaned(), warnings.catch_warnings(action="ignore"):
         verdict(text)
+
+
+@pytest.mark.parametrize("first", range(0, 40, 20))
+def test_optimised_random_specs_compute_the_same(first: int) -> None:
+    with warnings.catch_warnings(action="ignore"):
+        verdicts = [optimized.judged(seed) for seed in range(first, first + 20)]
+    assert verdicts.count("same") > 10
+
+
+def test_finds_a_wrong_optimisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "model m() {\n  input 3x8x8\n  conv 4 3x3 -> bn\n}\n"
+    program = open_spec(text).checked()
+    optimized.compare(program)
+    monkeypatch.setattr("archdsl.backends.optimize._fold", lambda state, fold: None)
+    with pytest.raises((Wrong, RuntimeError)):
+        optimized.compare(program)
 
 
 MISTAKES = [
