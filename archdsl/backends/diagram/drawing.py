@@ -63,17 +63,24 @@ class Sheet:
     """What is drawn, with its extent.
 
     `axis`: where the flow enters at the top and leaves at the bottom. `port`: where a wire enters
-    from the side, or leaves. `open`: wires that end inside, and go on to the port of what follows.
+    from the right, `left`: from the left. `open`: wires that end inside, and go on to the port of
+    what follows. `low`: where the axis ends, if what stands beside it reaches further down.
     """
 
     w: float
     h: float
     axis: float
     port: Point = (0.0, 0.0)
+    left: Point = (0.0, 0.0)
+    low: float | None = None
     drawn: list[Drawn] = field(default_factory=list)
     open: list[Wire] = field(default_factory=list)
     #: heights between which it must not be broken
     whole: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def end(self) -> float:
+        return self.h if self.low is None else self.low
 
     @property
     def right(self) -> float:

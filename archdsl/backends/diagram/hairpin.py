@@ -42,7 +42,8 @@ def hairpin(whole: Series) -> Sheet | None:
         levels.append(_Level(down, up, fork.shape))
         parts = list(fork.branches[0].parts)
     bottom = [p for p in parts if isinstance(p, Leaf)]
-    if not levels or not bottom or any(leaf.asides for leaf in bottom):
+    every = [leaf for level in levels for leaf in (*level.down, *level.up)] + bottom
+    if not levels or not bottom or any(leaf.asides or leaf.begins for leaf in every):
         return None
     return _U(levels, bottom).sheet()
 

@@ -25,7 +25,9 @@ APART = 18.0  # between branches
 HEAD = 27.0  # the height of a frame's title
 STACK = 6.0  # what repeated boxes show of those behind them
 FORK = 10.0  # from where a wire enters to where others leave it
+TAKEN = 6.0  # below a box, where what leaves to the side does so
 ASIDE = 34.0  # between a column and what stands beside it
+BESIDE = 8.0  # between the lines that go there
 
 
 # ---- boxes ---------------------------------------------------------------------------------------
@@ -45,7 +47,7 @@ def first_line(element: Element) -> str:
 
 def small(element: Element) -> bool:
     """Whether it is one low line: what has no weights and hardly a name."""
-    return element.kind in ("join", "pill", "input", "output") and len(lines(element)) == 1
+    return element.kind in ("join", "pill", "input", "output", "param") and len(lines(element)) == 1
 
 
 def corner(element: Element) -> str:
@@ -73,7 +75,7 @@ def leaf_sheet(leaf: Leaf, width: float, wrap: bool = False) -> Sheet:
     if not small(element):
         w = max(w, width)
     extra = STACK if element.times > 1 else 0.0
-    sheet = Sheet(w + extra, h + extra, w / 2, (w, h / 2))
+    sheet = Sheet(w + extra, h + extra, w / 2, (w, h / 2), (0, h / 2))
     sheet.drawn = [Box(0, 0, w, h, element)]
     return sheet
 
@@ -87,7 +89,8 @@ def frame(element: Element, inside: Sheet) -> Sheet:
     dx = INSET + left - inside.axis
     around = Frame(0, 0, w, h, element)
     extra = STACK if element.times > 1 else 0.0
-    sheet = Sheet(w + extra, h + extra, INSET + left, (w, HEAD / 2))
+    sheet = Sheet(w + extra, h + extra, INSET + left)
+    sheet.port, sheet.left = (w, HEAD / 2), (0, HEAD / 2)
     sheet.drawn = [around, *inside.at(dx, HEAD)]
     return sheet
 
@@ -107,7 +110,7 @@ def series(whole: Series, told: Shape | None = None, *, wrap: bool = False) -> S
     gaps: list[tuple[int, bool]] = []  # where a column may end: the wire in `drawn`, and its note
     reach = 0.0  # of skips, to the right
     for part in parts:
-        sheet = _part(part, width, told, wrap)
+        sheet = _part(part, width, told, wrap, part is parts[-1])
         before = placed[-1] if placed else None
         if before is not None and not isinstance(part, Parallel | Tangle):
             if isinstance(before[0], Parallel | Tangle):
@@ -115,6 +118,8 @@ def series(whole: Series, told: Shape | None = None, *, wrap: bool = False) -> S
                     lane = _lanes(wire, before, (sheet, y))
                     drawn.append(lane)
                     reach = max(reach, *(x for x, _ in lane.points))
+            elif _begins(part):  # what stands before leads nowhere
+                y += LABELLED
             else:
                 shape = _shape(before[0])
                 new = shape is not None and shape != told and not _first(before[0])
@@ -145,6 +150,10 @@ def _first(part: Part) -> bool:
     return isinstance(part, Leaf) and part.element.kind == "input"
 
 
+def _begins(part: Part) -> bool:
+    return isinstance(part, Leaf) and part.begins
+
+
 def _end(element: Element) -> bool:
     return element.kind in ("entry", "exit")
 
@@ -154,17 +163,17 @@ def _column(
 ) -> Sheet:
     axis = max((sheet.axis for _, sheet, _ in placed), default=0.0)
     right = max([reach, *(sheet.right for _, sheet, _ in placed)])
-    whole = Sheet(axis + right, height, axis, drawn=[moved(shape, axis, 0) for shape in drawn])
-    low = 0.0
+    whole = Sheet(axis + right, height, axis, low=height)
+    whole.drawn = [moved(shape, axis, 0) for shape in drawn]
+    beside: list[tuple[Point, Series]] = []
     for part, sheet, y in placed:
         whole.drawn += sheet.at(axis - sheet.axis, y)
         if isinstance(part, Leaf):
-            for aside in part.asides:
-                top = _port(sheet, axis, y)[1]
-                low = _aside(whole, aside, axis + right + ASIDE, low, _port(sheet, axis, y))
-                whole.whole.append((top, low))
-    if placed and placed[0][1].port != (0.0, 0.0):
-        whole.port = _port(placed[0][1], axis, placed[0][2])
+            beside += [((axis, y + sheet.h), aside) for aside in part.asides]
+    _asides(whole, beside)
+    if placed:
+        _, first, top = placed[0]
+        whole.left = (axis - first.axis + first.left[0], top + first.left[1])
     return whole
 
 
@@ -172,19 +181,29 @@ def _port(sheet: Sheet, axis: float, y: float) -> Point:
     return axis - sheet.axis + sheet.port[0], y + sheet.port[1]
 
 
-def _aside(whole: Sheet, aside: Series, x: float, low: float, start: Point) -> float:
-    """Draws what leaves the column at `start` and never comes back; returns how far it reaches."""
-    sheet = series(aside)
-    first = sheet.port[1]
-    y = max(low, start[1] - first)
-    left = x + sheet.axis - (sheet.port[0] - sheet.axis)
-    middle = x - ASIDE / 2
-    points = (start, (middle, start[1]), (middle, y + first), (left, y + first))
-    whole.drawn += [Wire(points if y + first != start[1] else (start, points[-1]), "aside")]
-    whole.drawn += sheet.at(x, y)
-    whole.w = max(whole.w, x + sheet.w)
-    whole.h = max(whole.h, y + sheet.h)
-    return y + sheet.h + GAP
+def _asides(whole: Sheet, beside: list[tuple[Point, Series]]) -> None:
+    """Draws what leaves the column below a box and never comes back, in the order of their starts.
+    Their lines go down beside each other where they cannot go straight."""
+    placed: list[tuple[Point, Sheet, float, int]] = []
+    low, lane = 0.0, 0
+    for start, aside in beside:
+        sheet = series(aside)
+        y = max(low, start[1] + TAKEN - sheet.left[1])
+        if not placed or placed[-1][2] + placed[-1][1].left[1] < start[1]:
+            lane = 0
+        elif start != placed[-1][0]:
+            lane += 1
+        placed.append((start, sheet, y, lane))
+        low = y + sheet.h + GAP
+        whole.whole.append((start[1], y + sheet.h))
+    x = whole.w + ASIDE + BESIDE * max((lane for *_, lane in placed), default=0)
+    for start, sheet, y, lane in placed:
+        level, across = start[1] + TAKEN, x - ASIDE / 2 - BESIDE * lane
+        end = (x + sheet.left[0], y + sheet.left[1])
+        turn = [(across, level), (across, end[1])] if end[1] != level else []
+        whole.drawn.append(Wire((start, (start[0], level), *turn, end), "aside"))
+        whole.drawn += sheet.at(x, y)
+        whole.w, whole.h = max(whole.w, x + sheet.w), max(whole.h, y + sheet.h)
 
 
 def _lanes(wire: Wire, fork: tuple[Part, Sheet, float], join: tuple[Sheet, float] | None) -> Wire:
@@ -216,14 +235,14 @@ def _shape(part: Part) -> Shape | None:
     return None
 
 
-def _part(part: Part, width: float, told: Shape | None, wrap: bool = False) -> Sheet:
+def _part(part: Part, width: float, told: Shape | None, wrap: bool, last: bool) -> Sheet:
     match part:
         case Leaf():
             return leaf_sheet(part, width, wrap)
         case Parallel():
-            return parallel(part, told)
+            return parallel(part, told, last)
         case Tangle():
-            return tangle(part)
+            return tangle(part, last)
         case Repeated():
             params = _params(part.series)
             element = Element("block", "", "", params=params, times=part.times)
@@ -248,48 +267,75 @@ def _params(whole: Series) -> int:
 # ---- branches ------------------------------------------------------------------------------------
 
 
-def parallel(part: Parallel, told: Shape | None) -> Sheet:
-    """Branches from a fork at the top of the axis to its bottom."""
+def parallel(part: Parallel, told: Shape | None, last: bool = False) -> Sheet:
+    """Branches from a fork at the top of the axis to its bottom. `last`: nothing follows there."""
     branches = [series(branch, part.shape) for branch in part.branches]
     note = part.shape != told
+    owned = [i for i, branch in enumerate(part.branches) if _owned(branch)]
+    if len(owned) == 1 and len(branches) + part.skips == 2:
+        main = [i for i in range(len(branches)) if i not in owned]
+        return _beside(part, branches, main[0] if main else None, owned[0], note, last)
     if len(branches) == 1:
-        return _beside(part, branches[0], None, note)
-    by_length = sorted(range(len(branches)), key=lambda i: branches[i].h)
-    if (
-        len(branches) == 2
-        and not part.skips
-        and branches[by_length[0]].h < 0.6 * (branches[by_length[1]].h)
-    ):
-        return _beside(part, branches[by_length[1]], branches[by_length[0]], note)
-    return _fan(part, branches, note)
+        return _beside(part, branches, 0, None, note, last)
+    if len(branches) == 2 and not part.skips:
+        short, long = sorted(range(2), key=lambda i: branches[i].h)
+        if branches[short].h < 0.6 * branches[long].h:
+            return _beside(part, branches, long, short, note, last)
+    return _fan(part, branches, note, last)
 
 
-def _beside(part: Parallel, main: Sheet, shortcut: Sheet | None, note: bool) -> Sheet:
-    """The main branch on the axis, and what skips it on the right."""
-    top = LABELLED if note else GAP
-    bottom = GAP
-    axis, y = main.axis, top + main.h
-    sheet = Sheet(main.w, y + bottom, axis)
-    sheet.drawn = [*main.at(0, top), Wire(((axis, 0), (axis, top)))]
-    sheet.drawn.append(Wire(((axis, y), (axis, y + bottom))))
+def _owned(branch: Series) -> bool:
+    """Whether nothing flows into it, for it begins with a parameter."""
+    return bool(branch.parts) and _begins(branch.parts[0])
+
+
+def _forks(branch: Series) -> bool:
+    """Whether it begins with a fork: no arrow leads there, for there is nothing to point at."""
+    return bool(branch.parts) and isinstance(branch.parts[0], Parallel | Tangle)
+
+
+def _beside(
+    part: Parallel,
+    branches: list[Sheet],
+    main: int | None,
+    other: int | None,
+    note: bool,
+    last: bool,
+) -> Sheet:
+    """A branch on the axis, and on the right what skips it, or begins at a parameter. None: a line
+    without a box."""
+    top, bottom = LABELLED if note else GAP, GAP
+    inside = Sheet(0.0, 0.0, 0.0) if main is None else branches[main]
+    side = Sheet(0.0, 0.0, 0.0) if other is None else branches[other]
+    height, axis = max(inside.h, side.h), inside.axis
+    end = top + height + bottom
+    sheet = Sheet(inside.w, end, axis, drawn=inside.at(0, top))
+    if main is None:
+        sheet.drawn.append(Wire(((axis, 0), (axis, end)), arrow=not last))
+    else:
+        sheet.drawn.append(Wire(((axis, 0), (axis, top)), arrow=not _forks(part.branches[main])))
+        sheet.drawn.append(Wire(((axis, top + inside.end), (axis, end)), arrow=not last))
     if note:
         sheet.drawn.append(Note(axis - 6, top / 2 + 1, shape_text(part.shape), "end"))
     fork = FORK * 0.7
-    if shortcut is None:
-        x = main.w + LANE
+    if other is None:
+        x = inside.w + LANE
         sheet.open = [Wire(((axis, fork), (x, fork)), "skip")]
         sheet.w = x
         return sheet
-    x = main.w + APART + shortcut.axis
-    down = top + max(0.0, (main.h - shortcut.h) / 2)
-    sheet.drawn += shortcut.at(x - shortcut.axis, down)
-    sheet.drawn.append(Wire(((axis, fork), (x, fork), (x, down)), "skip"))
-    sheet.open = [Wire(((x, down + shortcut.h),), "skip")]
-    sheet.w = x + shortcut.right
+    x = inside.w + APART + side.axis
+    down = top + (height - side.h) / 2
+    sheet.drawn += side.at(x - side.axis, down)
+    branch = part.branches[other]
+    if not _owned(branch):
+        way = ((axis, fork), (x, fork), (x, down))
+        sheet.drawn.append(Wire(way, "skip", arrow=not _forks(branch)))
+    sheet.open = [Wire(((x, down + side.end),), "flow" if _owned(branch) else "skip")]
+    sheet.w = x + side.right
     return sheet
 
 
-def _fan(part: Parallel, branches: list[Sheet], note: bool) -> Sheet:
+def _fan(part: Parallel, branches: list[Sheet], note: bool, last: bool) -> Sheet:
     top, bottom = FORK + 24.0, 34.0
     bus = 20.0 if note else FORK
     height = max(branch.h for branch in branches)
@@ -308,9 +354,10 @@ def _fan(part: Parallel, branches: list[Sheet], note: bool) -> Sheet:
     for branch, place, middle, inside in zip(branches, places, axes, part.branches, strict=True):
         y = top + (height - branch.h) / 2
         sheet.drawn += branch.at(place, y)
-        low = y + branch.h
-        sheet.drawn.append(_elbow((axis, 0), bus, (middle, y)))
-        sheet.drawn.append(_elbow((middle, low), end - 13.0, (axis, end)))
+        low = y + branch.end
+        if not _owned(inside):
+            sheet.drawn.append(_elbow((axis, 0), bus, (middle, y), not _forks(inside)))
+        sheet.drawn.append(_elbow((middle, low), end - 13.0, (axis, end), not last))
         shape = _shape(inside.parts[-1]) if inside.parts else None
         if shape is not None:
             sheet.drawn.append(Note(middle + 5, low + 9.5, shape_text(shape)))
@@ -321,49 +368,72 @@ def _fan(part: Parallel, branches: list[Sheet], note: bool) -> Sheet:
     return sheet
 
 
-def _elbow(start: Point, height: float, end: Point) -> Wire:
+def _elbow(start: Point, height: float, end: Point, arrow: bool) -> Wire:
     """Down, across at a height, and down."""
     if abs(start[0] - end[0]) < 0.5:
-        return Wire((start, end))
-    return Wire((start, (start[0], height), (end[0], height), end))
+        return Wire((start, end), arrow=arrow)
+    return Wire((start, (start[0], height), (end[0], height), end), arrow=arrow)
 
 
-def tangle(part: Tangle) -> Sheet:
-    """A column in the order of execution, with lanes for what goes further than to the next."""
+def tangle(part: Tangle, ends: bool = False) -> Sheet:
+    """A column in the order of execution, with lanes for what goes further than to the next. What
+    goes to the same place shares a lane. `ends`: nothing follows."""
     leaves = [leaf_sheet(leaf, sole_width(part.parts)) for leaf in part.parts]
     axis = max(leaf.axis for leaf in leaves)
     tops, y = [], LABELLED
     for leaf in leaves:
         tops.append(y)
         y += leaf.h + LABELLED
-    sheet = Sheet(axis + max(leaf.right for leaf in leaves), y, axis)
+    right = max(leaf.right for leaf in leaves)
+    sheet = Sheet(axis + right, y, axis)
     for leaf, top in zip(leaves, tops, strict=True):
         sheet.drawn += leaf.at(axis - leaf.axis, top)
-    free: list[float] = []  # for each lane the height where it is free again
+    lanes = _Lanes(axis + right + LANE)
     last = len(leaves)
     for edge in sorted(part.edges, key=lambda e: (e.source, e.target)):
-        low = tops[edge.source] + leaves[edge.source].h if edge.source >= 0 else 0.0
-        high = tops[edge.target] if edge.target < last else y
-        if edge.target == edge.source + 1:
-            sheet.drawn.append(Wire(((axis, low), (axis, high))))
-            if edge.source >= 0:
-                note = Note(axis + 6, (low + high) / 2, shape_text(edge.shape))
-                sheet.drawn.append(note)
+        source, target = edge.source, edge.target
+        if target == source + 1:
             continue
-        start = (
-            (axis, 4.0) if edge.source < 0 else _port(leaves[edge.source], axis, tops[edge.source])
-        )
-        lane = next((i for i, end in enumerate(free) if end <= start[1]), len(free))
-        free[lane : lane + 1] = [high]
-        x = sheet_right(leaves, axis) + LANE * (lane + 1)
-        if edge.target == last:
-            sheet.open.append(Wire((start, (x, start[1])), "skip"))
+        below = tops[source] + leaves[source].h if source >= 0 else 0.0
+        level = below + TAKEN
+        end = _port(leaves[target], axis, tops[target]) if target < last else (axis, y)
+        x = lanes.place(target, level, end[1])
+        way = ((axis, below), (axis, level), (x, level))
+        if target == last:
+            sheet.open.append(Wire(way, "skip"))
         else:
-            end = _port(leaves[edge.target], axis, tops[edge.target])
-            sheet.drawn.append(Wire((start, (x, start[1]), (x, end[1]), end), "skip"))
+            sheet.drawn.append(Wire((*way, (x, end[1]), end), "skip"))
         sheet.w = max(sheet.w, x)
+    beside = [
+        ((axis, top + placed.h), aside)
+        for leaf, placed, top in zip(part.parts, leaves, tops, strict=True)
+        for aside in leaf.asides
+    ]
+    _asides(sheet, beside)
+    for edge in part.edges:
+        if edge.target == edge.source + 1:
+            above = tops[edge.source] + leaves[edge.source].h if edge.source >= 0 else 0.0
+            below = tops[edge.target] if edge.target < last else sheet.h
+            arrow = edge.target < last or not ends
+            sheet.drawn.append(Wire(((axis, above), (axis, below)), arrow=arrow))
+            if edge.source >= 0:
+                note = Note(axis + 6, above + LABELLED / 2, shape_text(edge.shape))
+                sheet.drawn.append(note)
     return sheet
 
 
-def sheet_right(leaves: list[Sheet], axis: float) -> float:
-    return axis + max(leaf.right for leaf in leaves)
+class _Lanes:
+    """The lines beside a column, from the inside out."""
+
+    def __init__(self, first: float) -> None:
+        self.first = first
+        self.of: dict[int, int] = {}
+        self.free: list[float] = []  # for each lane the height where it is free again
+
+    def place(self, target: int, top: float, low: float) -> float:
+        """Where to go down to a target."""
+        if target not in self.of:
+            lane = next((i for i, end in enumerate(self.free) if end < top), len(self.free))
+            self.free[lane : lane + 1] = [low]
+            self.of[target] = lane
+        return self.first + LANE * self.of[target]

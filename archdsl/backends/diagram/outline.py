@@ -97,6 +97,8 @@ class _Writer:
         element = leaf.element
         if element.kind in ("entry", "exit"):
             return loose
+        if leaf.begins:
+            loose = []
         if leaf.inner is not None:
             after = self._group(element, leaf.inner, loose, into)
         else:

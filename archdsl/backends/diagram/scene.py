@@ -12,11 +12,12 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from archdsl.backends.diagram.contents import Contents, passes
 from archdsl.backends.diagram.wording import block_text, op_text, varying
-from archdsl.ir.graph import Graph, Node, Param, Program, Scope
+from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope
 from archdsl.ops.table import Shape
 
-Kind = Literal["input", "output", "layer", "pill", "join", "block", "entry", "exit"]
+Kind = Literal["input", "output", "layer", "pill", "join", "param", "block", "entry", "exit"]
 
 #: families of operators that belong to the layer before them
 _POINTWISE = ("normalisation", "activation", "regularisation")
@@ -43,6 +44,8 @@ class Element:
     open: bool = False
     alike: Hashable = None
     build: Hashable = None
+    #: the items of the program that it shows, those of each repetition together
+    shows: tuple[tuple[Item, ...], ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class _Scene:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.varying = varying(program)
-        self.structures: dict[Graph, Hashable] = {}
+        self.contents = Contents()
         self.insides: dict[tuple[Graph, int], Flow] = {}
 
     def flow(self, depth: int) -> Flow:
@@ -117,25 +120,13 @@ class _Scene:
             self.insides[graph, depth] = maker.done()
         return self.insides[graph, depth]
 
-    def structure(self, graph: Graph) -> Hashable:
-        """What a graph does but for the numbers: its operators, and who feeds whom."""
-        if graph not in self.structures:
-            self.structures[graph] = tuple(
-                (
-                    self.structure(item.graph) if isinstance(item, Scope) else _kind(item),
-                    item.inputs,
-                )
-                for item in graph.items
-            )
-        return self.structures[graph]
-
     def block(self, scope: Scope, depth: int) -> Element:
         graph = scope.graph
         sizes = graph.sizes
         label = scope.name if scope.labelled else ""
         shape = graph.output_shapes[0]
         args = tuple((key, _comparable(value)) for key, value in graph.args)
-        build = self.structure(graph)
+        build = self.contents.structure(graph)
         alike = (graph.block, args, build, shape[1:], scope.training_only)
         title = block_text(graph, self.varying)
         element = Element(
@@ -149,6 +140,7 @@ class _Scene:
             training_only=scope.training_only,
             alike=alike,
             build=build,
+            shows=((scope,),),
         )
         # a closed block can still be explained elsewhere: with its own groups open
         inside = self.inside(graph, depth - 1 if depth > 0 else 1)
@@ -156,7 +148,7 @@ class _Scene:
             # a block of one layer is that layer
             own = replace(only, label=label or only.label, training_only=scope.training_only)
             return replace(own, alike=(own.alike, scope.training_only))
-        return replace(element, inner=inside, open=depth > 0)
+        return replace(element, inner=inside, open=depth > 0 and len(inside.elements) > 2)
 
 
 @dataclass
@@ -173,6 +165,9 @@ class _Flow:
     uses: dict[int, int] = field(default_factory=dict)
     #: values that are the scope's own parameters, until something shows them
     constants: dict[int, Param] = field(default_factory=dict)
+    #: those that something showed, and those with an element of their own
+    told: set[Param] = field(default_factory=set)
+    boxes: dict[Param, int] = field(default_factory=dict)
     #: the labels of the groups around, where their parts stand here
     prefix: str = ""
 
@@ -194,22 +189,42 @@ class _Flow:
             self.constants[len(self.makers)] = item
             self.makers.append(None)  # part of the join that uses it
             return
-        if isinstance(item, Scope) and self.depth > 0 and len((*item.inputs, *item.shapes)) > 2:
-            self._within(item)
-            return
         if isinstance(item, Scope):
-            place = self._add(self.scene.block(item, self.depth), item.inputs)
-            self.makers += [place] * len(item.shapes)
+            self._scope(item)
+            return
+        if passes(item):
+            self._alias(item.inputs[0])
             return
         source = self.makers[item.inputs[0]]
-        if _nothing(item):
-            self.makers.append(source)
-        elif source is not None and self._merges(item, source):
+        if source is not None and self._merges(item, source):
             self._merge(item, source)
             self.makers.append(source)
         else:
-            element = self._with_constants(_element(item), item)
-            self.makers.append(self._add(element, item.inputs))
+            self.makers.append(self._add(*self._with_constants(_element(item), item)))
+
+    def _scope(self, scope: Scope) -> None:
+        hollow = self.scene.contents.hollow(scope.graph)
+        if self.depth > 0 and not hollow and len((*scope.inputs, *scope.shapes)) > 2:
+            self._within(scope)
+            return
+        place = -1
+        if not hollow or scope.training_only:  # a head that is a value as it is
+            used = self.scene.contents.used(scope.graph)
+            given = tuple(v for number, v in enumerate(scope.inputs) if number in used)
+            place = self._add(self.scene.block(scope, self.depth), given)
+        for through in self.scene.contents.through(scope.graph):
+            if through is None:
+                self.makers.append(place)
+            else:
+                self._alias(scope.inputs[through])
+
+    def _alias(self, value: int) -> None:
+        """The next value is that one, by another name."""
+        number = len(self.makers)
+        self.makers.append(self.makers[value])
+        self.uses[number] = self.uses.get(number, 0) + self.uses[value] - 1
+        if value in self.constants:
+            self.constants[number] = self.constants[value]
 
     def _within(self, scope: Scope) -> None:
         """The parts of a scope of several inputs or outputs stand here, without a box around them:
@@ -217,6 +232,7 @@ class _Flow:
         graph, label = scope.graph, f"{scope.name}." if scope.labelled else ""
         inner = _Flow(self.scene, graph, self.depth - 1, self.elements, self.edges)
         inner.prefix = self.prefix + label
+        inner.told, inner.boxes = self.told, self.boxes
         # what is used out here too is no note on what is in there, nor the other way round
         inner.uses = {place: self.uses[v] for place, v in enumerate(scope.inputs)}
         inner.constants = {
@@ -230,21 +246,48 @@ class _Flow:
                 self.constants[number] = inner.constants[value]
             self.makers.append(inner.makers[value])
 
-    def _with_constants(self, element: Element, node: Node) -> Element:
-        """A join with what the scope itself owns: `× layer_scale`."""
-        own = [self.constants.pop(v) for v in node.inputs if v in self.constants]
-        if not own:
-            return element
-        params = sum(math.prod(param.shape) for param in own if not param.buffer)
+    def _with_constants(self, element: Element, node: Node) -> tuple[Element, tuple[int, ...]]:
+        """A join of one value and what the scope itself owns (`× layer_scale`), and what else feeds
+        it; beside several values a parameter has a box of its own."""
+        values = tuple(v for v in node.inputs if v not in self.constants)
+        own = [self.constants[v] for v in node.inputs if v in self.constants]
+        if not own or len(values) != 1 or node.op.arity is not None:
+            return element, node.inputs
+        fresh = [param for param in dict.fromkeys(own) if param not in self.told]
+        self.told.update(fresh)
         named = " ".join([element.title, *(param.name for param in own)])
-        alone = sum(self.makers[v] is not None for v in node.inputs) == 1
-        return replace(
+        told = replace(
             element,
-            kind="pill" if alone else element.kind,
-            title=named if alone else element.title,
-            params=element.params + params,
+            kind="pill",
+            title=named,
+            params=element.params + sum(_size(param) for param in fresh),
             alike=(element.alike, named),
+            shows=((*fresh, *element.shows[0]),),
         )
+        return told, values
+
+    def _source(self, value: int) -> int | None:
+        """The element that yields a value; a parameter has none until something needs it."""
+        if value not in self.constants:
+            return self.makers[value]
+        param = self.constants[value]
+        if param not in self.boxes:
+            kind = "buffer" if param.buffer else "param"
+            fresh = param not in self.told
+            self.told.add(param)
+            self.boxes[param] = len(self.elements)
+            self.elements.append(
+                Element(
+                    "param",
+                    self.prefix + param.name,
+                    kind,
+                    hue="data",
+                    params=_size(param) if fresh else 0,
+                    shape=param.shape,
+                    shows=((param,),),
+                )
+            )
+        return self.boxes[param]
 
     def _merges(self, node: Node, source: int) -> bool:
         """Whether the node is a note on the element before it."""
@@ -266,16 +309,17 @@ class _Flow:
             macs=before.macs + node.macs,
             shape=node.shape,
             alike=(before.alike, note),
+            shows=((*before.shows[0], node),),
         )
 
     def _add(self, element: Element, inputs: tuple[int, ...]) -> int:
         if self.prefix and element.label:
             element = replace(element, label=self.prefix + element.label)
+        given: dict[int, Shape] = {}
+        sources = [self._source(value) for value in inputs]
         self.elements.append(element)
         place = len(self.elements) - 1
-        given: dict[int, Shape] = {}
-        for value in inputs:
-            maker = self.makers[value]
+        for value, maker in zip(inputs, sources, strict=True):
             if maker is not None:
                 given.setdefault(maker, self.shapes[value])
         self.edges += [Edge(maker, place, shape) for maker, shape in given.items()]
@@ -290,7 +334,10 @@ class _Flow:
 
 def _single(flow: Flow) -> Element | None:
     """The only element between entry and exit, where it is a layer."""
+    ends = {(edge.source, edge.target) for edge in flow.edges}
     if len(flow.elements) != 3 or flow.elements[1].kind not in ("layer", "pill"):
+        return None
+    if ends != {(0, 1), (1, 2)}:
         return None
     return flow.elements[1]
 
@@ -303,7 +350,14 @@ def _element(node: Node) -> Element:
         symbol = call.target if call is not None and not call.target[0].isalpha() else ""
         title = {"+": "+", "*": "×"}.get(symbol, op.name)
         return Element(
-            "join", "", title, shape=node.shape, hue="join", training_only=only, alike=title
+            "join",
+            "",
+            title,
+            shape=node.shape,
+            hue="join",
+            training_only=only,
+            alike=title,
+            shows=((node,),),
         )
     pointwise = op.family in _POINTWISE
     text = op_text(op)
@@ -318,19 +372,12 @@ def _element(node: Node) -> Element:
         shape=node.shape,
         training_only=only,
         alike=(op, node.shape[1:]),
+        shows=((node,),),
     )
 
 
-def _nothing(node: Node) -> bool:
-    """Whether the node only passes its input on."""
-    if node.op.family == "regularisation" and getattr(node.op, "p", None) == 0:
-        return True
-    call = node.op.function(*node.input_shapes)
-    return call is not None and not call.target[0].isalpha() and len(node.inputs) == 1
-
-
-def _kind(item: Node | Param) -> Hashable:
-    return item.op.name if isinstance(item, Node) else item.name
+def _size(param: Param) -> int:
+    return 0 if param.buffer else math.prod(param.shape)
 
 
 def _comparable(value: Any) -> Hashable:

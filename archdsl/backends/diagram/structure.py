@@ -20,11 +20,13 @@ LONGEST_PERIOD = 6
 @dataclass(frozen=True)
 class Leaf:
     """One element. `inner`: its contents, where it is open. `asides`: flows that leave here and
-    lead nowhere (aux heads, further outputs), each beginning after this element."""
+    lead nowhere (aux heads, further outputs), each beginning after this element. `begins`: nothing
+    flows into it, as into a parameter; it may stand first in a branch."""
 
     element: Element
     inner: Series | None = None
     asides: tuple[Series, ...] = ()
+    begins: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,35 +105,46 @@ class _Reader:
                 main.add(number)
         main.add(0)
         for group in self._groups(n for n in range(last) if n not in main):
-            sources = [e.source for n in group for e in self.before.get(n, ()) if e.source in main]
-            if sources:
-                self.asides.setdefault(sources[0], []).append(self._open(group))
+            source = self._leaves(group)
+            if source is None:
+                main.update(group)
+            else:
+                chain = Series(tuple(self._leaf(n) for n in group))
+                self.asides.setdefault(source, []).append(fold(chain))
         ends = (Leaf(self.flow.elements[0]), Leaf(self.flow.elements[last]))
         inside = [n for n in sorted(main) if n not in (0, last)]
         parts = (self._leaf(0), *self._between(0, inside, last), ends[1])
         return fold(Series(parts))
 
-    def _open(self, group: list[int]) -> Series:
-        """A group that leads nowhere: its parts, after the element it starts from."""
-        return fold(Series(tuple(self._leaf(n) for n in group)))
+    def _leaves(self, group: list[int]) -> int | None:
+        """Where a group that leads nowhere leaves the flow, if it is a chain that does so once."""
+        before = [[e.source for e in self.before.get(n, ())] for n in group]
+        first, *others = before
+        if len(first) != 1 or others != [[n] for n in group[:-1]]:
+            return None
+        # what enters a block has no element to stand beside
+        return None if self.flow.elements[first[0]].kind == "entry" else first[0]
 
     def _leaf(self, number: int) -> Leaf:
         element = self.flow.elements[number]
         inner = structure(element.inner) if element.inner is not None and element.open else None
         asides = tuple(self.asides.get(number, ()))
+        begins = element.kind in ("param", "layer", "pill", "join", "block") and (
+            number not in self.before
+        )
         if inner is not None and len(inner.parts) == 3 and isinstance(only := inner.parts[1], Leaf):
             # a block that holds one thing only, n times: that thing, by the block's name
             if only.inner is None and only.element.hue == "group":
-                return Leaf(element, None, asides)  # which says more than a group's name
+                return Leaf(element, None, asides, begins)  # which says more than a group's name
             own = replace(only.element, label=element.label or only.element.label)
             alike = element.alike if only.element.times == 1 else None
-            return Leaf(replace(own, alike=alike), only.inner, (*asides, *only.asides))
+            return Leaf(replace(own, alike=alike), only.inner, (*asides, *only.asides), begins)
         if inner is not None and len(inner.parts) == 3 and isinstance(inner.parts[1], Repeated):
             repeated = inner.parts[1]
             own = replace(element, times=repeated.times, alike=None)
             inside = (inner.parts[0], *repeated.series.parts, inner.parts[2])
-            return Leaf(own, Series(inside), asides)
-        return Leaf(element, inner, asides)
+            return Leaf(own, Series(inside), asides, begins)
+        return Leaf(element, inner, asides, begins)
 
     def _between(
         self, source: int, inside: list[int], target: int, *, branch: bool = False
@@ -150,18 +163,22 @@ class _Reader:
         cuts = [i for i in range(len(numbers)) if i == 0 or reach[i - 1] <= i]
         parts: list[Part] = []
         for one, other in pairwise(cuts):
-            parts += self._fork(numbers[one], numbers[one + 1 : other], numbers[other])
+            past = branch and other - one == len(numbers) - 1
+            parts += self._fork(numbers[one], numbers[one + 1 : other], numbers[other], past)
             if numbers[other] != target:
                 parts.append(self._leaf(numbers[other]))
         return parts
 
-    def _fork(self, source: int, inside: list[int], target: int) -> list[Part]:
+    def _fork(self, source: int, inside: list[int], target: int, past: bool) -> list[Part]:
+        """`past`: the edge from the source to the target is drawn already."""
         if not inside:
             return []
+        if not all(self.after.get(number) for number in inside):  # it leads nowhere
+            return [self._tangle(source, inside, target, past)]
         groups = self._groups(inside)
-        skips = sum(e.target == target for e in self.after.get(source, ()))
+        skips = 0 if past else sum(e.target == target for e in self.after.get(source, ()))
         if len(groups) == 1 and not skips:
-            return [self._tangle(source, inside, target)]
+            return [self._tangle(source, inside, target, past)]
         order = {e.source: i for i, e in enumerate(self.before.get(target, ()))}
         groups.sort(key=lambda group: min(order.get(n, 99) for n in group))
         branches = tuple(
@@ -188,12 +205,13 @@ class _Reader:
             found.setdefault(find(number), []).append(number)
         return list(found.values())
 
-    def _tangle(self, source: int, inside: list[int], target: int) -> Tangle:
+    def _tangle(self, source: int, inside: list[int], target: int, past: bool) -> Tangle:
         place = {source: -1, target: len(inside), **{n: i for i, n in enumerate(inside)}}
         edges = tuple(
             Edge(place[e.source], place[e.target], e.shape)
-            for e in self.flow.edges
-            if e.source in place and e.target in place and e.source != target
+            for number in (source, *inside)
+            for e in self.after.get(number, ())
+            if e.target in place and not (past and (number, e.target) == (source, target))
         )
         return Tangle(tuple(self._leaf(n) for n in inside), edges, self.after[source][0].shape)
 
@@ -248,9 +266,9 @@ def alike(part: Part) -> Hashable:
     """Equal for parts that look the same; None for what is never folded."""
     match part:
         case Leaf():
-            if part.asides or part.element.alike is None:
+            if part.asides or part.begins or part.element.alike is None:
                 return None
-            return (part.element.kind, part.element.alike)
+            return (part.element.kind, part.element.alike, part.element.times)
         case Parallel():
             inside = tuple(tuple(map(alike, b.parts)) for b in part.branches)
             return None if any(None in keys for keys in inside) else (inside, part.skips)
@@ -269,9 +287,12 @@ def _several(leaves: list[Leaf]) -> Leaf:
         macs=sum(leaf.element.macs for leaf in leaves),
         shape=last.shape,
         times=len(leaves),
+        shows=tuple(copy for leaf in leaves for copy in leaf.element.shows),
     )
     insides = [leaf.inner for leaf in leaves if leaf.inner is not None]
-    return replace(leaves[0], element=element, inner=_together(insides))
+    asides = zip(*(leaf.asides for leaf in leaves), strict=True)
+    beside = tuple(s for column in asides if (s := _together(column)) is not None)
+    return replace(leaves[0], element=element, inner=_together(insides), asides=beside)
 
 
 def _together(all_: Sequence[Series]) -> Series | None:
@@ -294,4 +315,6 @@ def _merged(column: list[Part]) -> Part:
     if isinstance(first, Repeated):
         series = _together([p.series for p in column if isinstance(p, Repeated)])
         return first if series is None else replace(first, series=series)
-    return first
+    rows = zip(*(p.parts for p in column if isinstance(p, Tangle)), strict=True)
+    leaves = (_merged(list(row)) for row in rows)
+    return replace(first, parts=tuple(leaf for leaf in leaves if isinstance(leaf, Leaf)))

@@ -66,8 +66,10 @@ def varying(program: Program) -> dict[str, set[str]]:
 
 def labels_text(labels: list[str]) -> str:
     """One name for several: `denselayer1–6`."""
-    if not all(labels) or len(set(labels)) == 1:
+    if len(set(labels)) == 1:
         return labels[0]
+    if not all(labels):
+        return ""
     head = labels[0].rstrip("0123456789")
     tails = [label[len(head) :] for label in labels]
     if all(label.startswith(head) for label in labels) and all(t.isdigit() for t in tails):

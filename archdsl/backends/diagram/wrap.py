@@ -91,7 +91,7 @@ def _columns(sheet: Sheet, chosen: list[_Break], inside: bool) -> Sheet:
             if id(shape) not in cut and top <= _middle(shape) < low + 0.01:
                 whole.drawn.append(moved(shape, x - left, drop - top))
         axes.append(x + sheet.axis - left)
-        heights.append(drop + low - top)
+        heights.append(drop + (sheet.end if low == lows[-1] else low) - top)
         x += right - left + BETWEEN
     for i, part in enumerate(chosen):
         lane = axes[i + 1] - (sheet.axis - extents[i + 1][0]) - BETWEEN / 2
@@ -102,7 +102,7 @@ def _columns(sheet: Sheet, chosen: list[_Break], inside: bool) -> Sheet:
         if part.note is not None:
             whole.drawn.append(Note(axes[i + 1] + 6, 3, part.note.text))
     whole.w = x - BETWEEN
-    whole.h = max(heights) + TURN
+    whole.h = max(*heights, drop + lows[-1] - tops[-1]) + TURN
     if inside:
         low = whole.h + TURN / 2
         end = low + TURN + INSET
