@@ -31,7 +31,7 @@ ORDER = (
     ("loading",),
     ("pipeline",),
     ("backends",),
-    ("artefacts", "explain", "fix", "new"),
+    ("artefacts", "explain", "fix", "importer", "new"),
     ("api",),
     ("train", "editor"),
     ("cli",),

@@ -16,6 +16,11 @@ class _Activation(Op):
     nonlinear = True
     reads = INPUT
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "torch" in vars(cls):
+            cls.lifts = (cls.torch[0], cls.torch[1].rpartition(".")[2])
+
     def settings(self) -> dict[str, tuple[Any, Any]]:
         return self.keywords()
 
@@ -214,6 +219,8 @@ class Softplus(_Activation, name="softplus", family="activation"):
 class _AlongDimension(_Activation):
     """An activation over all values of a dimension together."""
 
+    counting = ("dim",)
+
     dim: int = arg(Int(), default=0, doc=DIM, keyword=True)
 
     def shape(self, *inputs: Shape) -> Shape:
@@ -286,6 +293,8 @@ class PReLU(Op, name="prelu", family="activation"):
 
     example = "prelu"
     keeps_positive = True
+    lifts = ("nn.PReLU",)
+    aliases = (("slope", "init"),)
     nonlinear = True
     reads = INPUT
     fresh = True

@@ -5,8 +5,22 @@ from __future__ import annotations
 import math
 
 from archdsl.ops.regular import PROBABILITY
+from archdsl.ops.seen import Seen
 from archdsl.ops.spatial import divisors, layout, spread, windows
-from archdsl.ops.table import ALL, Blame, Call, Op, Reach, Saved, Shape, Weight, X, arg, call
+from archdsl.ops.table import (
+    ALL,
+    Blame,
+    Call,
+    Lifted,
+    Op,
+    Reach,
+    Saved,
+    Shape,
+    Weight,
+    X,
+    arg,
+    call,
+)
 from archdsl.ops.types import Bool, Int, Size
 from archdsl.text import shape_text
 
@@ -37,6 +51,8 @@ class MultiHeadAttention(Op, name="mha", family="attention"):
     """
 
     example = "mha 12"
+    lifts = "SelfAttention", "nn.MultiheadAttention"
+    aliases = (("heads", "num_heads"), ("bias", "in_proj_bias"))
     example_input = (197, 768)
     fresh = True
     holds = LINEAR
@@ -45,6 +61,13 @@ class MultiHeadAttention(Op, name="mha", family="attention"):
     heads: int = arg(Int(1), doc=HEADS)
     dropout: float = arg(PROBABILITY, default=0.0, doc="on the attention's weights", keyword=True)
     bias: bool = arg(Bool(), default=True, doc="add learned biases", keyword=True)
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        alone = len(set(seen.sources)) == 1 and seen.args.get("batch_first")
+        extra = seen.args.get("bias_k") is not None or seen.args.get("add_zero_attn")
+        made = super().of(seen)
+        return Lifted(made.op, (0,)) if made and alone and not extra else None
 
     def shape(self, *inputs: Shape) -> Shape:
         _, channels = layout(self, inputs[0], "L×C")
@@ -97,6 +120,13 @@ class WindowAttention(Op, name="window_attention", family="attention"):
     """
 
     example = "window_attention 3 7x7 shift=3"
+    lifts = (
+        "WindowAttention",
+        "CosineWindowAttention",
+        "torchvision.models.swin_transformer.ShiftedWindowAttention",
+        "torchvision.models.swin_transformer.ShiftedWindowAttentionV2",
+    )
+    aliases = (("heads", "num_heads"), ("window", "window_size"), ("shift", "shift_size"))
     example_input = (56, 56, 96)
     fresh = True
     holds = LINEAR
@@ -109,6 +139,13 @@ class WindowAttention(Op, name="window_attention", family="attention"):
     cosine: bool = arg(Bool(), default=False, doc="attention of Swin V2", keyword=True)
 
     support = "attention"
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        made = super().of(seen)
+        if made is None or seen.args.get("dropout") or seen.args.get("attention_dropout"):
+            return None
+        return Lifted(made.op.replace(cosine="logit_scale" in seen.args))
 
     def shape(self, *inputs: Shape) -> Shape:
         _, _, channels = layout(self, inputs[0], "H×W×C")
@@ -176,6 +213,11 @@ class RelativeAttention(Op, name="relative_attention", family="attention"):
     """
 
     example = "relative_attention 2"
+    lifts = (
+        "RelativeAttention",
+        "torchvision.models.maxvit.RelativePositionalMultiHeadAttention",
+    )
+    aliases = (("heads", "n_heads"),)
     example_input = (64, 49, 64)
     fresh = True
     holds = LINEAR

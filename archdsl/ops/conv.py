@@ -37,6 +37,12 @@ class _Filters(Op):
     maps = True
     shifts = True
     may_lack = frozenset({"bias"})
+    aliases = (
+        ("out", "out_channels"),
+        ("kernel", "kernel_size"),
+        ("pad", "padding"),
+        ("output_pad", "output_padding"),
+    )
 
     out: int = arg(Int(1), doc="output channels, the number of filters")
     kernel: tuple[int, ...] = arg(Size(1), doc="size of the filters")
@@ -85,6 +91,7 @@ class Conv(_Filters, name="conv", family="convolution"):
 
     example = "conv 64 7x7 /2 pad=3 bias=false"
     support = "same"
+    lifts = "nn.Conv1d", "nn.Conv2d", "nn.Conv3d"
 
     pad: tuple[int, ...] | str = arg(
         Size(0, ("half", "same", SAME_TF, "valid")),
@@ -179,6 +186,7 @@ class Deconv(_Filters, name="deconv", family="convolution"):
     """
 
     example = "deconv 16 2x2 /2"
+    lifts = "nn.ConvTranspose1d", "nn.ConvTranspose2d", "nn.ConvTranspose3d"
 
     pad: tuple[int, ...] = arg(
         Size(0), default=(0,), doc="taken off the output on each side", keyword=True

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+from archdsl.ops.seen import Seen
 from archdsl.ops.spatial import DIM, axis, batched, resized
-from archdsl.ops.table import Blame, Call, Input, Op, Saved, Shape, arg, call
+from archdsl.ops.table import Blame, Call, Input, Lifted, Op, Saved, Shape, arg, call
 from archdsl.ops.types import Int
 from archdsl.text import shape_text
 
@@ -65,10 +66,21 @@ class Concat(Op, name="concat", family="join"):
     """
 
     example = "concat { identity; conv 8 3x3 pad=1 }"
+    general = True
+    lifts = "cat", "concat", "concatenate"
+    counting = ("dim",)
     arity = None
     fresh = True
 
     dim: int = arg(Int(), default=0, doc=DIM, keyword=True)
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        made = super().of(seen)
+        if made is None:
+            return None
+        place = cls(**cls._given(seen)).dim % len(seen.inputs[0])
+        return Lifted(cls(dim=place))
 
     def shape(self, *inputs: Shape) -> Shape:
         place = axis("dim", self.dim, inputs[0])
@@ -86,6 +98,12 @@ class _Elementwise(Op):
     """Combines the branches element by element; a side of 1 is repeated as often as needed."""
 
     infix: ClassVar[str]
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        numbers = seen.args.get("alpha", 1) != 1 or len(seen.inputs) < 2
+        return None if numbers else Lifted(cls())
+
     arity = None
     broadcasts = True
     fresh = True
@@ -114,6 +132,7 @@ class Add(_Elementwise, name="add", family="join"):
 
     example = "add { identity; conv in 3x3 pad=1 }"
     infix = "+"
+    lifts = ("add",)
 
 
 class Residual(Add):
@@ -136,6 +155,7 @@ class Mul(_Elementwise, name="mul", family="join"):
 
     example = "mul { identity; { gap -> conv in 1x1 -> sigmoid } }"
     infix = "*"
+    lifts = ("mul",)
 
     def saved(self, *inputs: Shape) -> Saved:
         between = max(0, len(inputs) - 2)  # the products of the first ones

@@ -20,6 +20,8 @@ class Linear(Op, name="linear", family="linear"):
     fresh = True
     linear = True
     reads = INPUT
+    lifts = ("nn.Linear",)
+    aliases = (("out", "out_features"),)
 
     out: int = arg(Int(1), doc="output features")
     bias: bool = arg(Bool(), default=True, doc="add a learned bias", keyword=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from archdsl.ops.seen import NoField, Seen
 from archdsl.ops.spatial import check_groups, image
 from archdsl.ops.table import INPUT, Blame, Call, Op, Saved, Shape, Weight, X, arg, call
 from archdsl.ops.types import Bool, Float, Floats, Int
@@ -62,6 +63,7 @@ class BatchNorm(_Statistics, name="bn", family="normalisation"):
 
     example = "bn"
     torch = "BatchNorm"
+    lifts = "nn.BatchNorm1d", "nn.BatchNorm2d", "nn.BatchNorm3d"
     passes = True
     of_batch = True
 
@@ -83,6 +85,7 @@ class InstanceNorm(_Statistics, name="instance_norm", family="normalisation"):
 
     example = "instance_norm affine=true"
     torch = "InstanceNorm"
+    lifts = "nn.InstanceNorm1d", "nn.InstanceNorm2d", "nn.InstanceNorm3d"
 
     affine: bool = arg(Bool(), default=False, doc=AFFINE, keyword=True)
     track_running_stats: bool = arg(
@@ -112,6 +115,8 @@ class LayerNorm(Op, name="ln", family="normalisation"):
     """
 
     example = "ln eps=1e-6"
+    lifts = ("nn.LayerNorm",)
+    aliases = (("affine", "elementwise_affine"),)
     example_input = (197, 768)
     fresh = True
 
@@ -135,6 +140,12 @@ class LayerNorm(Op, name="ln", family="normalisation"):
     def lost(self, *inputs: Shape) -> str:
         return _SINGLE if math.prod(inputs[0][-self.dims :]) == 1 else ""
 
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        values = super()._given(seen)
+        dims = len(seen.args["normalized_shape"])
+        return {**values, "dims": dims, "bias": values["bias"] or not values["affine"]}
+
     def saved(self, *inputs: Shape) -> Saved:
         return Saved(input=True, more=8 * math.prod(inputs[0][: -self.dims]))
 
@@ -156,6 +167,7 @@ class LayerNorm2d(Op, name="ln2d", family="normalisation"):
     """
 
     example = "ln2d eps=1e-6"
+    lifts = "torchvision.models.convnext.LayerNorm2d", "LayerNorm2d"
     example_input = (96, 56, 56)
     fresh = True
     shifts = True
@@ -188,6 +200,8 @@ class GroupNorm(Op, name="gn", family="normalisation"):
     """
 
     example = "gn 8"
+    lifts = ("nn.GroupNorm",)
+    aliases = (("groups", "num_groups"),)
     example_input = (32, 16, 16)
     fresh = True
     reads = INPUT
@@ -228,6 +242,7 @@ class LocalResponseNorm(Op, name="lrn", family="normalisation"):
     """
 
     example = "lrn 5 k=2.0"
+    lifts = "nn.LocalResponseNorm", "local_response_norm"
     example_input = (64, 27, 27)
 
     size: int = arg(Int(1), doc="how many neighbouring channels")
@@ -258,6 +273,7 @@ class Affine(Op, name="affine", family="normalisation"):
     """
 
     example = "affine 0.5 0.1"
+    lifts = "Affine", "mul", "add", "sub"
     fresh = True
     support = "norm"
 
@@ -273,6 +289,17 @@ class Affine(Op, name="affine", family="normalisation"):
 
     def lost(self, *inputs: Shape) -> str:
         return "" if any(self.scale) else "everything times 0 is 0"
+
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        number = seen.args.get("other")
+        if "scale" in seen.args or not isinstance(number, (int, float)) or "." in seen.name:
+            return super()._given(seen)
+        if seen.args.get("alpha", 1) != 1:
+            raise NoField
+        if seen.name == "mul":
+            return {"scale": (float(number),), "shift": (0.0,)}
+        return {"scale": (1.0,), "shift": (float(-number if seen.name == "sub" else number),)}
 
     def module(self, *inputs: Shape) -> Call:
         return call("Affine", self.scale, self.shift)

@@ -6,6 +6,7 @@ import math
 import operator
 from typing import Any, ClassVar
 
+from archdsl.ops.seen import NoField, Seen
 from archdsl.ops.spatial import (
     SAME_TF,
     SAME_TF_DOC,
@@ -21,6 +22,12 @@ from archdsl.ops.table import ALL, INPUT, Blame, Call, Op, Reach, Saved, Shape, 
 from archdsl.ops.types import Bool, Size
 
 
+def dimensional(torch: tuple[str, str]) -> tuple[str, ...]:
+    """torch's names of a module and a function for one to three dimensions."""
+    module, function = torch
+    return tuple(f"{name}{n}d" for n in (1, 2, 3) for name in (f"nn.{module}", function))
+
+
 class _Pool(Op):
     """A window slides over each channel."""
 
@@ -28,6 +35,7 @@ class _Pool(Op):
     fresh = True
     maps = True
     support = "same"
+    aliases = (("kernel", "kernel_size"), ("pad", "padding"), ("ceil", "ceil_mode"))
 
     kernel: tuple[int, ...] = arg(Size(1), doc="size of the window")
     stride: tuple[int, ...] | None = arg(
@@ -73,6 +81,15 @@ class _Pool(Op):
     def reach(self, *inputs: Shape) -> Reach:
         return windows(len(inputs[0]) - 1, self.kernel, self.step, self.dilation)
 
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        if seen.args.get("return_indices") or seen.args.get("divisor_override"):
+            raise NoField
+        values = super()._given(seen)
+        if values.get("stride") in (values["kernel"], ()):
+            del values["stride"]
+        return values
+
     def _settings(self, n: int) -> dict[str, tuple[Any, Any]]:
         kernel = fold("kernel", self.kernel, n)
         return {
@@ -105,6 +122,7 @@ class MaxPool(_Pool, name="maxpool", family="pooling"):
 
     example = "maxpool 3x3 /2 pad=1"
     torch = "MaxPool", "max_pool"
+    lifts = dimensional(torch)
 
     dilation: tuple[int, ...] = arg(Size(1), default=(1,), doc="gap between taps", keyword=True)
 
@@ -131,6 +149,7 @@ class AvgPool(_Pool, name="avgpool", family="pooling"):
 
     example = "avgpool 2x2 /2"
     torch = "AvgPool", "avg_pool"
+    lifts = dimensional(torch)
 
     count_include_pad: bool = arg(
         Bool(),
@@ -156,6 +175,7 @@ class _Adaptive(Op):
     torch: ClassVar[tuple[str, str]]
     fresh = True
     maps = True
+    aliases = (("out", "output_size"),)
 
     out: tuple[int, ...] = arg(Size(1), default=(1,), doc="size of the output")
 
@@ -187,6 +207,7 @@ class GlobalAvgPool(_Adaptive, name="gap", family="pooling"):
 
     example = "gap"
     torch = "AdaptiveAvgPool", "adaptive_avg_pool"
+    lifts = dimensional(torch)
 
     def saved(self, *inputs: Shape) -> Saved:
         # torch has a mean for the one case, which needs the sizes alone
@@ -201,6 +222,7 @@ class AdaptiveMaxPool(_Adaptive, name="adaptive_maxpool", family="pooling"):
 
     example = "adaptive_maxpool 7x7"
     torch = "AdaptiveMaxPool", "adaptive_max_pool"
+    lifts = dimensional(torch)
 
     def saved(self, *inputs: Shape) -> Saved:
         return _places(self, *inputs)

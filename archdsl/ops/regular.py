@@ -28,6 +28,7 @@ class Dropout(_Dropping, name="dropout", family="regularisation"):
     """
 
     example = "dropout 0.2"
+    lifts = "nn.Dropout", "dropout"
     inplace = True
     passes = True
 
@@ -53,6 +54,7 @@ class ChannelDropout(_Dropping, name="channel_dropout", family="regularisation")
     """
 
     example = "channel_dropout 0.2"
+    lifts = tuple(f"{name}{n}d" for n in (1, 2, 3) for name in ("nn.Dropout", "dropout"))
     inplace = True
     passes = True
 
@@ -83,6 +85,7 @@ class StochasticDepth(_Dropping, name="stochastic_depth", family="regularisation
 
     example = "stochastic_depth 0.1"
     support = "regular"
+    lifts = "torchvision.ops.stochastic_depth.StochasticDepth", "StochasticDepth"
 
     p: float = arg(PROBABILITY, doc="probability that the branch is dropped")
     mode: str = arg(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from archdsl.ops.seen import NoField, Seen
 from archdsl.ops.spatial import LAYOUTS, check_border, check_groups, fold, image, spread
-from archdsl.ops.table import INPUT, Blame, Call, Op, Reach, Saved, Shape, X, arg, call
+from archdsl.ops.table import INPUT, Blame, Call, Lifted, Op, Reach, Saved, Shape, X, arg, call
 from archdsl.ops.types import Bool, Choice, Float, Int, Ints, Size
 from archdsl.text import shape_text
 
@@ -20,6 +21,8 @@ class Pad(Op, name="pad", family="shape"):
 
     example = "pad [1, 2, 1, 2]"
     support = "resample"
+    lifts = "Pad", "pad"
+    aliases = (("sizes", "pad"),)
 
     sizes: tuple[int, ...] = arg(Ints(), doc="a number, or before and after each dimension")
     mode: str = arg(
@@ -29,6 +32,16 @@ class Pad(Op, name="pad", family="shape"):
         keyword=True,
     )
     value: float = arg(Float(), default=0.0, doc="what a constant border holds", keyword=True)
+
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        values = super()._given(seen)
+        if len(values["sizes"]) > 2 * len(seen.inputs[0]):
+            raise NoField  # it pads the batch
+        return values
+
+    def itself(self, *inputs: Shape) -> bool:
+        return not any(self.sizes)
 
     def shape(self, *inputs: Shape) -> Shape:
         shape, sides = inputs[0], self._sides(inputs[0])
@@ -95,6 +108,8 @@ class Upsample(Op, name="upsample", family="shape"):
     """
 
     example = "upsample 2 mode=bilinear"
+    lifts = "nn.Upsample", "nn.UpsamplingNearest2d", "nn.UpsamplingBilinear2d", "interpolate"
+    aliases = (("scale", "scale_factor"),)
     fresh = True
 
     scale: float | None = arg(Float(0.0, above=True), default=None, doc="factor of the size")
@@ -110,6 +125,14 @@ class Upsample(Op, name="upsample", family="shape"):
     align_corners: bool = arg(
         Bool(), default=False, doc="the corners keep their values; not for `nearest`", keyword=True
     )
+
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        if seen.args.get("antialias") or seen.args.get("recompute_scale_factor"):
+            raise NoField
+        values = super()._given(seen)
+        values["align_corners"] = bool(seen.args.get("align_corners"))
+        return values
 
     def shape(self, *inputs: Shape) -> Shape:
         channels, space = image(self, inputs[0])
@@ -163,6 +186,8 @@ class PixelShuffle(Op, name="pixel_shuffle", family="shape"):
     """
 
     example = "pixel_shuffle 2"
+    lifts = "nn.PixelShuffle", "pixel_shuffle"
+    aliases = (("factor", "upscale_factor"),)
     example_input = (12, 16, 16)
 
     factor: int = arg(Int(1), doc="r, how much larger the sides become")
@@ -191,6 +216,8 @@ class PixelUnshuffle(Op, name="pixel_unshuffle", family="shape"):
     """
 
     example = "pixel_unshuffle 2"
+    lifts = "nn.PixelUnshuffle", "pixel_unshuffle"
+    aliases = (("factor", "downscale_factor"),)
 
     factor: int = arg(Int(1), doc="r, how much smaller the sides become")
 
@@ -218,9 +245,28 @@ class ChannelShuffle(Op, name="channel_shuffle", family="shape"):
     """
 
     example = "channel_shuffle 2"
+    lifts = "nn.ChannelShuffle", "channel_shuffle", "view", "reshape"
     example_input = (64, 16, 16)
 
     groups: int = arg(Int(1), doc="number of groups; must divide the channels")
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        if "groups" in seen.args:
+            return super().of(seen)
+        # written by hand: a view as groups, their two dimensions exchanged, and back
+        swap = seen.maker(0)
+        split = swap.maker(0) if swap is not None else None
+        if swap is None or split is None or split.name not in ("view", "reshape"):
+            return None
+        channels, shape = split.inputs[0][:1], split.output
+        exchanged = (shape[1], shape[0], *shape[2:]) if len(shape) > 1 else ()
+        by_hand = (
+            {swap.args.get("dim0"), swap.args.get("dim1")} == {1, 2}
+            and seen.output == split.inputs[0] == (*channels, *shape[2:])
+            and swap.output == exchanged
+        )
+        return Lifted(cls(groups=shape[0]), origin=2) if by_hand else None
 
     def shape(self, *inputs: Shape) -> Shape:
         channels, _ = image(self, inputs[0])

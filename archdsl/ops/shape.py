@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+from archdsl.ops.seen import Batch, NoField, Seen
 from archdsl.ops.spatial import DIM, axis, batched, resized
-from archdsl.ops.table import ALL, VIEW, Blame, Call, Op, Reach, Shape, X, arg, call
+from archdsl.ops.table import ALL, VIEW, Blame, Call, Lifted, Op, Reach, Shape, X, arg, call
 from archdsl.ops.types import Bool, Int, Ints
 from archdsl.text import shape_text
 
@@ -18,8 +20,15 @@ class Identity(Op, name="identity", family="shape"):
     """
 
     example = "identity"
+    lifts = "nn.Identity", "contiguous", "clone", "expand", "to", "float", "type_as"
     reads = VIEW
     passes = True
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        if seen.name == "expand" and seen.inputs[0] not in (seen.output, (1, *seen.output)):
+            return None  # a parameter may get a batch
+        return Lifted(cls(), (0,))
 
     def module(self, *inputs: Shape) -> Call:
         return call("nn.Identity")
@@ -36,11 +45,26 @@ class Flatten(Op, name="flatten", family="shape"):
     """
 
     example = "flatten"
+    lifts = "nn.Flatten", "flatten", "view", "reshape"
     reads = VIEW
     passes = True
 
     start_dim: int = arg(Int(), default=1, doc="first dimension; 1 is the channels")
     end_dim: int = arg(Int(), default=-1, doc="last dimension, included")
+
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        if "start_dim" in seen.args:
+            return super()._given(seen)
+        if not seen.name.endswith(("view", "reshape")):
+            raise NoField
+        have, want = seen.inputs[0], _wanted(seen)
+        joined = len(have) - len(want) + 1  # so many dimensions become one
+        for start in range(len(want) if joined > 1 else 0):
+            if want == resized(have, start, math.prod(have[start : start + joined]), skip=joined):
+                last = start + joined == len(have)
+                return {"start_dim": start + 1, "end_dim": -1 if last else start + joined}
+        raise NoField
 
     def shape(self, *inputs: Shape) -> Shape:
         shape = inputs[0]
@@ -71,11 +95,17 @@ class Reshape(Op, name="reshape", family="shape"):
     """
 
     example = "reshape [48, -1]"
+    general = True
+    lifts = "Reshape", "view", "reshape", "nn.Unflatten", "unflatten", "squeeze", "unsqueeze"
     reads = VIEW
     passes = True
     support = "shape"
 
     sizes: tuple[int, ...] = arg(Ints(-1), doc="the new sizes, without the batch; one may be -1")
+
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        return {"sizes": _wanted(seen)}
 
     def shape(self, *inputs: Shape) -> Shape:
         have = math.prod(inputs[0])
@@ -108,12 +138,26 @@ class Permute(Op, name="permute", family="shape"):
     """
 
     example = "permute [1, 2, 0]"
+    lifts = "Permute", "torchvision.ops.misc.Permute", "permute", "transpose", "swapaxes"
     reads = VIEW
     support = "shape"
 
     dims: tuple[int, ...] = arg(
         Ints(), doc="the new order; dimensions are counted without the batch"
     )
+
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        rank = len(seen.inputs[0]) + 1
+        order = list(seen.args.get("dims", range(rank)))
+        if "dims" not in seen.args:
+            names = ("dim0", "dim1") if "dim0" in seen.args else ("axis0", "axis1")
+            one, other = (seen.args[name] % rank for name in names)
+            order[one], order[other] = other, one
+        first, *rest = (d % rank for d in order)
+        if first != 0:
+            raise NoField  # the batch stays the first
+        return {"dims": tuple(d - 1 for d in rest)}
 
     def shape(self, *inputs: Shape) -> Shape:
         return tuple(inputs[0][d] for d in self._order(inputs[0]))
@@ -145,11 +189,20 @@ class Mean(Op, name="mean", family="shape"):
     """
 
     example = "mean [1, 2]"
+    lifts = "Mean", "mean"
+    aliases = (("dims", "dim"),)
+    counting = ("dims",)
     fresh = True
     support = "shape"
 
     dims: tuple[int, ...] = arg(Ints(), doc="dimensions, counted without the batch")
     keepdim: bool = arg(Bool(), default=False, doc="keep them with size 1", keyword=True)
+
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        values = super()._given(seen)
+        rank = len(seen.inputs[0])
+        return {**values, "dims": tuple(sorted(d % rank for d in values["dims"]))}
 
     def shape(self, *inputs: Shape) -> Shape:
         gone = [axis("dims", d, inputs[0]) for d in self.dims]
@@ -179,6 +232,9 @@ class Chunk(Op, name="chunk", family="shape"):
     """
 
     example = "chunk 2 0"
+    lifts = "Chunk", "chunk"
+    aliases = (("n", "chunks"),)
+    counting = ("dim",)
     example_input = (64, 16, 16)
     reads = VIEW
     support = "shape"
@@ -186,6 +242,11 @@ class Chunk(Op, name="chunk", family="shape"):
     n: int = arg(Int(1), doc="number of parts")
     index: int = arg(Int(), doc="which part; the first is 0, the last -1")
     dim: int = arg(Int(), default=0, doc=DIM, keyword=True)
+
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        values = super()._given(Seen(seen.name, {"index": seen.place, **seen.args}, seen.inputs))
+        return {**values, "dim": values["dim"] % len(seen.inputs[0])}
 
     def shape(self, *inputs: Shape) -> Shape:
         place, _, length = self._part(inputs[0])
@@ -220,6 +281,8 @@ class Slice(Op, name="slice", family="shape"):
     """
 
     example = "slice 0 16"
+    lifts = "Slice", "narrow", "split", "split_with_sizes"
+    counting = ("dim",)
     example_input = (64, 16, 16)
     reads = VIEW
     support = "shape"
@@ -229,6 +292,26 @@ class Slice(Op, name="slice", family="shape"):
         Int(), default=None, doc="the element after the last; to the end where not given"
     )
     dim: int = arg(Int(), default=0, doc=DIM, keyword=True)
+
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        given = dict(seen.args)
+        if given.get("step", 1) != 1:
+            raise NoField
+        sizes = given.get(
+            "split_size", given.get("split_sizes", given.get("split_size_or_sections"))
+        )
+        if sizes is not None:
+            many = isinstance(sizes, (tuple, list))
+            given["start"] = sum(sizes[: seen.place]) if many else seen.place * sizes
+            given["length"] = sizes[seen.place] if many else sizes
+        if "length" in given:
+            given["end"] = given["start"] + given["length"]
+        values = super()._given(Seen(seen.name, given, seen.inputs))
+        place = values["dim"] = values["dim"] % len(seen.inputs[0])
+        if values.get("end") is not None and values["end"] >= seen.inputs[0][place]:
+            del values["end"]
+        return values
 
     def shape(self, *inputs: Shape) -> Shape:
         place, _, length = self._part(inputs[0])
@@ -265,12 +348,19 @@ class Select(Op, name="select", family="shape"):
     """
 
     example = "select 0"
+    lifts = "Select", "select", "unbind"
+    counting = ("dim",)
     example_input = (197, 768)
     reads = VIEW
     support = "shape"
 
     index: int = arg(Int(), doc="which element; the first is 0, the last -1")
     dim: int = arg(Int(), default=0, doc=DIM, keyword=True)
+
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        values = super()._given(Seen(seen.name, {"index": seen.place, **seen.args}, seen.inputs))
+        return {**values, "dim": values["dim"] % len(seen.inputs[0])}
 
     def shape(self, *inputs: Shape) -> Shape:
         shape, place = inputs[0], axis("dim", self.dim, inputs[0])
@@ -283,3 +373,18 @@ class Select(Op, name="select", family="shape"):
 
     def function(self, *inputs: Shape) -> Call:
         return call("torch.select", X, batched(self.dim), self.index)
+
+
+def _wanted(seen: Seen) -> Shape:
+    """The shape that a view or its like gives, without the batch, which must stay the first."""
+    sizes = seen.args.get("size", seen.args.get("shape", seen.args.get("sizes")))
+    if "." not in seen.name and isinstance(sizes, (tuple, list)):
+        known = [s for s in sizes if s != -1]
+        kept = isinstance(sizes[0], Batch) and sizes[0].times == 1
+        # what is left for -1 is the batch where all other sizes are there
+        left = sizes[0] == -1 and math.prod(s for s in known if isinstance(s, int)) == math.prod(
+            seen.inputs[0]
+        )
+        if not (kept or left) or any(isinstance(s, Batch) for s in sizes[1:]):
+            raise NoField
+    return seen.output

@@ -71,9 +71,9 @@ def axis(field: str, dim: int, shape: Shape) -> int:
     return dim % len(shape)
 
 
-def resized(shape: Shape, place: int, *sides: int) -> Shape:
-    """The shape with another side at a place, or with none."""
-    return (*shape[:place], *sides, *shape[place + 1 :])
+def resized(shape: Shape, place: int, *sides: int, skip: int = 1) -> Shape:
+    """The shape with another side at a place (for `skip` of them), or with none."""
+    return (*shape[:place], *sides, *shape[place + skip :])
 
 
 def batched(dim: int) -> int:

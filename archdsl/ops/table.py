@@ -18,7 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NoReturn, Self, dataclass_transform
 
-from archdsl.ops.types import Type
+from archdsl.ops.seen import NoField, Seen, as_field
+from archdsl.ops.types import Bool, Type
 
 Shape = tuple[int, ...]
 TABLE: dict[str, type[Op]] = {}
@@ -243,6 +244,14 @@ class Op:
     reads: ClassVar[Saved] = Saved()
     #: the file of `archdsl.ops.support` that defines what the lowering calls and torch lacks
     support: ClassVar[str] = ""
+    #: torch's classes and functions that it may be lifted from, by the names of `Seen`
+    lifts: ClassVar[tuple[str, ...]] = ()
+    #: lifts what no other operator does
+    general: ClassVar[bool] = False
+    #: how torch names an argument, where that differs: pairs of our name and its
+    aliases: ClassVar[tuple[tuple[str, str], ...]] = ()
+    #: the arguments that count dimensions, which torch counts with the batch
+    counting: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, *, name: str = "", family: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -347,10 +356,55 @@ class Op:
         None: use the module."""
         return None
 
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        """The operator that computes what a call of torch did; None where there is no such. The
+        inverse of `module` and `function`: the arguments are read by torch's names for them."""
+        try:
+            return Lifted(cls(**cls._given(seen)))
+        except NoField:
+            return None
+
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        values = {}
+        for key, spec in cls.args.items():
+            also = (theirs for ours, theirs in cls.aliases if ours == key)
+            names = [n for n in (*also, key) if n in seen.args]
+            value = seen.args[names[0]] if names else spec.default
+            if value is None and not isinstance(spec.type, Bool):
+                continue
+            if key in cls.counting:
+                value = _counted(value)
+            values[key] = as_field(spec.type, value)
+        return values
+
     def itself(self, *inputs: Shape) -> bool:
         """Whether the output is the very tensor that came in: a join of one branch."""
         made = self.function(*inputs)
         return made is not None and made.itself
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """An operator that computes what a call of torch did, from which of the call's inputs.
+
+    `origin`: it computes from the inputs of an earlier call, so many calls back along the first
+    inputs: what several calls do together.
+    """
+
+    op: Op
+    inputs: tuple[int, ...] | None = None  # None: all
+    origin: int = 0
+
+
+def _counted(value: Any) -> Any:
+    """torch's number (or numbers) of a dimension, without the batch. Raises `NoField`."""
+    if isinstance(value, (tuple, list)):
+        return tuple(map(_counted, value))
+    if not isinstance(value, int) or value == 0:
+        raise NoField
+    return value - 1 if value > 0 else value
 
 
 def operators() -> Iterator[type[Op]]:

@@ -39,6 +39,13 @@ def grammar() -> lark.Lark:
     return _build(text)
 
 
+@cache
+def keywords() -> frozenset[str]:
+    """The words that are the language's own."""
+    found = (t.pattern.value for t in grammar().terminals)
+    return frozenset(word for word in found if word.isalpha())
+
+
 def tables(text: str) -> str:
     """The contents of grammar.json for a grammar's text."""
     data, memo = _build(text).memo_serialize([TerminalDef, Rule])

@@ -1,0 +1,261 @@
+"""From calls of torch to operators: the graph of each module.
+
+In: a trace. Out: the `Graph` of the root, with those of the modules it calls inside. Every live
+call is an operator of the table (whose classes alone know how one is lifted) or a module; what is
+not is collected, and raised together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from archdsl.importer.capture import CONSTANT, Call, Function, Trace, Value
+from archdsl.importer.errors import CannotImport, Problem
+from archdsl.importer.known import lifters
+from archdsl.ops.join import Concat
+from archdsl.ops.seen import Seen
+from archdsl.ops.table import Blame, Lifted, Op, Shape
+
+
+@dataclass(eq=False)
+class Node:
+    """An operator applied to values. `path`: of the module that holds it, if one does."""
+
+    op: Op
+    inputs: list[Value]
+    output: Value
+    path: str | None
+    module: nn.Module | None
+
+    @property
+    def outputs(self) -> list[Value]:
+        return [self.output]
+
+
+@dataclass(eq=False)
+class Graph:
+    """A module's items in the order of execution. `inputs`: the values from outside that it reads,
+    `outputs`: those of its own that are read outside."""
+
+    path: str
+    module: nn.Module
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+    items: list[Node | Graph] = field(default_factory=list)
+
+
+Item = Node | Graph
+
+
+def lift(trace: Trace, results: list[Value]) -> Graph:
+    """The graph whose outputs are `results`. Raises `CannotImport`."""
+    return _Lift(trace).graph(results)
+
+
+class _Lift:
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.functions = list(_functions(trace.root))
+        self.makers = {out: f for f in self.functions for out in f.outputs}
+        self.same: dict[Value, Value] = {}
+        self.nodes: dict[Function, list[Node]] = {}
+        self.problems: list[Problem] = []
+
+    def graph(self, results: list[Value]) -> Graph:
+        self._live(results)
+        if self.problems:
+            raise CannotImport(self.problems[::-1])
+        root = self._build(self.trace.root)
+        _hoist(root)
+        _cumulate(root, {})
+        outer = [self._final(r) for r in results]
+        _boundaries(root, outer)
+        root.outputs = outer
+        root.inputs = self.trace.root.inputs
+        return root
+
+    def _final(self, value: Value) -> Value:
+        while value in self.same:
+            value = self.same[value]
+        return value
+
+    # ---- which calls matter, and what they are -----------------------------------------------
+
+    def _live(self, results: list[Value]) -> None:
+        """From the last call to the first: what is read later, or has weights."""
+        needed = set(results)
+        for function in reversed(self.functions):
+            wanted = [v for v in function.outputs if v in needed]
+            if not wanted and not (function.leaf and _stateful(function.leaf)):
+                continue
+            for value in wanted or function.outputs[:1]:
+                sources = self._lifted(function, value)
+                needed.update(sources)
+                for source in sources:
+                    if source.param == CONSTANT:
+                        message = "computes with a tensor that is no parameter, buffer or input"
+                        self.problems.append(Problem(function.place, f"{function.name} {message}"))
+
+    def _lifted(self, function: Function, value: Value) -> list[Value]:
+        seen = self._seen(function, value)
+        reason = ""
+        for op in lifters().get(function.name, ()):
+            try:
+                made = op.of(seen)
+            except Blame as blame:
+                reason = str(blame)
+                continue
+            if made is not None:
+                return self._accept(function, value, made)
+        name = function.name
+        what = (
+            "is no operator of the language" if name not in lifters() else "is not expressible so"
+        )
+        self.problems.append(Problem(function.place, f"`{name}` {what}{reason and ': '}{reason}"))
+        return []
+
+    def _accept(self, function: Function, value: Value, made: Lifted) -> list[Value]:
+        base = function
+        for _ in range(made.origin):
+            base = self.makers[base.inputs[0]]
+        places = range(len(base.inputs)) if made.inputs is None else made.inputs
+        inputs = [base.inputs[place] for place in places]
+        shapes = [v.sample for v in inputs]
+        named = function.path if function.leaf else None
+        positional = named is not None and named.rpartition(".")[2].isdigit()
+        given = function.leaf is not None and bool(made.op.args)  # `dropout 0.0` is meant
+        if not positional and not given and _passes(made.op, shapes, value):
+            self.same[value] = inputs[0]
+            return inputs
+        node = Node(made.op, inputs, value, named, function.leaf)
+        self.nodes.setdefault(function, []).append(node)
+        return inputs
+
+    def _seen(self, function: Function, value: Value) -> Seen:
+        def maker(place: int) -> Seen | None:
+            source = function.inputs[place]
+            made_by = self.makers.get(source)
+            return self._seen(made_by, source) if made_by is not None else None
+
+        return Seen(
+            function.name,
+            function.args,
+            tuple(v.sample for v in function.inputs),
+            value.sample,
+            function.outputs.index(value),
+            tuple(function.inputs),
+            maker,
+        )
+
+    # ---- the tree ----------------------------------------------------------------------------
+
+    def _build(self, call: Call) -> Graph:
+        graph = Graph(call.path, call.module)
+        for event in call.events:
+            if isinstance(event, Call):
+                inner = self._build(event)
+                if inner.items:
+                    graph.items.append(inner)
+                continue
+            for node in self.nodes.get(event, ()):
+                node.inputs = [self._final(v) for v in node.inputs]
+                graph.items.append(node)
+        return graph
+
+
+def _functions(call: Call) -> Iterator[Function]:
+    for event in call.events:
+        if isinstance(event, Call):
+            yield from _functions(event)
+        else:
+            yield event
+
+
+def _stateful(module: nn.Module) -> bool:
+    return bool(module.state_dict())
+
+
+def _passes(op: Op, shapes: list[Shape], value: Value) -> bool:
+    """Whether an operator gives what it gets."""
+    if len(shapes) != 1:
+        return False
+    same = shapes[0] in (value.sample, (1, *value.sample))
+    return op.arity is None or (same and op.passes and op.saved(*shapes).view) or op.itself(*shapes)
+
+
+# ---- what makes the graphs simpler -------------------------------------------------------------
+
+
+def nodes(graph: Graph) -> Iterator[Node]:
+    for item in graph.items:
+        if isinstance(item, Graph):
+            yield from nodes(item)
+        else:
+            yield item
+
+
+def _reads(graph: Graph) -> list[Value]:
+    """The values from outside that a graph reads, each once; its own parameters are no values."""
+    made = {node.output for node in nodes(graph)}
+    read = (v for node in nodes(graph) for v in node.inputs if v.param is None)
+    return list(dict.fromkeys(v for v in read if v not in made))
+
+
+def _hoist(graph: Graph) -> None:
+    """A join of all that a module is given belongs to its caller: it then has one input."""
+    items: list[Item] = []
+    for item in graph.items:
+        if isinstance(item, Graph):
+            _hoist(item)
+            while len(_reads(item)) > 1:
+                first = item.items[0]
+                given = set(_reads(item))
+                if isinstance(first, Graph) or first.path or not set(first.inputs) <= given:
+                    break
+                if first.op.arity is not None:
+                    break
+                items.append(first)
+                del item.items[0]
+        items.append(item)
+    graph.items = items
+
+
+def _cumulate(graph: Graph, known: dict[tuple[Op, tuple[Value, ...]], Value]) -> None:
+    """`cat(a, b, c)` behind `cat(a, b)` is `cat` of that and c."""
+    for item in graph.items:
+        if isinstance(item, Graph):
+            _cumulate(item, known)
+        elif isinstance(item.op, Concat):
+            whole = tuple(item.inputs)
+            for count in range(len(whole) - 1, 1, -1):
+                if (item.op, whole[:count]) in known:
+                    item.inputs = [known[item.op, whole[:count]], *whole[count:]]
+                    break
+            known[item.op, whole] = item.output
+
+
+def _boundaries(graph: Graph, outer: list[Value]) -> None:
+    """Set the inputs and outputs of all graphs inside."""
+    uses: dict[Value, int] = {}
+    for value in (*(v for node in nodes(graph) for v in node.inputs), *outer):
+        uses[value] = uses.get(value, 0) + 1
+    _bound(graph, uses)
+
+
+def _bound(graph: Graph, uses: dict[Value, int]) -> None:
+    for item in graph.items:
+        if isinstance(item, Graph):
+            _bound(item, uses)
+    graph.inputs = _reads(graph)
+    inside: dict[Value, int] = {}
+    for node in nodes(graph):
+        for value in node.inputs:
+            inside[value] = inside.get(value, 0) + 1
+    graph.outputs = [
+        node.output
+        for node in nodes(graph)
+        if uses.get(node.output, 0) > inside.get(node.output, 0)
+    ]

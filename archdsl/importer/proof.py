@@ -1,0 +1,137 @@
+"""The proof that a text is a module's: it is compiled again, and both are run.
+
+In: the module and the checked program of its text. Out: what was proved, or where they differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from archdsl.backends.torch import build
+from archdsl.ir.graph import Program
+from archdsl.ops.table import Shape
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is equal: the keys (names, order, shapes, types), and outputs on so many inputs."""
+
+    keys: int
+    parameters: int
+    evaluated: int
+    trained: int
+    difference: str = ""
+
+    def __bool__(self) -> bool:
+        return not self.difference
+
+    def __str__(self) -> str:
+        if self.difference:
+            return f"different: {self.difference}"
+        inputs = f"outputs on {self.evaluated} inputs"
+        trained = ", and in training from one seed" if self.trained else ""
+        return f"equal: {self.keys:,} keys, {self.parameters:,} parameters, {inputs}{trained}"
+
+
+def prove(
+    module: nn.Module, program: Program, *, inputs: int = 2, shape: Shape | None = None
+) -> Proof:
+    """Compare a module with what its text compiles to, given the module's weights."""
+    state = module.state_dict()
+    parameters = sum(p.numel() for p in module.parameters())
+    with torch.device("meta"):
+        made = build(program, device="meta")
+    problem = _keys(state, made.state_dict())
+    if problem:
+        return Proof(len(state), parameters, 0, 0, problem)
+    made = build(program, weights={k: v.detach().clone() for k, v in state.items()})
+    shape = shape or program.input_shape
+    problem = _outputs(module, made, shape, inputs) or _training(module, made, shape)
+    return Proof(len(state), parameters, inputs, 1, problem)
+
+
+def _keys(theirs: dict[str, Tensor], ours: dict[str, Tensor]) -> str:
+    one, other = list(theirs), list(ours)
+    missing = [k for k in one if k not in ours]
+    more = [k for k in other if k not in theirs]
+    if missing or more:
+        parts = [f"no {k}" for k in missing[:3]] + [f"{k} too many" for k in more[:3]]
+        return f"{len(missing) + len(more)} keys: {', '.join(parts)}"
+    if one != other:
+        first = next((a, b) for a, b in zip(one, other, strict=True) if a != b)
+        return f"the order of the keys: {first[0]}, not {first[1]}"
+    for key in one:
+        a, b = theirs[key], ours[key]
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return f"{key} is {tuple(a.shape)} of {a.dtype}, not {tuple(b.shape)} of {b.dtype}"
+    return ""
+
+
+def _outputs(module: nn.Module, made: nn.Module, shape: Shape, count: int) -> str:
+    with _as(module, made, training=False), torch.no_grad():
+        for number in range(count):
+            generator = torch.Generator().manual_seed(number)
+            x = torch.randn(1 + number, *shape, generator=generator)
+            wrong = _compare(module(x.clone()), made(x.clone()))
+            if wrong:
+                return f"the outputs in evaluation: {wrong}"
+    return ""
+
+
+def _training(module: nn.Module, made: nn.Module, shape: Shape) -> str:
+    """One step forward in training, from one seed; statistics are given back."""
+    kept = [(b, b.clone()) for m in (module, made) for b in m.buffers()]
+    x = torch.randn(2, *shape, generator=torch.Generator().manual_seed(7))
+    try:
+        with _as(module, made, training=True), torch.no_grad():
+            results = []
+            for each in (module, made):
+                torch.manual_seed(3)
+                results.append(each(x.clone()))
+            wrong = _compare(*results)
+    finally:
+        for buffer, before in kept:
+            buffer.copy_(before)
+    return f"the outputs in training: {wrong}" if wrong else ""
+
+
+def _compare(theirs: Any, ours: Any) -> str:
+    one, other = ([t for t in tree_leaves(r) if isinstance(t, Tensor)] for r in (theirs, ours))
+    if len(one) != len(other):
+        return f"{len(one)} tensors, not {len(other)}"
+    for number, a in enumerate(one):
+        # the first is the output; what training gives besides has a name, and no order
+        rest = other[:1] if number == 0 else other
+        found = next((b for b in rest if a.shape == b.shape and torch.equal(a, b)), None)
+        if found is None:
+            b = other[0]
+            if a.shape != b.shape:
+                return f"{tuple(a.shape)}, not {tuple(b.shape)}"
+            return f"they differ by up to {float((a - b).abs().max()):.3g}"
+        other = [b for b in other if b is not found]
+    return ""
+
+
+class _as:
+    """Both modules in a mode, and back in their own."""
+
+    def __init__(self, *modules: nn.Module, training: bool) -> None:
+        self.modules, self.training = modules, training
+        self.before = [[(m, m.training) for m in each.modules()] for each in modules]
+        self.fast = torch.backends.mha.get_fastpath_enabled()
+
+    def __enter__(self) -> None:
+        torch.backends.mha.set_fastpath_enabled(False)
+        for each in self.modules:
+            each.train(self.training)
+
+    def __exit__(self, *_: object) -> None:
+        torch.backends.mha.set_fastpath_enabled(self.fast)
+        for modules in self.before:
+            for each, training in modules:
+                each.training = training
