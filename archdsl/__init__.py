@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl._version import __version__ as __version__
 
 __all__ = [
+    "CannotImport",
     "Diagnostic",
     "Program",
     "Report",
@@ -21,6 +22,7 @@ __all__ = [
     "export",
     "load",
     "operators",
+    "spec",
     "specs",
     "summary",
 ]
@@ -35,11 +37,13 @@ if TYPE_CHECKING:
         export,
         load,
         operators,
+        spec,
         specs,
         summary,
     )
     from archdsl.backends.errors import WeightsError
     from archdsl.diagnostics.model import Diagnostic
+    from archdsl.importer.errors import CannotImport
     from archdsl.ir.graph import Program
     from archdsl.pipeline import SpecError
 
@@ -50,6 +54,7 @@ def __dir__() -> list[str]:
 
 #: where the public names stand that are not functions of the API
 _ELSEWHERE = {
+    "CannotImport": "archdsl.importer.errors",
     "Diagnostic": "archdsl.diagnostics.model",
     "Program": "archdsl.ir.graph",
     "SpecError": "archdsl.pipeline",

@@ -169,6 +169,20 @@ def export(
     write(_artefact(to), _open(spec, input, params), path, request)
 
 
+def spec(
+    module: nn.Module, *, input: Sequence[int] | int | str = (3, 224, 224), name: str = ""
+) -> str:
+    """The text of a spec for a torch module that takes inputs of this shape (without the batch).
+
+    The module runs, and is left as it was. The text is proved: compiled again, with the module's
+    weights, it has the same keys and the very outputs. Raises CannotImport with every place that
+    the language has no words for.
+    """
+    from archdsl.importer import import_module
+
+    return import_module(module, _shape(input), name).proved()
+
+
 def specs() -> list[str]:
     """The names of the shipped specs, which stand for their files."""
     return shipped()

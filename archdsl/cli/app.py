@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from archdsl._version import __version__
-from archdsl.cli import artefacts, inspect, sizes, train, write
+from archdsl.cli import artefacts, bring, inspect, sizes, train, write
 from archdsl.diagnostics.terminal import escaped
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ def _root(
 inspect.register(app)
 sizes.register(app)
 artefacts.register(app)
+bring.register(app)
 train.register(app)
 write.register(app)
 

@@ -8,6 +8,8 @@ from typing import Any
 from archdsl.importer.pieces import (
     BlockCall,
     Body,
+    Expr,
+    For,
     Join,
     Param,
     Piece,
@@ -34,7 +36,11 @@ def fold(body: Body, depth: int = 0) -> Body:
     place = 0
     while place < len(body):
         period, count = _run(body, place)
-        if count > 1:
+        series = _series(body, place) if count == 1 else 1
+        if series > 2:
+            result.append(_for(body[place : place + series], VARIABLES[min(depth, 5)]))
+            place += series
+        elif count > 1:
             result.append(_repeat(body[place : place + period * count], period, count, depth))
             place += period * count
         else:
@@ -58,6 +64,55 @@ def _run(body: Body, place: int) -> tuple[int, int]:
         if saved > best[0] and (layers or (count > 2 and saved > 3)):
             best = (saved, period, count)
     return best[1], best[2]
+
+
+def _series(body: Body, place: int) -> int:
+    """How many calls from here on differ in one and the same argument."""
+    first, keys = body[place], None
+    if not isinstance(first, BlockCall) or first.label is not None or first.aux is not None:
+        return 1
+    count = 1
+    for piece in body[place + 1 :]:
+        if not isinstance(piece, BlockCall) or piece.label is not None or piece.times != 1:
+            break
+        if piece.block != first.block or piece.args.keys() != first.args.keys():
+            break
+        differ = [k for k in first.args if repr(first.args[k]) != repr(piece.args[k])]
+        if len(differ) != 1 or keys not in (None, differ):
+            break
+        keys, count = differ, count + 1
+    return count
+
+
+def _for(run: Body, variable: str) -> Piece:
+    """The calls in a loop: over what is computed from their number, or over a list."""
+    calls = [p for p in run if isinstance(p, BlockCall)]
+    first = calls[0]
+    (key,) = (k for k, v in first.args.items() if repr(v) != repr(calls[1].args[k]))
+    items = [call.args[key] for call in calls]
+    rising = _progression(items, variable)
+    first.args[key] = Expr(rising or key)
+    value = run[-1].value
+    if rising:
+        return Repeat(value=value, count=len(run), variable=variable, body=[first])
+    return For(value=value, variable=key, items=items, body=[first])
+
+
+def _progression(items: list[Any], variable: str) -> str:
+    """Floats that rise evenly, as `0.1*(i+6)/17`: a number of few digits in equal parts."""
+    if not all(isinstance(item, float) for item in items):
+        return ""
+    step = (items[-1] - items[0]) / (len(items) - 1)
+    if step <= 0 or abs(items[0] / step - round(items[0] / step)) > 1e-6:
+        return ""
+    start = round(items[0] / step)
+    for parts in range(1, 400):
+        whole = float(f"{step * parts:.3g}")
+        made = [whole * (start + n) / parts for n in range(len(items))]
+        if all(abs(a - b) <= 1e-12 for a, b in zip(items, made, strict=True)):
+            count = f"({variable}+{start})" if start else variable
+            return f"{whole:g}*{count}/{parts}"
+    return ""
 
 
 def _continues(body: Body, place: int, period: int, count: int) -> bool:

@@ -71,6 +71,7 @@ class _Lift:
         root = self._build(self.trace.root)
         _hoist(root)
         _cumulate(root, {})
+        _flatten(root, _uses(root, [self._final(r) for r in results]))
         outer = [self._final(r) for r in results]
         _boundaries(root, outer)
         root.outputs = outer
@@ -147,6 +148,7 @@ class _Lift:
             value.sample,
             function.outputs.index(value),
             tuple(function.inputs),
+            value.batched,
             maker,
         )
 
@@ -237,12 +239,31 @@ def _cumulate(graph: Graph, known: dict[tuple[Op, tuple[Value, ...]], Value]) ->
             known[item.op, whole] = item.output
 
 
-def _boundaries(graph: Graph, outer: list[Value]) -> None:
-    """Set the inputs and outputs of all graphs inside."""
+def _flatten(graph: Graph, uses: dict[Value, int]) -> None:
+    """`a + b + c` is one sum of three: what torch computes is the same."""
+    makers: dict[Value, Node] = {}
+    for item in list(graph.items):
+        if isinstance(item, Graph):
+            _flatten(item, uses)
+            continue
+        first = makers.get(item.inputs[0]) if item.inputs else None
+        alike = first is not None and first.op == item.op and uses[item.inputs[0]] == 1
+        if first is not None and alike and item.op.broadcasts:
+            item.inputs = [*first.inputs, *item.inputs[1:]]
+            graph.items.remove(first)
+        makers[item.output] = item
+
+
+def _uses(graph: Graph, outer: list[Value]) -> dict[Value, int]:
     uses: dict[Value, int] = {}
     for value in (*(v for node in nodes(graph) for v in node.inputs), *outer):
         uses[value] = uses.get(value, 0) + 1
-    _bound(graph, uses)
+    return uses
+
+
+def _boundaries(graph: Graph, outer: list[Value]) -> None:
+    """Set the inputs and outputs of all graphs inside."""
+    _bound(graph, _uses(graph, outer))
 
 
 def _bound(graph: Graph, uses: dict[Value, int]) -> None:

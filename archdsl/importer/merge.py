@@ -14,6 +14,7 @@ from typing import Any
 from archdsl.importer.pieces import (
     BlockCall,
     Body,
+    For,
     If,
     Join,
     Param,
@@ -176,6 +177,8 @@ def _sign(piece: Piece) -> Any:
             return (type(piece).__name__, piece.name)
         case Param():
             return ("param", piece.label)
+        case For():
+            return ("for", piece.variable, tuple(_sign(p) for p in piece.body))
         case Repeat():
             return ("repeat", piece.label, tuple(_sign(p) for p in piece.body))
     return (type(piece).__name__, id(piece))
@@ -215,6 +218,11 @@ def _merged(slot: list[Piece | None]) -> Piece:
             counts = [p.count if isinstance(p, Repeat) else ABSENT for p in slot]
             first.count = _hole(counts, "n", None, None)
             first.body = merge([p.body if isinstance(p, Repeat) else None for p in slot])
+        case For():
+            loops = [p for p in slot if isinstance(p, For)]
+            if any(p.items != first.items for p in loops):
+                raise CannotMerge
+            first.body = merge([p.body if isinstance(p, For) else None for p in slot])
         case Param():
             params = [p if isinstance(p, Param) else None for p in slot]
             if len({len(p.shape) for p in params if p}) > 1:

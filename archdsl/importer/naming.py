@@ -187,6 +187,7 @@ def _rule(tensor: torch.Tensor) -> str:
     """An initialisation that gives values such as these."""
     if tensor.is_meta or not tensor.numel():
         return "zeros"
+    tensor = tensor.detach()
     low, high = float(tensor.min()), float(tensor.max())
     if low == high:
         return {0.0: "zeros", 1.0: "ones"}.get(low, f"constant {_short(low)}")

@@ -123,10 +123,19 @@ class Repeat(Piece):
     body: Body = field(default_factory=list)
 
 
+@dataclass(eq=False)
+class For(Piece):
+    """A run of bodies that differ in one value."""
+
+    variable: str = ""
+    items: list[Any] = field(default_factory=list)
+    body: Body = field(default_factory=list)
+
+
 def bodies(piece: Piece) -> list[Body]:
     """The bodies inside a piece."""
     match piece:
-        case Scope() | Repeat():
+        case Scope() | Repeat() | For():
             return [piece.body]
         case If():
             return [piece.body, piece.otherwise]

@@ -24,7 +24,7 @@ class Proof:
     keys: int
     parameters: int
     evaluated: int
-    trained: int
+    trained: bool
     difference: str = ""
 
     def __bool__(self) -> bool:
@@ -48,11 +48,14 @@ def prove(
         made = build(program, device="meta")
     problem = _keys(state, made.state_dict())
     if problem:
-        return Proof(len(state), parameters, 0, 0, problem)
+        return Proof(len(state), parameters, 0, False, problem)
     made = build(program, weights={k: v.detach().clone() for k, v in state.items()})
     shape = shape or program.input_shape
-    problem = _outputs(module, made, shape, inputs) or _training(module, made, shape)
-    return Proof(len(state), parameters, inputs, 1, problem)
+    problem = _outputs(module, made, shape, inputs)
+    if problem:
+        return Proof(len(state), parameters, 0, False, problem)
+    problem = _training(module, made, shape)
+    return Proof(len(state), parameters, inputs, not problem, problem)
 
 
 def _keys(theirs: dict[str, Tensor], ours: dict[str, Tensor]) -> str:

@@ -11,6 +11,7 @@ from archdsl.importer.pieces import (
     BlockCall,
     Body,
     Expr,
+    For,
     If,
     Join,
     Param,
@@ -82,7 +83,7 @@ def _follows(piece: Piece, chain: list[Piece]) -> bool:
         return False
     if isinstance(piece, Tap):
         return not isinstance(last, Param)
-    if isinstance(last, (Join, Param, If, Repeat, Scope)) or not isinstance(piece, Step):
+    if isinstance(last, (Join, Param, If, For, Repeat, Scope)) or not isinstance(piece, Step):
         return False
     if piece.label is not None or len(chain) > 5:
         return False
@@ -137,6 +138,9 @@ def _piece(piece: Piece) -> list[str]:
                 other = _braced("else", _statements(piece.otherwise))
                 lines = [*lines[:-1], f"{lines[-1]} {other[0]}", *other[1:]]
             return lines
+        case For():
+            items = value(tuple(piece.items))
+            return _braced(f"for {piece.variable} in {items}", _statements(piece.body))
         case Repeat():
             head = f"{label}repeat {atom(piece.count)}"
             head += f" as {piece.variable}" if piece.variable else ""
@@ -314,5 +318,6 @@ def value(given: Any) -> str:
 
 
 def number(given: float) -> str:
-    """The shortest text of a float; what is whole is written so."""
-    return repr(given)
+    """A float as a person would write it: twelve digits say as much as any of torch's numbers."""
+    short = f"{given:.12g}"
+    return short if len(short) + 3 < len(repr(given)) and "e" not in short else repr(given)

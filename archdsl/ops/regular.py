@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from archdsl.ops.seen import Seen
 from archdsl.ops.spatial import image
-from archdsl.ops.table import TRAINING, VIEW, Call, Op, Saved, Shape, X, arg, call
+from archdsl.ops.table import TRAINING, VIEW, Call, Lifted, Op, Saved, Shape, X, arg, call
 from archdsl.ops.types import Choice, Float
 
 PROBABILITY = Float(0.0, 1.0)
@@ -85,7 +86,7 @@ class StochasticDepth(_Dropping, name="stochastic_depth", family="regularisation
 
     example = "stochastic_depth 0.1"
     support = "regular"
-    lifts = "torchvision.ops.stochastic_depth.StochasticDepth", "StochasticDepth"
+    lifts = "torchvision.ops.stochastic_depth.StochasticDepth", "StochasticDepth", "mul"
 
     p: float = arg(PROBABILITY, doc="probability that the branch is dropped")
     mode: str = arg(
@@ -94,6 +95,22 @@ class StochasticDepth(_Dropping, name="stochastic_depth", family="regularisation
         doc="drop each sample, or all together",
         keyword=True,
     )
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        if seen.name != "mul":
+            return super().of(seen)
+        # a function, as it runs in training: times drawn zeros and ones, scaled up
+        scaled = seen.maker(1) if len(seen.inputs) == 2 else None
+        drawn = scaled.maker(0) if scaled is not None and scaled.name == "div" else scaled
+        if scaled is None or drawn is None or drawn.name != "bernoulli" or "p" not in drawn.args:
+            return None
+        keep = drawn.args["p"]
+        rows = set(drawn.output) == {1} or not drawn.output
+        if (scaled is not drawn and scaled.args["other"] != keep) or not rows:
+            return None
+        each = "row" if drawn.batched else "batch"
+        return Lifted(cls(p=round(1 - keep, 12), mode=each), (0,))
 
     def saved(self, *inputs: Shape) -> Saved:
         return Saved() if self.p else VIEW

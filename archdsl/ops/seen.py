@@ -44,6 +44,7 @@ class Seen:
     output: Shape = ()
     place: int = 0
     sources: tuple[Any, ...] = ()
+    batched: bool = True  # what came out has a batch
     maker: Callable[[int], Seen | None] = field(default=lambda _: None, repr=False)
 
     def tensor(self, name: str) -> bool:

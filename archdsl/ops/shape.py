@@ -305,6 +305,8 @@ class Slice(Op, name="slice", family="shape"):
             many = isinstance(sizes, (tuple, list))
             given["start"] = sum(sizes[: seen.place]) if many else seen.place * sizes
             given["length"] = sizes[seen.place] if many else sizes
+        if "cuts" in given:
+            given["start"], given["end"] = (*given["cuts"], None)[:2]
         if "length" in given:
             given["end"] = given["start"] + given["length"]
         values = super()._given(Seen(seen.name, given, seen.inputs))
@@ -378,7 +380,7 @@ class Select(Op, name="select", family="shape"):
 def _wanted(seen: Seen) -> Shape:
     """The shape that a view or its like gives, without the batch, which must stay the first."""
     sizes = seen.args.get("size", seen.args.get("shape", seen.args.get("sizes")))
-    if "." not in seen.name and isinstance(sizes, (tuple, list)):
+    if seen.name.islower() and isinstance(sizes, (tuple, list)):
         known = [s for s in sizes if s != -1]
         kept = isinstance(sizes[0], Batch) and sizes[0].times == 1
         # what is left for -1 is the batch where all other sizes are there
