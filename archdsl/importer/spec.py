@@ -85,12 +85,12 @@ def _traced(
     parts = [name for name, m in module.named_modules() if any(True for _ in m.parameters(False))]
     if len(results) == 1 and any(name not in used for name in parts):
         try:
-            training = capture(module, [shape], training=True)
+            other = capture(module, [shape], training=True)
         except CannotImport:
             return trace, results, []
-        more = _values(training)
+        more = _values(other)
         if len(more) > 1:
-            return training, more[:1], more[1:]
+            return other, more[:1], more[1:]
     return trace, results, []
 
 

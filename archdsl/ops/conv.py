@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from archdsl.ops.seen import Seen
 from archdsl.ops.spatial import (
     SAME_TF,
     SAME_TF_DOC,
@@ -91,7 +92,10 @@ class Conv(_Filters, name="conv", family="convolution"):
 
     example = "conv 64 7x7 /2 pad=3 bias=false"
     support = "same"
-    lifts = "nn.Conv1d", "nn.Conv2d", "nn.Conv3d"
+    lifts = (
+        *(name for n in (1, 2, 3) for name in (f"nn.Conv{n}d", f"Conv{n}dSame")),
+        "timm.layers.conv2d_same.Conv2dSame",
+    )
 
     pad: tuple[int, ...] | str = arg(
         Size(0, ("half", "same", SAME_TF, "valid")),
@@ -103,6 +107,11 @@ class Conv(_Filters, name="conv", family="convolution"):
     padding_mode: str = arg(
         PADDING_MODES, default="zeros", doc="what the padding holds", keyword=True
     )
+
+    @classmethod
+    def _given(cls, seen: Seen) -> dict[str, Any]:
+        values = super()._given(seen)
+        return {**values, "pad": SAME_TF} if seen.name.endswith("Same") else values
 
     def shape(self, *inputs: Shape) -> Shape:
         channels, space = image(self, inputs[0])

@@ -25,7 +25,8 @@ from archdsl.ops.types import Bool, Size
 def dimensional(torch: tuple[str, str]) -> tuple[str, ...]:
     """torch's names of a module and a function for one to three dimensions."""
     module, function = torch
-    return tuple(f"{name}{n}d" for n in (1, 2, 3) for name in (f"nn.{module}", function))
+    names = (f"nn.{module}{{}}d", f"{function}{{}}d", f"{module}{{}}dSame")
+    return tuple(name.format(n) for n in (1, 2, 3) for name in names)
 
 
 class _Pool(Op):
@@ -86,6 +87,8 @@ class _Pool(Op):
         if seen.args.get("return_indices") or seen.args.get("divisor_override"):
             raise NoField
         values = super()._given(seen)
+        if seen.name.endswith("Same"):
+            values["pad"] = SAME_TF
         if values.get("stride") in (values["kernel"], ()):
             del values["stride"]
         return values
@@ -122,7 +125,7 @@ class MaxPool(_Pool, name="maxpool", family="pooling"):
 
     example = "maxpool 3x3 /2 pad=1"
     torch = "MaxPool", "max_pool"
-    lifts = dimensional(torch)
+    lifts = (*dimensional(torch), "timm.layers.pool2d_same.MaxPool2dSame")
 
     dilation: tuple[int, ...] = arg(Size(1), default=(1,), doc="gap between taps", keyword=True)
 
