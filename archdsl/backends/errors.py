@@ -9,3 +9,7 @@ class ArtefactError(Exception):
 
 class WeightsError(ArtefactError):
     """A file of weights cannot be used; the message says why and what may help."""
+
+
+class ExportError(ArtefactError):
+    """A file for other programs cannot be made; the message says why and what helps."""

@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,19 +19,17 @@ import torch
 from torch import Tensor, nn
 
 from archdsl._version import __version__
-from archdsl.backends.errors import ArtefactError
+from archdsl.backends.errors import ExportError
+from archdsl.backends.onnx_words import sayable
 from archdsl.backends.optimize import optimize
+from archdsl.backends.refusal import refusal
 from archdsl.backends.torch import build
-from archdsl.ir.graph import Graph, Node, Program
-from archdsl.text import shape_text
+from archdsl.ir.graph import Program
 
 #: protobuf refuses messages of 2 GiB; larger weights go into a file beside the model
 ONE_FILE = 2_000_000_000
 INSTALL = 'pip install "archdsl[onnx]"'
-
-
-class ExportError(ArtefactError):
-    """The file cannot be made; the message says why and what helps."""
+__all__ = ["ExportError", "inference", "module_for", "write_onnx", "write_pt2", "write_safetensors"]
 
 
 def module_for(
@@ -82,21 +78,21 @@ def write_onnx(program: Program, module: nn.Module, path: Path) -> None:
         names = " and ".join(f"`{name}`" for name in missing)
         raise ExportError(f"ONNX needs {names}\n{INSTALL}")
     size = sum(t.numel() * t.element_size() for t in module.state_dict().values())
-    exported = _exported(program, module)
     try:
-        _save_onnx(exported, program, path, external=size > ONE_FILE)
+        _save_onnx(program, module, path, external=size > ONE_FILE)
     except OSError:
         raise
     except Exception as error:  # torch's converter and onnx's checker have many of their own
-        raise _refused(program, error) from error
+        raise refusal(program, "ONNX", _save_onnx) from error
 
 
-def _save_onnx(exported: Any, program: Program, path: Path, *, external: bool = False) -> None:
+def _save_onnx(program: Program, module: nn.Module, path: Path, *, external: bool = False) -> None:
     import onnx
 
+    exported = _exported(program, module)
     with _quiet():
         made = torch.onnx.export(
-            exported,
+            sayable(exported),
             (),
             input_names=["input"],
             output_names=[name for name, _ in program.outputs],
@@ -105,7 +101,7 @@ def _save_onnx(exported: Any, program: Program, path: Path, *, external: bool = 
             verbose=False,
         )
     if made is None:
-        raise ExportError("torch.onnx.export gave nothing")
+        raise ValueError("torch.onnx.export gave nothing")
     made.model.producer_name, made.model.producer_version = "archdsl", __version__
     made.model.doc_string, made.model.graph.name = program.text, program.name
     made.model.metadata_props.update({"model": program.name, "archdsl": __version__})
@@ -113,54 +109,17 @@ def _save_onnx(exported: Any, program: Program, path: Path, *, external: bool = 
     onnx.checker.check_model(path, full_check=True)
 
 
-def _refused(program: Program, error: Exception) -> ExportError:
-    """Which step ONNX has no words for: the first one that fails alone."""
-    seen: set[Any] = set()
-    with tempfile.TemporaryDirectory() as folder:
-        for _, item in program.walk():
-            key = isinstance(item, Node) and (item.op, item.input_shapes)
-            if not isinstance(item, Node) or item.op.arity != 1 or key in seen:
-                continue
-            seen.add(key)
-            alone = _alone(item)
-            try:
-                _save_onnx(_exported(alone, build(alone)), alone, Path(folder, "alone.onnx"))
-            except Exception as own:  # the same errors, of one step
-                source, line = item.span.source, item.span.source.position(item.span.start)[0]
-                step, shape = " ".join(item.span.text.split()), shape_text(item.input_shapes[0])
-                return ExportError(
-                    f"{source.name}:{line}: ONNX cannot say `{step}` on {shape}: {_reason(own)}\n"
-                    "write it another way (a `pad` before it, another size), or compile to .pt2"
-                )
-    return ExportError(f"torch.onnx cannot take {program.name}: {_reason(error)}")
-
-
-def _alone(node: Node) -> Program:
-    """A model of one step."""
-    graph = Graph(
-        block=None,
-        args=(),
-        input_shapes=node.input_shapes,
-        items=(replace(node, inputs=(0,), training_only=False),),
-        declared=(0,),
-        outputs=(1,),
-        output_shapes=(node.shape,),
-        inits=(),
-        span=node.span,
-    )
-    return Program("alone", graph, (("output", 1),), (), "")
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause, in a line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0].strip()[:200] if lines else type(error).__name__
-
-
 def write_pt2(program: Program, module: nn.Module, path: Path) -> None:
-    """torch.export's format, for `torch.export.load`."""
+    """torch.export's format, for `torch.export.load`. Raises ExportError."""
+    try:
+        _save_pt2(program, module, path)
+    except OSError:
+        raise
+    except Exception as error:  # torch.export has many of its own
+        raise refusal(program, "torch.export", _save_pt2) from error
+
+
+def _save_pt2(program: Program, module: nn.Module, path: Path) -> None:
     exported = _exported(program, module)
     with _quiet():
         torch.export.save(exported, path, extra_files={"spec.arch": program.text})
@@ -182,9 +141,6 @@ def _exported(program: Program, module: nn.Module) -> Any:
     with _quiet(), torch.no_grad():
         try:
             return torch.export.export(module, example, dynamic_shapes=({0: batch},), strict=False)
-        except Exception as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ExportError(f"torch.export cannot take {program.name}: {first}") from error
         finally:
             hook.remove()
 

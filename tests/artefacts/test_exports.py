@@ -5,15 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import archdsl
 from archdsl.backends import export
 from archdsl.backends.export import ExportError
-from archdsl.ir.graph import Program
+from archdsl.ir.graph import Node, Program
 from tests.artefacts.specs import MIXED
 from tests.artefacts.test_optimize import outputs, trained
 
@@ -119,18 +120,35 @@ def test_every_source_passes_ruff(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("form", ["onnx", "pt2"])
 @pytest.mark.parametrize(
-    "step",
-    ["adaptive_maxpool 5", "avgpool 3 stride=3 pad=1 ceil=true", "maxpool 1x1 /2 ceil=true"],
+    ("lacking", "said"),
+    [
+        ("Softmax", "3: {} cannot say `softmax dim=0` on 4x12x12"),
+        ("Concat", "4: {} cannot say `concat { conv 2 1x1; identity }` on 2x12x12, 4x12x12"),
+        ("", "1: {} can say each step of `m`, but not all of them together"),
+    ],
 )
-def test_what_onnx_cannot_say_is_one_error_at_its_step(step: str, tmp_path: Path) -> None:
+def test_what_a_format_cannot_say_is_one_error_at_its_step(
+    form: str, lacking: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = tmp_path / "m.arch"
-    spec.write_text(f"model m {{\n  input 3x12x12\n  conv 4 1x1 -> relu\n  {step}\n}}\n")
-    if "avgpool" in step:  # of which torch drops the last window
-        spec.write_text(f"model m {{\n  input 3x2x2\n\n  {step}\n}}\n")
+    spec.write_text(
+        "model m {\n  input 3x12x12; conv 4 1x1\n  part: { softmax dim=0 -> relu }\n"
+        "  concat { conv 2 1x1; identity }\n}\n"
+    )
+
+    def write(program: Program, module: nn.Module, path: Path, **_: Any) -> None:
+        kinds = [type(i.op).__name__ for _, i in program.walk() if isinstance(i, Node)]
+        if lacking in kinds or (program.name == "m" and not lacking):
+            raise RuntimeError("words of torch's own\nmany lines")
+
+    monkeypatch.setattr(export, f"_save_{form}", write)
     with pytest.raises(ExportError) as caught:
-        archdsl.export(spec, tmp_path / "m.onnx")
-    assert str(caught.value).startswith(f"{spec}:4: ONNX cannot say `{step}`")
+        archdsl.export(spec, tmp_path / f"m.{form}")
+    expected = said.format({"onnx": "ONNX", "pt2": "torch.export"}[form])
+    assert str(caught.value).splitlines()[0] == f"{spec}:{expected}"
+    assert "torch's own" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["m.arch"]
 
 
