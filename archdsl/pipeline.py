@@ -116,7 +116,7 @@ class Spec:
     @cached_property
     def names(self) -> dict[Unit, Resolved]:
         """What the words of each file mean; of those that are used first."""
-        return {unit: resolve(unit) for unit in self.loaded.units}
+        return _Names((unit, resolve(unit)) for unit in self.loaded.units)
 
     @property
     def models(self) -> list[str]:
@@ -183,7 +183,7 @@ class Spec:
         with no_collection():
             done = elaborate(
                 model,
-                self._names_of,
+                self.names,
                 params=params,
                 input=self.input,
                 limits=self.limits,
@@ -193,9 +193,6 @@ class Spec:
             return done
         over = over_budget(done.program, self.limits, model.tree.name_span)
         return Elaborated(None if over else done.program, over)
-
-    def _names_of(self, unit: Unit) -> Resolved:
-        return self.names.get(unit) or _prelude()
 
     def _ordered(self, problems: list[Diagnostic]) -> tuple[Diagnostic, ...]:
         """In the order of the files and of their texts; the first of each kind and place."""
@@ -259,9 +256,17 @@ MAX_RESULTS = 32
 _results: dict[Any, tuple[Checked, Mapping[Path, str | None]]] = {}
 
 
+class _Names(dict[Unit, Resolved]):
+    """A file's own, and the prelude's where something asks for it."""
+
+    def __missing__(self, unit: Unit) -> Resolved:
+        return _prelude(unit)
+
+
 @cache
-def _prelude() -> Resolved:
-    return resolve(prelude())
+def _prelude(unit: Unit) -> Resolved:
+    assert unit is prelude()
+    return resolve(unit)
 
 
 def open_spec(

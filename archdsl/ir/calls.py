@@ -65,7 +65,7 @@ class Calls:
         if isinstance(target, Block):
             return self._block(call, target, bound, flow, builder, frame, label)
         op = operator(target, bound, frame, self.report)
-        if call in self.names(frame.block.unit).flawed:
+        if call in self.names[frame.block.unit].flawed:
             op = None
         if target.arity is None:
             return self._joined(call, op, flow, builder, frame)
@@ -81,7 +81,7 @@ class Calls:
 
     def _target(self, call: t.Call, frame: Frame) -> tuple[Target | None, dict[str, t.Argument]]:
         if call.name not in frame.variables:
-            names = self.names(frame.block.unit)
+            names = self.names[frame.block.unit]
             return names.targets.get(call), names.bound.get(call, {})
         value = frame.variables[call.name]
         args = call.args
@@ -139,7 +139,7 @@ class Calls:
             hint = "each line between the braces is a branch"
             self.report(c.Misplaced(call.span, f"`{call.name}` has no branches", hint))
             return Value(None, call.span)
-        bound = self.names(frame.block.unit).bound.get(call)
+        bound = self.names[frame.block.unit].bound.get(call)
         return self._join(op, values, builder, call.span, call, bound)
 
     def _join(
@@ -185,7 +185,7 @@ class Calls:
         for key, argument in bound.items():
             with self.report.catching():
                 values[key] = any_value(argument.value, frame)
-        flawed = call in self.names(frame.block.unit).flawed or len(values) < len(bound)
+        flawed = call in self.names[frame.block.unit].flawed or len(values) < len(bound)
         if flawed or flow.shape is None or POISON in values.values():
             return Value(None, call.span)
         if self._without_batch(None, [flow], call.name_span):

@@ -18,7 +18,7 @@ from archdsl.syntax import tree as t
 MAX_ALIASES = 64  # of one another
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Unit:
     """A file: its definitions, and the files that it uses. `prelude` is asked when both fail."""
 

@@ -7,7 +7,7 @@ half of the hover texts are read off the words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -80,7 +80,7 @@ class Resolved:
 
 
 #: what each file of a spec is resolved to
-Names = Callable[[Unit], Resolved]
+Names = Mapping[Unit, Resolved]
 
 
 def symbol_of(target: Target) -> Symbol:
