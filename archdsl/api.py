@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from archdsl.backends.diff import Difference
 
 
+def _picture(program: Program, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    """What a notebook shows of a program."""
+    from archdsl.backends.notebook import bundle
+
+    return bundle(program)
+
+
+Program._repr_mimebundle_ = _picture
+
+
 @dataclass(frozen=True)
 class Report:
     """What `check` found. `program` is the checked model, or None where there are errors."""

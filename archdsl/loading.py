@@ -13,11 +13,10 @@ from functools import cache
 from pathlib import Path
 
 from archdsl.diagnostics.catalogue import CannotRead, NotText, Recursion
-from archdsl.diagnostics.model import Diagnostic
+from archdsl.diagnostics.model import MAX_FOUND, Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.ir.foreign import similar
 from archdsl.ir.names import Unit
-from archdsl.ir.report import MAX_FOUND
 from archdsl.syntax import tree as t
 from archdsl.syntax.parse import parse
 from archdsl.text import did_you_mean

@@ -22,7 +22,7 @@ from archdsl.diagnostics.catalogue import (
     UnknownModel,
     UnknownName,
 )
-from archdsl.diagnostics.model import Diagnostic
+from archdsl.diagnostics.model import MAX_FOUND, Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.ir.budget import over_budget
 from archdsl.ir.collection import no_collection
@@ -32,7 +32,6 @@ from archdsl.ir.graph import Graph, Program
 from archdsl.ir.limits import Limits
 from archdsl.ir.lints import lint
 from archdsl.ir.names import Block, Unit
-from archdsl.ir.report import MAX_FOUND
 from archdsl.ir.resolve import resolve
 from archdsl.ir.symbols import Resolved
 from archdsl.ir.values import Evaluator, Problem

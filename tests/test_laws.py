@@ -37,10 +37,10 @@ ORDER = (
     ("cli",),
     ("__main__",),
 )
-#: a program shows its picture in a notebook and knows its sizes: looked up when one asks for it
-EXCEPT = {("ir", "backends"), ("ir", "sizes")}
+#: a program knows its sizes: looked up when one asks for it
+EXCEPT = {("ir", "sizes")}
 #: circles of files that are still to be opened, by the rooms they stand in
-CIRCLES = [["backends"], ["backends", "ir", "sizes"]]
+CIRCLES = [["backends"], ["ir", "sizes"]]
 RANK = {part: rank for rank, group in enumerate(ORDER) for part in group}
 
 

@@ -16,6 +16,8 @@ from archdsl.diagnostics.source import Span
 
 _LONGEST_FIELD = 300  # a name may be a megabyte long
 
+MAX_FOUND = 100  # diagnostics of a spec; what is found after so many helps nobody
+
 Severity = Literal["error", "warning"]
 
 

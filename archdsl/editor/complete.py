@@ -13,7 +13,6 @@ from typing import Literal
 
 from archdsl.editor.analysis import Analysis
 from archdsl.editor.docs import (
-    FUNCTION_DOCS,
     Signature,
     call_signature,
     rule_signature,
@@ -26,6 +25,7 @@ from archdsl.ops.init import RULES, Attribute
 from archdsl.ops.manual import signature as op_signature
 from archdsl.pipeline import shipped
 from archdsl.syntax import tree as t
+from archdsl.syntax.language import CONSTANTS, FUNCTIONS
 
 Kind = Literal["operator", "block", "keyword", "argument", "variable", "word", "function", "tap",
                "label", "rule", "file"]  # fmt: skip
@@ -52,7 +52,6 @@ ITEMS = {
     "block": "block ${1:name}(${2:out}) {\n  $0\n}",
     "use": 'use "$0"',
 }
-CONSTANTS = ("true", "false", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,13 @@ def complete(analysis: Analysis, offset: int) -> tuple[int, list[Candidate]]:
 def page(analysis: Analysis, name: str) -> str:
     """The manual of a candidate."""
     target = _target(analysis, name)
-    return target_page(target) if target is not None else FUNCTION_DOCS.get(name, "")
+    return (
+        target_page(target)
+        if target is not None
+        else FUNCTIONS[name].doc
+        if name in FUNCTIONS
+        else ""
+    )
 
 
 def signature_at(analysis: Analysis, offset: int) -> tuple[Signature, int] | None:
@@ -270,8 +275,8 @@ def _values(here: Place) -> Iterator[Candidate]:
         yield Candidate(name, "variable", what)
     if here.names or here.inside:
         yield Candidate("in", "variable", "channels that enter this block", rank=2)
-    for name in FUNCTION_DOCS:
-        yield Candidate(name, "function", FUNCTION_DOCS[name], f"{name}($0)", 2)
+    for name, function in FUNCTIONS.items():
+        yield Candidate(name, "function", function.doc, f"{name}($0)", 2)
     for name in CONSTANTS:
         yield Candidate(name, "keyword", rank=3)
 

@@ -18,27 +18,10 @@ from archdsl.ops.init import RULES
 from archdsl.ops.manual import argument_line, signature
 from archdsl.ops.table import Arg, Shape
 from archdsl.syntax import tree as t
+from archdsl.syntax.language import FUNCTIONS
 from archdsl.text import shape_text
 
 MOST_CALLS = 6  # shapes of so many calls are told
-
-FUNCTION_DOCS = {
-    "abs": "abs(x): without its sign",
-    "ceil": "ceil(x): the next whole number up",
-    "float": "float(x): with a fraction",
-    "floor": "floor(x): the next whole number down",
-    "int": "int(x): without its fraction",
-    "len": "len(list): how many items",
-    "log": "log(x): natural logarithm",
-    "log2": "log2(x): logarithm to base 2",
-    "make_divisible": "make_divisible(value, divisor=8, least): the multiple of `divisor` next to "
-    "`value`, never less than 90 % of it (MobileNet's rule)",
-    "max": "max(a, b, ...), max(list): the largest",
-    "min": "min(a, b, ...), min(list): the smallest",
-    "round": "round(x): the nearest whole number",
-    "sqrt": "sqrt(x): square root",
-    "sum": "sum(a, b, ...), sum(list)",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +101,7 @@ def symbol_page(analysis: Analysis, word: Occurrence) -> str:
             docs = "\n".join(f"- {doc}" for _, _, doc in shown.parts)
             return _joined([_code(shown.label), shown.doc, docs])
         case "function":
-            return _joined([_code(FUNCTION_DOCS[symbol.name])])
+            return _joined([_code(FUNCTIONS[symbol.name].doc)])
         case "parameter":
             values = [show(v) for v in analysis.values(word)]
             shown_values = ", ".join(values[:12]) + (", ..." if len(values) > 12 else "")

@@ -13,13 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.ops import TABLE
-
-KEYWORDS = (
-    "use", "block", "model", "input", "let", "init", "param", "buffer", "declare", "output",
-    "assert", "residual", "shortcut", "repeat", "for", "in", "as", "if", "else", "tap", "aux",
-    "and", "or", "not",
-)  # fmt: skip
-CONSTANTS = ("true", "false", "none")
+from archdsl.syntax.language import CONSTANTS, KEYWORDS
 
 _END = "(?![A-Za-z0-9_])"
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"

@@ -21,13 +21,13 @@ from archdsl.ir.limits import BODY, COPIED, Budget
 from archdsl.ir.names import Block, Slot
 from archdsl.ir.report import Reporter, origin, shrinking
 from archdsl.ir.values import Evaluator, Problem, names_in, rounded, show, to_python
-from archdsl.ir.words import CONSTANTS
 from archdsl.ops import Op
 from archdsl.ops.init import RULES, Attribute, Rule
 from archdsl.ops.spatial import channels_last
 from archdsl.ops.table import Arg, Blame, Shape
 from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t
+from archdsl.syntax.language import CONSTANTS
 from archdsl.text import shape_text
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from archdsl.diagnostics.source import Span
 from archdsl.ops.init import Rule
@@ -257,6 +257,8 @@ class Program:
     outputs: tuple[tuple[str, int], ...]
     aux: tuple[tuple[str, int], ...]
     text: str = field(repr=False)
+    #: what a notebook shows: the picture, which the API puts here
+    _repr_mimebundle_: ClassVar[Any] = None
 
     def __repr__(self) -> str:
         return f"<Program {self.name}: {self.params:,} parameters, {self.macs:,} MACs>"
@@ -292,12 +294,6 @@ class Program:
         from archdsl.sizes import InputSizes  # upwards, but only there
 
         return InputSizes.of(self)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows: the picture."""
-        from archdsl.backends.notebook import bundle  # upwards, but only there
-
-        return bundle(self)
 
     def walk(self) -> Iterator[tuple[str, Item]]:
         """Every item with its full dotted name, in order of execution; a join's is its scope's."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 
-from archdsl.diagnostics.model import Diagnostic, Label
+from archdsl.diagnostics.model import MAX_FOUND, Diagnostic, Label
 from archdsl.diagnostics.source import Span
 from archdsl.ir.build import Value
 from archdsl.ir.values import Problem
@@ -14,7 +14,6 @@ from archdsl.ops.table import Shape
 from archdsl.text import shape_text
 
 MAX_TRAIL = 3
-MAX_FOUND = 100  # diagnostics; what is found after so many helps nobody
 
 
 class Stop(Exception):

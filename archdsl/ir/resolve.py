@@ -16,7 +16,7 @@ from archdsl.diagnostics.catalogue import (
     UnknownModel,
     UnknownOperation,
 )
-from archdsl.diagnostics.model import Diagnostic, Fix, Label
+from archdsl.diagnostics.model import MAX_FOUND, Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Span
 from archdsl.diagnostics.warnings import (
     UnusedBlock,
@@ -25,7 +25,6 @@ from archdsl.diagnostics.warnings import (
 from archdsl.ir.bind import apart, bind, bind_call, is_join
 from archdsl.ir.foreign import advice, fixes, similar
 from archdsl.ir.names import Block, Slot, Unit, signature
-from archdsl.ir.report import MAX_FOUND
 from archdsl.ir.symbols import Kind, Resolved, Symbol, parameter
 from archdsl.ir.words import Notes, Scope, Words
 from archdsl.syntax import tree as t

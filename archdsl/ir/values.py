@@ -7,7 +7,6 @@ much memory, whatever its text.
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from archdsl.diagnostics.model import Diagnostic, Fix
 from archdsl.diagnostics.source import Span
 from archdsl.ops.types import MAX_INT, is_int
 from archdsl.syntax import tree as t
+from archdsl.syntax.language import FUNCTIONS
 
 MAX_ITEMS = 10_000
 MAX_FLOAT = 3.4e38
@@ -49,34 +49,6 @@ class Problem(Exception):
         super().__init__()
         self.diagnostic = diagnostic
 
-
-def make_divisible(value: float, divisor: float = 8, least: float = 0) -> int:
-    """The multiple of `divisor` next to `value`, never less than 90 % of it (MobileNet's rule)."""
-    rounded = int(max(least or divisor, int(value + divisor / 2) // divisor * divisor))
-    return int(rounded + divisor) if rounded < 0.9 * value else rounded
-
-
-def _total(*values: Any) -> Any:
-    return sum(values[0]) if len(values) == 1 and isinstance(values[0], tuple) else sum(values)
-
-
-#: the functions of the language: name -> (least and most arguments, the function)
-FUNCTIONS: dict[str, tuple[int, int, Callable[..., Value]]] = {
-    "abs": (1, 1, abs),
-    "ceil": (1, 1, math.ceil),
-    "float": (1, 1, float),
-    "floor": (1, 1, math.floor),
-    "int": (1, 1, int),
-    "len": (1, 1, len),
-    "log": (1, 1, math.log),
-    "log2": (1, 1, math.log2),
-    "make_divisible": (1, 3, make_divisible),
-    "max": (1, 99, max),
-    "min": (1, 99, min),
-    "round": (1, 1, round),
-    "sqrt": (1, 1, math.sqrt),
-    "sum": (1, 99, _total),
-}
 
 BINARY: dict[str, Callable[[Any, Any], Value]] = {
     "+": operator.add,
@@ -263,7 +235,7 @@ class Evaluator:
     def _function(self, expr: t.Function) -> Value:
         if expr.name not in FUNCTIONS:
             return self._partial(expr)
-        least, most, function = FUNCTIONS[expr.name]
+        least, most, function, _ = FUNCTIONS[expr.name]
         for argument in expr.args:
             if argument.name is not None:
                 raise _bad(argument.span, f"`{expr.name}` takes no named arguments")

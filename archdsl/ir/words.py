@@ -22,12 +22,11 @@ from archdsl.ir.bind import bind
 from archdsl.ir.foreign import advice, fixes, similar
 from archdsl.ir.names import Block, Slot, Target, Unit, words
 from archdsl.ir.symbols import Mark, Symbol, argument_of
-from archdsl.ir.values import FUNCTIONS
 from archdsl.ops import TABLE
 from archdsl.ops.init import RULES, Attribute
 from archdsl.syntax import tree as t
+from archdsl.syntax.language import CONSTANTS, FUNCTIONS
 
-CONSTANTS = ("true", "false", "none")
 Scope = dict[str, Symbol]
 
 

@@ -14,9 +14,10 @@ import pytest
 import archdsl
 from archdsl.backends import diagram
 from archdsl.backends.diagram.compose import compose
+from archdsl.backends.diagram.depth import opened
 from archdsl.backends.diagram.drawing import Box, Frame, Sheet, Wire
 from archdsl.backends.diagram.hairpin import hairpin
-from archdsl.backends.diagram.scene import Element, scene
+from archdsl.backends.diagram.scene import Element
 from archdsl.backends.diagram.structure import Leaf, Parallel, Repeated, structure
 from archdsl.ir.graph import Program
 from archdsl.pipeline import open_spec, shipped
@@ -37,7 +38,7 @@ def _program(spec: str, **params: object) -> Program:
 
 
 def _sheet(spec: str, depth: int | None = None) -> Sheet:
-    return compose(scene(_program(spec), depth), insides=depth is None)
+    return compose(opened(_program(spec), depth), insides=depth is None)
 
 
 def _texts(svg: str) -> list[str]:
@@ -75,17 +76,17 @@ def test_every_parameter_is_shown_once(spec: str) -> None:
 
 
 def test_chains_branches_and_skips() -> None:
-    series = structure(scene(_program("resnet18"), 3))
+    series = structure(opened(_program("resnet18"), 3))
     layer1 = next(p for p in series.parts if isinstance(p, Leaf) and p.element.label == "layer1")
     assert layer1.element.times == 2 and layer1.inner is not None
     fork = layer1.inner.parts[1]
     assert isinstance(fork, Parallel) and (len(fork.branches), fork.skips) == (1, 1)
-    dense = structure(scene(_program("densenet121"), 2))
+    dense = structure(opened(_program("densenet121"), 2))
     found = [p for p in dense.parts if isinstance(p, Leaf) and p.element.label == "features"]
     blocks = [p for p in found[0].inner.parts if isinstance(p, Leaf)]  # type: ignore[union-attr]
     assert [b.element.times for b in blocks if "denseblock" in b.element.label] == [6, 12, 24, 16]
     chain = "model net() { input 3x8x8; repeat 3 { conv 3 1x1; maxpool 3x3 /1 pad=1 } }"
-    repeated = [p for p in structure(scene(_program(chain))).parts if isinstance(p, Repeated)]
+    repeated = [p for p in structure(opened(_program(chain))).parts if isinstance(p, Repeated)]
     assert [part.times for part in repeated] == [3]
 
 
@@ -97,14 +98,14 @@ def test_a_skip_is_drawn_as_one() -> None:
 
 
 def test_a_unet_is_a_u() -> None:
-    sheet = hairpin(structure(scene(_program(UNET))))
+    sheet = hairpin(structure(opened(_program(UNET))))
     assert sheet is not None
     at = {s.element.label: s for s in sheet.drawn if isinstance(s, Box) and s.element.label}
     assert at["down1"].y < at["down2"].y < at["middle"].y
     assert at["join1"].y < at["join2"].y < at["middle"].y
     assert at["down1"].x == at["down2"].x < at["middle"].x < at["join1"].x == at["join2"].x
     for spec in ("lenet5", "resnet18", "googlenet"):
-        assert hairpin(structure(scene(_program(spec), 3))) is None
+        assert hairpin(structure(opened(_program(spec), 3))) is None
 
 
 def test_what_the_picture_says() -> None:
@@ -195,6 +196,7 @@ def test_png(tmp_path: Path) -> None:
 def test_no_torch_is_needed() -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
+        "import archdsl.api\n"
         "from archdsl.backends import diagram\n"
         "from archdsl.pipeline import open_spec\n"
         "p = open_spec('resnet18').checked()\n"
@@ -207,7 +209,8 @@ def test_no_torch_is_needed() -> None:
 def test_notebooks_show_it() -> None:
     import pickle
 
-    program = _program("lenet5")
+    program = archdsl.check("lenet5").program
+    assert program is not None
     bundle = program._repr_mimebundle_()
     assert set(bundle) == {"image/svg+xml", "text/plain"}
     assert bundle["image/svg+xml"] == diagram.draw_svg(program)

@@ -16,10 +16,11 @@ from pygments.token import Error
 from archdsl.diagnostics.source import Source
 from archdsl.editor.analysis import Analysis
 from archdsl.editor.outline import colours
-from archdsl.editor.patterns import CONSTANTS, KEYWORDS, SCOPES, textmate
+from archdsl.editor.patterns import SCOPES, textmate
 from archdsl.editor.pygments import KINDS, ArchLexer
 from archdsl.loading import PACKAGE, specs_folder
 from archdsl.syntax.grammar import grammar
+from archdsl.syntax.language import CONSTANTS, KEYWORDS
 
 EXTENSION = Path(__file__).parents[2] / "editors" / "vscode"
 SPECS = [*sorted(specs_folder().rglob("*.arch")), PACKAGE / "prelude" / "prelude.arch"]

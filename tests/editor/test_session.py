@@ -15,7 +15,13 @@ from archdsl.diagnostics.fixes import splice
 from archdsl.diagnostics.source import Source
 from archdsl.editor import reading, writing
 from archdsl.editor.positions import offset
-from archdsl.editor.server import did_change, did_change_watched_files, did_close, did_open
+from archdsl.editor.server import (
+    did_change,
+    did_change_watched_files,
+    did_close,
+    did_open,
+    initialized,
+)
 from archdsl.editor.session import Server
 
 LIBRARY = "# A part.\nblock unit(out, act=relu) { conv out 3x3 pad=1 -> act }\n"
@@ -441,3 +447,24 @@ def test_names_of_files_with_spaces(tmp_path: Path) -> None:
     (tmp_path / "a b" / "l.arch").write_text("block unit(out, act=relu) { conv out 1x1 -> }")
     did_change_watched_files(ls, lsp.DidChangeWatchedFilesParams([]))
     assert "%20" in net.uri and set(ls.told) == {net.uri} and net.problems()
+
+
+def test_the_server_asks_to_be_told_of_changes_on_disk() -> None:
+    asked: list[lsp.RegistrationParams] = []
+
+    class Registering(Recorder):
+        async def client_register_capability_async(self, params: lsp.RegistrationParams) -> None:
+            asked.append(params)
+
+    ls = Registering()
+    asyncio.run(initialized(ls, lsp.InitializedParams()))
+    assert not asked  # the client cannot
+    watched = lsp.DidChangeWatchedFilesClientCapabilities(dynamic_registration=True)
+    workspace = lsp.WorkspaceClientCapabilities(did_change_watched_files=watched)
+    ls.protocol.client_capabilities = lsp.ClientCapabilities(workspace=workspace)
+    asyncio.run(initialized(ls, lsp.InitializedParams()))
+    (registration,) = asked[0].registrations
+    assert registration.method == "workspace/didChangeWatchedFiles"
+    options = registration.register_options
+    assert isinstance(options, lsp.DidChangeWatchedFilesRegistrationOptions)
+    assert [watcher.glob_pattern for watcher in options.watchers] == ["**/*.arch"]

@@ -16,12 +16,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from archdsl.backends.diagram.compose import compose
+from archdsl.backends.diagram.depth import opened
 from archdsl.backends.diagram.dot import to_dot
 from archdsl.backends.diagram.mermaid import to_mermaid
 from archdsl.backends.diagram.outline import Item as Drawn
 from archdsl.backends.diagram.outline import outline
 from archdsl.backends.diagram.paint import paint
-from archdsl.backends.diagram.scene import Element, Flow, scene
+from archdsl.backends.diagram.scene import Element, Flow
 from archdsl.backends.diagram.structure import structure
 from archdsl.backends.diagram.svg import to_svg
 from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope
@@ -330,7 +331,7 @@ def verdict(text: str) -> str:
 
 
 def _read(program: Program, depth: int) -> Iterator[tuple[str, tuple[Group, Pairs]]]:
-    flow: Flow = scene(program, depth)
+    flow: Flow = opened(program, depth)
     made = outline(structure(flow))
     yield "mermaid", read_text(to_mermaid(made), r'\S+>\|"[^"]*"\|', made.items)
     yield "dot", read_text(to_dot(made, program.name), "->", made.items)

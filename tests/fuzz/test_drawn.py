@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from archdsl.backends.diagram.scene import Edge, Flow, scene
+from archdsl.backends.diagram.depth import opened
+from archdsl.backends.diagram.scene import Edge, Flow
 from archdsl.ir.graph import Program
 from tests.fuzz import drawn
 from tests.fuzz.drawn import Weaver, verdict
@@ -60,7 +61,7 @@ def test_finds_a_wrong_edge(change: Change, monkeypatch: pytest.MonkeyPatch) -> 
     assert verdict(SPEC) == "right"
 
     def wrong(program: Program, depth: int) -> Flow:
-        return change(scene(program, depth))
+        return change(opened(program, depth))
 
     monkeypatch.setattr(drawn, "scene", wrong)
     with pytest.raises(Wrong):

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from archdsl.editor.patterns import KEYWORDS
 from archdsl.ops import TABLE, Op
 from archdsl.ops.table import Blame
+from archdsl.syntax.language import KEYWORDS
 
 every_operator = pytest.mark.parametrize("kind", TABLE.values(), ids=list(TABLE))
 

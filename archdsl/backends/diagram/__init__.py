@@ -73,15 +73,15 @@ def _deep(program: Program) -> Iterator[None]:
 
 def _picture(program: Program, depth: int | None) -> Picture:
     from archdsl.backends.diagram.compose import compose
+    from archdsl.backends.diagram.depth import opened
     from archdsl.backends.diagram.paint import paint
-    from archdsl.backends.diagram.scene import scene
 
-    return paint(program, compose(scene(program, depth), insides=depth is None))
+    return paint(program, compose(opened(program, depth), insides=depth is None))
 
 
 def _outline(program: Program, depth: int | None) -> Outline:
+    from archdsl.backends.diagram.depth import opened
     from archdsl.backends.diagram.outline import outline
-    from archdsl.backends.diagram.scene import scene
     from archdsl.backends.diagram.structure import structure
 
-    return outline(structure(scene(program, depth)))
+    return outline(structure(opened(program, depth)))

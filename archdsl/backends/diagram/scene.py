@@ -67,29 +67,9 @@ class Flow:
         return [edge.target for edge in self.edges if edge.source == number]
 
 
-#: how many boxes a picture has at most where nobody says how deep to open the blocks
-COMFORTABLE = 28
-
-
-def scene(program: Program, depth: int | None = None) -> Flow:
-    """`depth`: 0 shows every block closed, 1 opens those of the model itself, and so on; None: as
-    deep as the picture stays readable."""
-    if depth is not None:
-        return _Scene(program).flow(depth)
-    best = _Scene(program).flow(0)
-    for deeper in range(1, 6):
-        flow = _Scene(program).flow(deeper)
-        if boxes(flow) > COMFORTABLE:
-            break
-        best = flow
-    return best
-
-
-def boxes(flow: Flow) -> int:
-    """How many boxes one sees: equal neighbours are drawn once."""
-    from archdsl.backends.diagram.structure import count, structure
-
-    return count(structure(flow))
+def scene(program: Program, depth: int) -> Flow:
+    """`depth`: 0 shows every block closed, 1 opens those of the model itself, and so on."""
+    return _Scene(program).flow(depth)
 
 
 class _Scene:

@@ -1,0 +1,27 @@
+"""How deep a picture opens the blocks, where nobody says."""
+
+from __future__ import annotations
+
+from archdsl.backends.diagram.scene import Flow, scene
+from archdsl.backends.diagram.structure import count, structure
+from archdsl.ir.graph import Program
+
+COMFORTABLE = 28  # boxes that a picture has at most
+
+
+def opened(program: Program, depth: int | None = None) -> Flow:
+    """The scene at a depth; None: as deep as the picture stays readable."""
+    if depth is not None:
+        return scene(program, depth)
+    best = scene(program, 0)
+    for deeper in range(1, 6):
+        flow = scene(program, deeper)
+        if boxes(flow) > COMFORTABLE:
+            break
+        best = flow
+    return best
+
+
+def boxes(flow: Flow) -> int:
+    """How many boxes one sees: equal neighbours are drawn once."""
+    return count(structure(flow))

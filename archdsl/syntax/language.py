@@ -1,0 +1,61 @@
+"""The words of the language: its keywords, constants and functions, each once.
+
+The grammar has the keywords too (a test compares them); highlighters, completion, hover, the
+checker and the evaluator read them here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+KEYWORDS = (
+    "use", "block", "model", "input", "let", "init", "param", "buffer", "declare", "output",
+    "assert", "residual", "shortcut", "repeat", "for", "in", "as", "if", "else", "tap", "aux",
+    "and", "or", "not",
+)  # fmt: skip
+CONSTANTS = ("true", "false", "none")
+
+
+class Function(NamedTuple):
+    """One of the language, with the least and the most arguments that it takes."""
+
+    least: int
+    most: int
+    compute: Callable[..., Any]
+    doc: str
+
+
+def make_divisible(value: float, divisor: float = 8, least: float = 0) -> int:
+    """The multiple of `divisor` next to `value`, never less than 90 % of it (MobileNet's rule)."""
+    rounded = int(max(least or divisor, int(value + divisor / 2) // divisor * divisor))
+    return int(rounded + divisor) if rounded < 0.9 * value else rounded
+
+
+def _total(*values: Any) -> Any:
+    return sum(values[0]) if len(values) == 1 and isinstance(values[0], tuple) else sum(values)
+
+
+FUNCTIONS = {
+    "abs": Function(1, 1, abs, "abs(x): without its sign"),
+    "ceil": Function(1, 1, math.ceil, "ceil(x): the next whole number up"),
+    "float": Function(1, 1, float, "float(x): with a fraction"),
+    "floor": Function(1, 1, math.floor, "floor(x): the next whole number down"),
+    "int": Function(1, 1, int, "int(x): without its fraction"),
+    "len": Function(1, 1, len, "len(list): how many items"),
+    "log": Function(1, 1, math.log, "log(x): natural logarithm"),
+    "log2": Function(1, 1, math.log2, "log2(x): logarithm to base 2"),
+    "make_divisible": Function(
+        1,
+        3,
+        make_divisible,
+        "make_divisible(value, divisor=8, least): the multiple of `divisor` next to `value`, "
+        "never less than 90 % of it (MobileNet's rule)",
+    ),
+    "max": Function(1, 99, max, "max(a, b, ...), max(list): the largest"),
+    "min": Function(1, 99, min, "min(a, b, ...), min(list): the smallest"),
+    "round": Function(1, 1, round, "round(x): the nearest whole number"),
+    "sqrt": Function(1, 1, math.sqrt, "sqrt(x): square root"),
+    "sum": Function(1, 99, _total, "sum(a, b, ...), sum(list)"),
+}
