@@ -275,14 +275,16 @@ def open_spec(
     input: Shape | None = None,
     limits: Limits | None = None,
     files: Files = DISK,
+    text: bool = True,
 ) -> Spec:
-    """A spec from a path, `path:model`, a shipped name, `-` for standard input, or its text itself
-    (a string with a line break or a brace). Never raises: what cannot be read becomes a diagnostic.
+    """A spec from a path, `path:model`, a shipped name, `-` for standard input, or, where `text`
+    allows it, its text itself (a string with a line break or a brace). Never raises: what cannot be
+    read becomes a diagnostic.
     """
     given: dict[str, Any] = {"params": dict(params or {}), "input": input, "files": files}
     if limits is not None:
         given["limits"] = limits
-    if isinstance(spec, str) and _is_text(spec, files):
+    if text and isinstance(spec, str) and _is_text(spec, files):
         return Spec(Source("<text>", spec), Path.cwd(), **given)
     if str(spec) == "-":
         source, problem = decode(sys.stdin.buffer.read(MAX_BYTES), "<stdin>")

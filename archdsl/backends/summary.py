@@ -10,12 +10,14 @@ from archdsl.ir.graph import Program
 
 def summarise(program: Program, *, depth: int = 3, batch: int = 1) -> tuple[str, dict[str, Any]]:
     """The table as text, and the same as data. The totals below it are the checker's own."""
+    import torch
     import torchinfo
 
     module = build(program, device="meta")
+    # not `input_size`: torchinfo would draw such an input in memory first
     info = torchinfo.summary(
         module,
-        input_size=(batch, *program.input_shape),
+        input_data=torch.empty((batch, *program.input_shape), device="meta"),
         device="meta",
         depth=depth,
         mode="eval",

@@ -222,12 +222,14 @@ def _make(name: str, spec: Spec, output: Path | None, request: Request) -> None:
 @contextmanager
 def _file_errors(output: Path | None) -> Iterator[None]:
     """What may go wrong with files and exporters, as one clear error."""
+    from archdsl.diagnostics.terminal import escaped
+
     try:
         yield
     except OSError as error:
         if output is None:
             raise
-        fail(f"cannot write {output}: {error.strerror or error}")
+        fail(f"cannot write {escaped(str(output))}: {error.strerror or error}")
     except ArtefactError as error:
         message, _, help = str(error).partition("\n")
         fail(message, help=help)

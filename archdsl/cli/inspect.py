@@ -12,6 +12,7 @@ import typer
 
 from archdsl.cli import completion
 from archdsl.cli.options import (
+    BATCH,
     SPEC_HELP,
     InputOption,
     LimitOption,
@@ -71,7 +72,7 @@ def check(
     max_memory: Annotated[
         str | None, typer.Option(metavar="BYTES", help="At most so much to train: 8G, 8GiB.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="The batch of --max-memory.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, max=BATCH, help="The batch of --max-memory.")] = 1,
     output_format: Annotated[Format, typer.Option(help="How to show what is found.")] = Format.full,
     select: Annotated[
         list[str] | None, typer.Option(metavar="CODES", help="Show these alone: W, E02, W0001, ...")
@@ -172,6 +173,7 @@ def _selection(select: list[str] | None, ignore: list[str] | None) -> Selection:
 def _mend(spec: Spec, chosen: Selection, *, write: bool) -> tuple[Spec, list[Diagnostic]]:
     """The spec with its safe fixes applied, in its file or in a diff on standard output."""
     from archdsl.diagnostics.formats import concise
+    from archdsl.diagnostics.terminal import escaped
     from archdsl.fix import fixed, save
 
     name, old = spec.source.name, spec.source.text
@@ -184,7 +186,7 @@ def _mend(spec: Spec, chosen: Selection, *, write: bool) -> tuple[Spec, list[Dia
         try:
             save(spec.source)
         except OSError as error:
-            fail(f"cannot write {name}: {error.strerror}")
+            fail(f"cannot write {escaped(name)}: {error.strerror}")
         for line in concise(mended).splitlines():
             typer.echo(f"fixed {line.replace(' [*]', '', 1)}", err=True)
     return spec, mended
@@ -196,7 +198,9 @@ def summary(
     input: InputOption = None,
     limit: LimitOption = None,
     depth: Annotated[int, typer.Option(min=1, help="How deep to open the blocks.")] = 3,
-    batch: Annotated[int, typer.Option(min=1, help="Batch size of the shapes shown.")] = 1,
+    batch: Annotated[
+        int, typer.Option(min=1, max=BATCH, help="Batch size of the shapes shown.")
+    ] = 1,
     format: Annotated[TableFormat, typer.Option(help="A table, or JSON.")] = TableFormat.table,
 ) -> None:
     """torchinfo's table of the compiled module, on the meta device: no memory, no weights.

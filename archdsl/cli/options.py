@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from archdsl.diagnostics.model import Diagnostic
     from archdsl.pipeline import Spec
 
+BATCH = 2**20  # a number of bytes stays below 2^63, whatever the samples
 SPEC_HELP = "A path, a shipped name (resnet50), FILE.arch:MODEL, or - for standard input."
 
 SpecArgument = Annotated[
@@ -56,7 +57,10 @@ def fail(message: str, *, help: str = "", code: int = 1) -> NoReturn:
 
 
 def usage(message: str) -> NoReturn:
-    raise typer.BadParameter(message)
+    """End with how the command is called; what the message names may be any text."""
+    from archdsl.diagnostics.terminal import escaped
+
+    raise typer.BadParameter(escaped(message))
 
 
 def shape(text: str | None) -> tuple[int, ...] | None:
@@ -110,7 +114,8 @@ def spec_from(
             usage(f"--limit takes one of {', '.join(known)} and a whole number, not {name}={value}")
         raised[name] = int(value)
     given = pairs(params, "-p")
-    return open_spec(text, params=given, input=shape(input), limits=Limits(**raised))
+    size, allowed = shape(input), Limits(**raised)
+    return open_spec(text, params=given, input=size, limits=allowed, text=False)
 
 
 @contextmanager
@@ -142,7 +147,10 @@ def unified(name: str, old: str, new: str) -> str:
     """A diff of two texts, as patch reads it."""
     from difflib import unified_diff
 
-    lines = unified_diff(old.splitlines(True), new.splitlines(True), name, name)
+    from archdsl.diagnostics.terminal import escaped
+
+    shown = escaped(name)
+    lines = unified_diff(old.splitlines(True), new.splitlines(True), shown, shown)
     return "".join(
         line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines
     )

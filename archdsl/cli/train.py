@@ -10,7 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from archdsl.cli import completion
-from archdsl.cli.options import InputOption, ParamOption, SpecArgument, fail, pairs, shape, usage
+from archdsl.cli.options import (
+    BATCH,
+    InputOption,
+    ParamOption,
+    SpecArgument,
+    fail,
+    pairs,
+    shape,
+    usage,
+)
 
 RUN_HELP = "A run folder (runs/lenet5-1) or a checkpoint (runs/lenet5-1/best.pt)."
 DATA_HELP = (
@@ -266,14 +275,16 @@ def predict(
 
 def bench(
     spec: SpecArgument,
-    batch: Annotated[int, typer.Option("--batch", min=2, help="Images in a step.")] = 32,
+    batch: Annotated[int, typer.Option("--batch", min=2, max=BATCH, help="Images in a step.")] = 32,
     device: DeviceOption = None,
     precision: Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")] = "fp32",
     channels_last: Annotated[
         bool, typer.Option("--channels-last", help="Channels last in memory.")
     ] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="torch.compile the model.")] = False,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Steps that are counted.")] = 10,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, max=10**6, help="Steps that are counted.")
+    ] = 10,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     param: ParamOption = None,
     input: InputOption = None,
@@ -375,9 +386,14 @@ def _params(items: list[str] | None) -> dict[str, Any]:
 
 
 def _spec(spec: str | None) -> str | None:
-    """The spec as named; standard input is read here, once."""
+    """The spec as named; standard input is read here, once. Elsewhere a text may be a spec too."""
+    import os
     import sys
 
+    from archdsl.train.errors import shown
+
+    if spec and "\n" in spec and not os.path.exists(spec):
+        fail(f"cannot read {shown(spec)}: there is no such file")
     return sys.stdin.read() if spec == "-" else spec
 
 

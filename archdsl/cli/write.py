@@ -42,6 +42,7 @@ def fmt(
       archdsl fmt --check specs
       archdsl fmt - < mynet.arch
     """
+    from archdsl.diagnostics.terminal import escaped
     from archdsl.files import write_atomic
 
     if "-" in paths and len(paths) > 1:
@@ -61,13 +62,13 @@ def fmt(
         if old == new or path is None:
             continue
         if check:
-            typer.echo(f"would reformat {name}")
+            typer.echo(f"would reformat {escaped(name)}")
         elif not diff:
             try:
                 write_atomic(path, new)
             except OSError as error:
-                fail(f"cannot write {name}: {error.strerror}")
-            typer.echo(f"reformatted {name}")
+                fail(f"cannot write {escaped(name)}: {error.strerror}")
+            typer.echo(f"reformatted {escaped(name)}")
     if errors:
         show(errors, err=True)
     if paths != ["-"]:
@@ -169,6 +170,7 @@ def new(
       archdsl new mynet
       archdsl new mynet --like resnet50
     """
+    from archdsl.diagnostics.terminal import escaped
     from archdsl.files import write_atomic
     from archdsl.new import CannotStart
     from archdsl.new import new as texts_of
@@ -176,17 +178,20 @@ def new(
     try:
         files = texts_of(name, like)
     except CannotStart as error:
-        fail(error.message, help=error.help)
+        fail(escaped(error.message), help=error.help)
     for path in files:
         if path.exists():
-            fail(f"{path} is there already", help="choose another name; nothing is written")
+            fail(
+                f"{escaped(str(path))} is there already",
+                help="choose another name; nothing is written",
+            )
     try:
         for path, text in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, text)
     except OSError as error:
-        fail(f"cannot write {error.filename or name}: {error.strerror}")
-    spec, recipe = files
+        fail(f"cannot write {escaped(str(error.filename or name))}: {error.strerror}")
+    spec, recipe = (escaped(str(path)) for path in files)
     typer.echo(f"Wrote {spec} and {recipe}. What next:\n")
     typer.echo(f"  archdsl check {spec} --shapes\n  archdsl train {spec}")
 

@@ -162,9 +162,10 @@ def blamed(
     shapes = [shape_text(shape) for shape in operand_shapes(op, inputs)]
     if blame.kind == "mismatch":
         both = zip(inputs, shapes, strict=True)
-        labels = (Label(value.span, f"{shape} comes from here") for value, shape in both)
+        labels = (Label(value.span, _from_here(value, shape, op)) for value, shape in both)
         title, shown = blame.message, " and ".join(shapes)
-        return c.JoinMismatch(call.name_span, title, shown, blame.help).with_related(*labels)
+        hint = _with_batch(op, inputs) or blame.help
+        return c.JoinMismatch(call.name_span, title, shown, hint).with_related(*labels)
     problem: Diagnostic
     if blame.kind == "rank":
         hint = blame.help or _vector(call.name, inputs[0])
@@ -181,6 +182,25 @@ def blamed(
         fact = _what_in_is(argument.value, inputs[0]) if argument else ""
         problem = c.BadValue(where, blame.message, on, hint, fact)
     return problem.with_related(*origin(inputs[0]))
+
+
+def _from_here(value: Value, shape: str, op: Op) -> str:
+    if op.broadcasts or not value.unbatched:
+        return f"{shape} comes from here"
+    return f"{shape} comes from here: the leading 1 is the batch"
+
+
+def _with_batch(op: Op, inputs: list[Value]) -> str:
+    """For parameters that would fit, were their leading 1 not the batch."""
+    loose = [value for value in inputs if value.unbatched and value.shape]
+    if op.broadcasts or not loose:
+        return ""
+    try:
+        op.shape(*(value.shape or () for value in inputs))
+    except Blame:
+        return ""
+    declared = ", ".join(map(str, (1, *(loose[0].shape or ()))))
+    return f"in front of a parameter's own shape stands a 1 for the batch: `[{declared}]`"
 
 
 def _what_in_is(expr: t.Expr, value: Value) -> str:

@@ -18,7 +18,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Index = Annotated[int, Field(ge=0)]
 
 
@@ -285,7 +285,7 @@ class Recipe(Part):
     """HOST:PORT of one of the machines, where all of them meet; needed with `nodes`."""
     rendezvous_minutes: Positive = 10.0
     """How long a machine waits there for the others."""
-    threads: Count | None = None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of each process; torch's choice by default. One is best for tiny models on a busy
     machine. Another number may change the last bits of a run.
     """

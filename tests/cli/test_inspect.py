@@ -288,3 +288,34 @@ def test_budgets_are_a_gate(budget: list[str], code: str) -> None:
 @pytest.mark.parametrize("text", ["8x", "-1", "i", "4 G i", "1e9"])
 def test_a_budget_is_a_quantity(text: str) -> None:
     assert run("check", "resnet50", f"--max-memory={text}").exit_code == 2
+
+
+def test_a_spec_of_the_command_line_is_a_path(tmp_path: Path) -> None:
+    """Not a text, as in Python: a name may hold a line break."""
+    for command in ("check", "summary", "compile", "draw"):
+        found = run(command, "a\nmodel m { input 3 }")
+        assert found.exit_code == 1 and "no such file" in found.output
+    path = tmp_path / "a\nb.arch"
+    path.write_text("model m {\n  input 3\n  linear 2\n}\n")
+    assert run("check", str(path)).exit_code == 0
+
+
+def test_names_of_files_are_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "n\x1b[31m\n::error::z.arch"
+    for flags in (("fmt", "--check"), ("fmt", "--diff"), ("fmt",), ("check", "--diff")):
+        path.write_text("model m {\n input 3x9x9\n conv 4 3x3 -> bn\n}\n")
+        shown = run(*flags, str(path)).output
+        assert "\n::error" not in shown and "\x1b" not in shown
+        assert "n\\x1b[31m\\n::error::z.arch" in shown
+    refused = run("new", str(tmp_path / "q\n::error"))
+    assert refused.exit_code == 1 and "\n::error" not in refused.output
+
+
+@pytest.mark.parametrize("batch", ["1000000000000000000000000", "99999999999", "0"])
+def test_a_batch_beyond_all_bounds_is_one_error(batch: str) -> None:
+    found = run("summary", "lenet5", "--batch", batch)
+    assert found.exit_code == 2 and "is not in the range" in found.output
+
+
+def test_a_large_batch_takes_no_memory() -> None:
+    assert "[1048576, 10]" in run("summary", "lenet5", "--batch", "1048576").stdout
