@@ -8,7 +8,7 @@ equal where they differ only in literals.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ from archdsl.backends.code import (
 )
 from archdsl.backends.initial import Branch, branches, own_rule
 from archdsl.ir.flow import Flow
-from archdsl.ir.graph import Graph, Node, Param, Scope
+from archdsl.ir.graph import Graph, Item, Node, Param, Scope
 from archdsl.ops.table import Blame, Call, Input, Name, Shape
 
 if TYPE_CHECKING:
@@ -89,13 +89,9 @@ class Body:
     inits: tuple[Branch, ...]
 
 
-def is_chain(graph: Graph, outputs: tuple[int, ...]) -> bool:
-    """Whether nn.Sequential says it all."""
-    if (
-        _asserted(graph)
-        or len(graph.input_shapes) != 1
-        or graph.declared != tuple(range(len(graph.items)))
-    ):
+def is_chain(graph: Graph, outputs: tuple[int, ...], checks: Collection[int] = ()) -> bool:
+    """Whether nn.Sequential says it all; `checks`: the sides that the forward must check."""
+    if checks or len(graph.input_shapes) != 1 or graph.declared != tuple(range(len(graph.items))):
         return False
     for number, item in enumerate(graph.items):
         if isinstance(item, Param) or item.name is None or item.training_only:
@@ -126,10 +122,12 @@ def body(
     built: Mapping[Graph, Expr],
     *,
     sequential: bool,
+    checks: Collection[int] = (),
     root: bool = False,
 ) -> Body:
-    """The body for a graph; `built`: how to construct the graphs of its scopes; `root`: it is the
-    model's own, whose outputs all have a batch."""
+    """The body for a graph; `built`: how to construct the graphs of its scopes; `checks`: the sides
+    of its input that must be as they were; `root`: it is the model's own, whose outputs all have a
+    batch."""
     flow = Flow(graph, outputs)
     inits = branches(graph)
     if sequential:
@@ -146,7 +144,7 @@ def body(
             direct = item.op.direct(*item.input_shapes)
             made = _apply(direct[0], item, (), False) if direct else _module(item, flow)
             members.append(Child(item.name, made))
-    steps, values = _steps(flow, numbered=layers is not None)
+    steps, values = _steps(flow, checks, numbered=layers is not None)
     absent = tuple(
         place
         for place, value in enumerate(outputs)
@@ -167,9 +165,10 @@ def body(
 
 def _layers(flow: Flow, built: Mapping[Graph, Expr]) -> tuple[Expr, ...]:
     parts: list[tuple[str, Expr]] = []
+    last = flow.graph.declared[-1] if flow.graph.declared else None
     for place in flow.graph.declared:
         item = flow.graph.items[place]
-        if item.name is None:
+        if item.name is None or (place == last and _nothing(item)):
             continue
         expr = built[item.graph] if isinstance(item, Scope) else _module(item, flow)  # type: ignore[arg-type]
         parts.append((item.name, expr))
@@ -177,6 +176,11 @@ def _layers(flow: Flow, built: Mapping[Graph, Expr]) -> tuple[Expr, ...]:
         pairs = tuple(Many((Code(literal(name)), e), "()") for name, e in parts)
         return (Apply(Code("OrderedDict"), (Many(pairs),)),)
     return tuple(_runs([expr for _, expr in parts]))
+
+
+def _nothing(item: Item) -> bool:
+    """Whether it passes its input on, and nobody named it."""
+    return isinstance(item, Node) and not item.labelled and item.op.itself(*item.input_shapes)
 
 
 def _runs(exprs: list[Expr]) -> list[Expr]:
@@ -264,13 +268,15 @@ def _hint(arg: Any, place: int, node: Node) -> str:
 # ---- the forward -----------------------------------------------------------------------------
 
 
-def _steps(flow: Flow, *, numbered: bool) -> tuple[tuple[Step, ...], dict[int, Expr]]:
+def _steps(
+    flow: Flow, checks: Collection[int], *, numbered: bool
+) -> tuple[tuple[Step, ...], dict[int, Expr]]:
     """The steps, and for each value of the graph the expression that stands for it; `numbered`: all
     parts are those of an nn.Sequential (`self[0]`, which torch.jit takes too)."""
     count = len(flow.graph.input_shapes)
     values: dict[int, Expr] = {number: Value(number) for number in range(count)}
     parts_of_sums = itertools.count(len(flow.graph.value_shapes))
-    steps = [_only(side, flow.graph.input_shapes[0][side]) for side in _asserted(flow.graph)]
+    steps = [_only(side, flow.graph.input_shapes[0][side]) for side in sorted(checks)]
     for item in flow.graph.items:
         results = tuple(range(count, count + len(item.shapes)))
         count += len(results)
@@ -278,7 +284,7 @@ def _steps(flow: Flow, *, numbered: bool) -> tuple[tuple[Step, ...], dict[int, E
             values[results[0]] = Member(item.name)
             continue
         inputs = _expanded(item, values, flow.graph)
-        if item.name is not None and numbered:
+        if item.name is not None and numbered and not _nothing(item):
             expr: Expr = Apply(Code(f"self[{item.name}]"), inputs)
         else:
             expr = _call(item, inputs, flow)
@@ -309,10 +315,10 @@ def _steps(flow: Flow, *, numbered: bool) -> tuple[tuple[Step, ...], dict[int, E
     return tuple(steps), values
 
 
-def _asserted(graph: Graph) -> tuple[int, ...]:
+def unheld(graph: Graph) -> set[int]:
     """The sides of its first input that a graph's text computes with and that no layer's weights
     hold to their size anyway."""
-    return tuple(side for side in graph.reads if not _fixed(graph, side))
+    return {side for side in graph.reads if not _fixed(graph, side)}
 
 
 def _fixed(graph: Graph, side: int) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archdsl.backends.body import Body, body, is_chain, positional
+from archdsl.backends.body import Body, body, is_chain, positional, unheld
 from archdsl.backends.code import Apply, Code, Expr, Lit, Make, found, literal, rewrite
 from archdsl.backends.loops import looped
 from archdsl.backends.names import TAKEN, unique, variable
@@ -22,7 +22,8 @@ from archdsl.ir.labels import RESERVED
 from archdsl.ir.walk import graphs
 
 CHANNELS, DIM = "in_channels", "dim"
-LONG = {"out": "out_channels"}
+#: what the channels of a layer are called that are not those that come out of the block
+INNER = {"out": "hidden"}
 
 
 @dataclass
@@ -54,6 +55,8 @@ class ClassDef:
     def __init__(self, family: str, body: Body, label: str = "") -> None:
         self.family, self.body, self.label = family, body, label
         self.parameters: list[Parameter] = []
+        #: the block's parameters and names for numbers that are the same in all instances
+        self.given: dict[str, Any] = {}
         self.name = ""
 
     def arguments(self, args: Sequence[Expr]) -> Iterator[tuple[str, Expr]]:
@@ -81,13 +84,16 @@ def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> 
     root = program.graph
     labels, uses = _survey(root)
     built: dict[Graph, Expr] = {}
+    checks = _checks(root)
     for level in _levels(root):
         families: dict[tuple[str, Body], _Family] = {}
         for graph in level:
             # a block whose layers have names reads better with a forward
-            chain = is_chain(graph, graph.outputs)
+            check = checks[graph]
+            chain = is_chain(graph, graph.outputs, check)
             sequential = chain and (graph.block is None or positional(graph))
-            content = looped(body(graph, graph.outputs, built, sequential=sequential))
+            content = body(graph, graph.outputs, built, sequential=sequential, checks=check)
+            content = looped(content)
             name = graph.block or _stem(labels[graph])
             family = families.setdefault((name, content), _Family(name, content))
             family.graphs.append(graph)
@@ -98,11 +104,21 @@ def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> 
                     built[graph] = _sequential(content.layers or ())
             else:
                 built.update(_class(family, _label(family, labels)))
-    sequential = is_chain(root, outputs) and positional(root) and bool(root.items)
-    content = body(root, outputs, built, sequential=sequential, root=True)
+    check = checks[root]
+    sequential = is_chain(root, outputs, check) and positional(root) and bool(root.items)
+    content = body(root, outputs, built, sequential=sequential, checks=check, root=True)
     classes = _ordered(ClassDef(program.name, content))
     name_classes(classes, taken)
     return classes
+
+
+def _checks(root: Graph) -> dict[Graph, frozenset[int]]:
+    """For each graph the sides of its input to check: those that any call of its block must."""
+    sides: dict[tuple[str | Graph, int], set[int]] = {}
+    keys = {graph: (graph.block or graph, len(graph.input_shapes[0])) for graph in graphs(root)}
+    for graph, key in keys.items():
+        sides.setdefault(key, set()).update(unheld(graph))
+    return {graph: frozenset(sides[key]) for graph, key in keys.items()}
 
 
 def _inline(family: _Family, uses: int) -> bool:
@@ -172,7 +188,12 @@ def _class(family: _Family, label: str) -> Iterator[tuple[Graph, Expr]]:
         if len({repr(lit.value) for lit in column}) > 1 and not unsaid[place]
     ]
     arguments = []
-    for name, places in _parameter_names(family, columns, varying, stored):
+    computed: dict[int, Expr] = {}
+    for name, places in _parameter_names(family, columns, varying, stored, computed):
+        if not places:
+            base = tuple(Lit(value) for value in _bases(family)[name])
+            arguments.append((Parameter(name, "int", None, False, ""), places, base))
+            continue
         column = columns[places[0]]
         silent = next((c for p in places for c in columns[p] if c.silent), None)
         read = any(place in stored for place in places)
@@ -181,9 +202,15 @@ def _class(family: _Family, label: str) -> Iterator[tuple[Graph, Expr]]:
     # those that may be left out stand last
     arguments.sort(key=lambda argument: argument[0].default is not None)
     made = ClassDef(family.name, first, label)
+    settings = [dict((*graph.args, *graph.lets)) for graph in family.graphs]
+    made.given = {
+        name: value
+        for name, value in settings[0].items()
+        if all(_plain(known.get(name)) == _plain(value) for known in settings)
+    }
     made.parameters = [parameter for parameter, _, _ in arguments]
     made.body = _with_arguments(
-        first, {p: a for a, places, _ in arguments for p in places}, stored, unsaid
+        first, {p: a for a, places, _ in arguments for p in places}, computed, stored, unsaid
     )
     for row, graph in enumerate(family.graphs):
         yield graph, Make(made, tuple(_given(a, column[row]) for a, _, column in arguments))
@@ -196,7 +223,11 @@ def _given(parameter: Parameter, lit: Lit) -> Lit:
 
 
 def _with_arguments(
-    content: Body, arguments: dict[int, Parameter], stored: range, unsaid: list[bool]
+    content: Body,
+    arguments: dict[int, Parameter],
+    computed: dict[int, Expr],
+    stored: range,
+    unsaid: list[bool],
 ) -> Body:
     places = iter(range(len(unsaid)))
 
@@ -204,6 +235,8 @@ def _with_arguments(
         if not isinstance(leaf, Lit):
             return leaf
         place = next(places)
+        if place in computed:
+            return computed[place]
         if place not in arguments:
             return Lit(leaf.value, leaf.hint, unsaid[place], leaf.role)
         name = arguments[place].name
@@ -214,19 +247,17 @@ def _with_arguments(
 
 
 def _parameter_names(
-    family: _Family, columns: list[tuple[Lit, ...]], varying: list[int], stored: range
+    family: _Family,
+    columns: list[tuple[Lit, ...]],
+    varying: list[int],
+    stored: range,
+    computed: dict[int, Expr],
 ) -> list[tuple[str, list[int]]]:
-    """A name for each argument, and the literals it stands for; in the order of the signature."""
-    settings = [dict(graph.args) for graph in family.graphs]
-    given = {
-        name: tuple(_plain(known[name]) for known in settings)
-        for name in settings[0]
-        if all(name in known for known in settings)
-    }
-    incoming = {
-        CHANNELS: tuple(_plain(graph.input_shapes[0][:1]) for graph in family.graphs),
-        DIM: tuple(_plain(graph.input_shapes[0][-1:]) for graph in family.graphs),
-    }
+    """A name for each argument, and the literals it stands for; in the order of the signature.
+    Fills `computed`: the literals that are multiples or parts of an argument, which need none."""
+    given = _given_names(family)
+    bases = _bases(family)
+    incoming = {name: values for name, values in bases.items() if name in (CHANNELS, DIM)}
     roles = {columns[place][0].role for place in varying}
     #: the same values, meaning the same -> the name where there is one, and the places
     groups: dict[tuple[Any, ...], tuple[str | None, list[int]]] = {}
@@ -234,7 +265,8 @@ def _parameter_names(
         role = columns[place][0].role
         exact = tuple(repr(lit.value) for lit in columns[place])
         values = tuple(_plain(lit.value) for lit in columns[place])
-        name = None if role else next((n for n, v in incoming.items() if v == values), None)
+        same = (n for n, known in incoming.items() if tuple(map(_plain, known)) == values)
+        name = None if role else next(same, None)
         if name is None:
             name = _fitting(role, [n for n, known in given.items() if known == values], roles)
         key = (name or role, exact)
@@ -246,11 +278,27 @@ def _parameter_names(
     }
     names: list[tuple[int, str, list[int]]] = []
     used: set[str] = set()
-    for known_name, places in groups.values():
+    kernels: dict[str, tuple[Lit, ...]] = {}
+    # what has a name of its own gets it
+    for known_name, places in sorted(groups.values(), key=lambda group: group[0] is None):
+        column = columns[places[0]]
         if known_name is None:
-            name, rank = variable(columns[places[0]][0].hint), len(order)
+            if half := next((n for n, k in kernels.items() if _half(k, column)), None):
+                computed.update(dict.fromkeys(places, Code(f"{half} // 2")))
+                continue
+            if not any(place in stored for place in places):
+                base = _relation(column, [*(n for _, n, _ in names), *bases], bases)
+                if base is not None:
+                    if base[0] not in used:
+                        names.append((order.index(base[0]), base[0], []))
+                        used.add(base[0])
+                    computed.update(dict.fromkeys(places, base[1]))
+                    continue
+            name, rank = variable(column[0].hint), len(order)
+            if column[0].hint in INNER and not _leaves(family, column):
+                name = INNER[column[0].hint]
             if name in order:  # the block means something else by it
-                name = LONG.get(name, name)
+                name = INNER.get(name, name)
         else:
             name = variable(known_name)
             rank = order.index(name)
@@ -258,8 +306,72 @@ def _parameter_names(
         name = unique(name, used | hidden | TAKEN)
         used.add(name)
         names.append((rank, name, places))
+        if column[0].role == "kernel_size":
+            kernels[name] = column
     names.sort(key=lambda entry: entry[0])
     return [(name, places) for _, name, places in names]
+
+
+def _given_names(family: _Family) -> dict[str, tuple[Any, ...]]:
+    """The block's parameters and its names for numbers, with their values in each graph."""
+    settings = [dict((*graph.args, *graph.lets)) for graph in family.graphs]
+    return {
+        name: tuple(_plain(known[name]) for known in settings)
+        for name in settings[0]
+        if all(name in known for known in settings)
+    }
+
+
+def _bases(family: _Family) -> dict[str, tuple[int, ...]]:
+    """Whole numbers that others may be computed from: the channels that come in, and the block's
+    own parameters."""
+    shapes = [graph.input_shapes[0] for graph in family.graphs]
+    found: dict[str, tuple[Any, ...]] = {}
+    if all(shapes):
+        found[CHANNELS] = tuple(shape[0] for shape in shapes)
+        found[DIM] = tuple(shape[-1] for shape in shapes)
+    settings = [dict((*graph.args, *graph.lets)) for graph in family.graphs]
+    for name in settings[0]:
+        values = tuple(known.get(name) for known in settings)
+        if variable(name) == name and all(type(value) is int for value in values):
+            found.setdefault(name, values)
+    return found
+
+
+def _relation(
+    column: tuple[Lit, ...], order: list[str], bases: dict[str, tuple[int, ...]]
+) -> tuple[str, Expr] | None:
+    """Which argument all the literals are multiples or parts of; `order`: the best first."""
+    values = [lit.value for lit in column]
+    if not all(type(value) is int and value > 0 for value in values) or column[0].role:
+        return None
+    for name in order:
+        known = bases.get(name, ())
+        if not known or min(known) < 1 or len({*known}) < 2:
+            continue
+        for many, few, operator in ((values, known, "*"), (known, values, "//")):
+            factor = many[0] // few[0]
+            if factor > 1 and all(m == factor * f for m, f in zip(many, few, strict=True)):
+                text = f"{factor} * {name}" if operator == "*" else f"{name} // {factor}"
+                return name, Code(text)
+    return None
+
+
+def _half(kernel: tuple[Lit, ...], column: tuple[Lit, ...]) -> bool:
+    """Whether this is the padding that keeps the size with such kernels."""
+    return column[0].role == "padding" and all(
+        type(k.value) is type(pad.value) is int and pad.value == k.value // 2
+        for k, pad in zip(kernel, column, strict=True)
+    )
+
+
+def _leaves(family: _Family, column: tuple[Lit, ...]) -> bool:
+    """Whether these are the channels that come out of the block."""
+    shapes = [graph.output_shapes[0] for graph in family.graphs]
+    return all(
+        lit.value in (shape[:1], shape[-1:], *shape[:1], *shape[-1:])
+        for lit, shape in zip(column, shapes, strict=True)
+    )
 
 
 def _fitting(role: str, names: list[str], roles: set[str]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -52,6 +53,10 @@ def _variants(plain: str, cls: ClassDef, base: ClassDef) -> Iterator[str]:
     for count in range(1, len(best) + 1):
         for some in combinations(best, count):
             yield plain + "".join(some)
+    for name, value in cls.given.items():
+        if name in base.given and base.given[name] != value and value is not False:
+            number = "" if value is True else re.sub(r"\W", "", str(value))
+            yield plain + camel(name) + (number if isinstance(value, (int, float)) else "")
 
 
 def _features(cls: ClassDef) -> list[str]:

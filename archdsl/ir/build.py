@@ -97,6 +97,7 @@ class Builder:
     declared: dict[str, Span] = field(default_factory=dict)
     places: dict[str, tuple[int, int]] = field(default_factory=dict)  # of what is declared
     reads: set[int] = field(default_factory=set)
+    lets: dict[str, Any] = field(default_factory=dict)  # None where a name has several values
     positions: int = 0
     nodes: int = 0
 
@@ -106,6 +107,14 @@ class Builder:
             self.positions += 1
         self.names[name] = span
         return name
+
+    def let(self, name: str, value: Any) -> None:
+        """Notes a name for a number, here and in the scopes around."""
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            same = self.lets.setdefault(name, value) == value
+            self.lets[name] = value if same else None
+            if self.parent is not None:
+                self.parent.let(name, value)
 
     def new_input(self, shape: Shape | None, span: Span) -> Value:
         value = Value(shape, span, self)
@@ -193,6 +202,7 @@ def freeze(builder: Builder) -> Graph:
         span=builder.span,
         bare=frozenset(value.number for value in builder.inputs if value.unbatched),
         reads=tuple(sorted(builder.reads)),
+        lets=tuple((name, value) for name, value in builder.lets.items() if value is not None),
     )
 
 

@@ -169,6 +169,7 @@ class _Elaborator(Calls):
                 with self.report.catching():
                     value = any_value(statement.value, frame)
                 frame.variables[statement.name] = value  # the frame is this body's own
+                builder.let(statement.name, value)
             case t.InitRule():
                 with self.report.catching():
                     self._init(statement, builder, frame)

@@ -136,6 +136,7 @@ class Graph:
     head is declared after its tap.
     `reads`: the sides of its first input that its text computes with (`in.h`): what was computed is
     right for these alone.
+    `lets`: the names that its text gives to numbers, each with its only value.
     `bare`: which inputs come in without a batch: parameters of a scope around a labelled group,
     never its first.
     """
@@ -151,6 +152,7 @@ class Graph:
     span: Span
     bare: frozenset[int] = frozenset()
     reads: tuple[int, ...] = ()
+    lets: tuple[tuple[str, int | float], ...] = ()
 
     @cached_property
     def unbatched(self) -> frozenset[int]:

@@ -139,6 +139,10 @@ class _Reader:
             reads=tuple(
                 _number(n, f"{place}.reads", len(inputs[0])) for n in entry.get("reads", ())
             ),
+            lets=tuple(
+                (key, _any_number(value, f"{place}.lets.{key}"))
+                for key, value in _dict(entry.get("lets", {}), f"{place}.lets").items()
+            ),
         )
         self.open.pop()
         self.graphs[name] = made
@@ -288,6 +292,12 @@ def _number(value: Any, place: str, below: int | None = None) -> int:
         _fail(place, "no number")
     if below is not None and value >= below:
         _fail(place, f"there is no value {value} yet")
+    return value
+
+
+def _any_number(value: Any, place: str) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        _fail(place, "no number")
     return value
 
 

@@ -77,6 +77,8 @@ class _Document:
         for key, numbers in (("bare", sorted(graph.bare)), ("reads", list(graph.reads))):
             if numbers:
                 self.written[name][key] = numbers
+        if graph.lets:
+            self.written[name]["lets"] = dict(graph.lets)
         return name
 
     def item(self, item: Item) -> dict[str, Any]:

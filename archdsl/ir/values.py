@@ -314,7 +314,7 @@ class Evaluator:
             value = function(*args)
             if isinstance(value, complex):
                 raise ValueError
-            return value
+            return _meant(value) if isinstance(value, float) else value
         except ZeroDivisionError:
             raise _bad(span, "division by zero") from None
         except (TypeError, ValueError, OverflowError):
@@ -335,6 +335,12 @@ class Evaluator:
                 raise _bad(span, f"this list is too long (the limit is {MAX_ITEMS:,})")
             self.spend(leaves // 2, span)
         return value
+
+
+def _meant(value: float) -> float:
+    """A number without the noise of binary fractions: 0.1 + 0.2 is 0.3."""
+    short = float(f"{value:.12g}")
+    return short if f"{short:.15g}" == f"{value:.15g}" else value
 
 
 def _leaves(value: Value, span: Span, level: int = 1) -> int:
