@@ -155,6 +155,7 @@ class Loader:
         try:
             path = (folder / use.path).resolve()
             if not self.files.exists(path) and (specs_folder() / use.path).is_file():
+                self.texts[path] = None
                 path = (specs_folder() / use.path).resolve()
         except (OSError, ValueError, RuntimeError):  # too long, a NUL byte, links in a circle
             self.found.append(CannotRead(use.path_span, use.path, "that is not a path"))

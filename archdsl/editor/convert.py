@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lsprotocol import types as lsp
@@ -33,8 +33,12 @@ SYMBOLS = {
 class Convert:
     """Positions depend on the encoding that client and server have agreed on."""
 
-    def __init__(self, encoding: Encoding) -> None:
-        self.encoding = encoding
+    def __init__(self, encoding: Encoding, uris: Mapping[str, str] | None = None) -> None:
+        """`uris`: how the client names the files that it has open, by our names for them."""
+        self.encoding, self.uris = encoding, uris or {}
+
+    def uri(self, source: Source) -> str:
+        return self.uris.get(source.name) or uri_of(source)
 
     def offset(self, source: Source, at: lsp.Position) -> int:
         return offset(source, at.line, at.character, self.encoding)
@@ -47,7 +51,7 @@ class Convert:
         return lsp.Range(self.position(source, span.start), self.position(source, span.end))
 
     def location(self, span: Span) -> lsp.Location:
-        return lsp.Location(uri_of(span.source), self.range(span))
+        return lsp.Location(self.uri(span.source), self.range(span))
 
     # -- problems
 

@@ -11,7 +11,7 @@ from pygls import uris
 from archdsl.diagnostics.source import Source, Span
 from archdsl.editor import docs
 from archdsl.editor.complete import page
-from archdsl.editor.convert import LEGEND, SYMBOLS, uri_of
+from archdsl.editor.convert import LEGEND, SYMBOLS
 from archdsl.editor.lenses import lenses
 from archdsl.editor.outline import around, foldable, outline
 from archdsl.editor.session import Server, server
@@ -77,7 +77,7 @@ def go_to_definition(ls: Server, params: lsp.DefinitionParams) -> lsp.Location |
                 return lsp.Location(uri, lsp.Range(lsp.Position(0, 0), lsp.Position(0, 0)))
     if symbol.span is None:
         return None
-    uri = uri_of(symbol.span.source)
+    uri = convert.uri(symbol.span.source)
     if ls.workspace.is_open(uri):  # it may have changed since it was read
         fresh = [o for o in ls.analysis(uri).named(symbol) if o.defines]
         if fresh:

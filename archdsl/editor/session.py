@@ -19,7 +19,7 @@ from archdsl.diagnostics.source import Source
 from archdsl.editor.analysis import Analysis
 from archdsl.editor.convert import Convert
 from archdsl.editor.positions import Encoding
-from archdsl.editor.workspace import Protocol, Workspace, path_of
+from archdsl.editor.workspace import Protocol, Workspace, name_of, path_of
 from archdsl.ir.symbols import SHARED, Occurrence, Symbol
 from archdsl.loading import Files
 
@@ -43,7 +43,8 @@ class Server(LanguageServer):
 
     @property
     def convert(self) -> Convert:
-        return Convert(cast(Encoding, str(self.workspace.position_encoding or "utf-16")))
+        uris = {name_of(document.uri): document.uri for document in self.workspace.open}
+        return Convert(cast(Encoding, str(self.workspace.position_encoding or "utf-16")), uris)
 
     @property
     def files(self) -> Files:
@@ -57,9 +58,9 @@ class Server(LanguageServer):
         if known is not None and known.source.text == text and self.is_current(known):
             return known
         path = path_of(uri)
-        name, folder = (str(path), path.parent) if path is not None else (uri, Path.cwd())
+        folder = path.parent if path is not None else Path.cwd()
         began = time.perf_counter()
-        analysis = Analysis(Source(name, text), folder, known, self.files)
+        analysis = Analysis(Source(name_of(uri), text), folder, known, self.files)
         if self.workspace.is_open(uri):
             _ = analysis.checked  # now, so that the time is known
             self.took[uri] = time.perf_counter() - began

@@ -89,6 +89,12 @@ class Protocol(LanguageServerProtocol):
         return known
 
 
+def name_of(uri: str) -> str:
+    """The name of its text: links are followed, so that `use` and the client mean one file."""
+    path = path_of(uri)
+    return uri if path is None else str(path)
+
+
 def path_of(uri: str) -> Path | None:
     """The file of a URI, whether there is one or not."""
     path = uris.to_fs_path(uri) if uri.startswith("file:") else None

@@ -11,7 +11,6 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from archdsl.diagnostics.source import Span
 from archdsl.editor.complete import complete, page, signature_at
-from archdsl.editor.convert import uri_of
 from archdsl.editor.edits import fixed_text, hunks, renamed, styled
 from archdsl.editor.session import Server, server
 from archdsl.ir.symbols import Symbol
@@ -170,7 +169,7 @@ def rename(ls: Server, params: lsp.RenameParams) -> lsp.WorkspaceEdit:
     changes: dict[str, list[lsp.TextEdit]] = {}
     for occurrence in found:
         edit = lsp.TextEdit(convert.range(occurrence.span), new)
-        changes.setdefault(uri_of(occurrence.span.source), []).append(edit)
+        changes.setdefault(convert.uri(occurrence.span.source), []).append(edit)
     return lsp.WorkspaceEdit(changes=changes)
 
 

@@ -17,7 +17,7 @@ from archdsl.diagnostics.source import Span
 from archdsl.ir.bind import bind
 from archdsl.ir.build import Value, operand_shapes
 from archdsl.ir.foreign import similar
-from archdsl.ir.limits import BODY, COPIED, Budget
+from archdsl.ir.fuel import BODY, COPIED, Budget
 from archdsl.ir.names import Block, Slot
 from archdsl.ir.report import Reporter, origin, shrinking
 from archdsl.ir.values import Evaluator, Problem, names_in, rounded, show, to_python

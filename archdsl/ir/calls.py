@@ -16,9 +16,10 @@ from archdsl.diagnostics.source import Span
 from archdsl.ir.arguments import Frame, any_value, blamed, operator, rule, shape_value
 from archdsl.ir.bind import bind_call
 from archdsl.ir.build import Builder, Draft, Value, freeze, operand_shapes, sketches
+from archdsl.ir.fuel import EXPANSION, NAMING, NODE, PARAM, Budget
 from archdsl.ir.graph import Graph, Init
 from archdsl.ir.labels import LABEL, RESERVED
-from archdsl.ir.limits import EXPANSION, NAMING, NODE, PARAM, Budget, Limits
+from archdsl.ir.limits import Limits
 from archdsl.ir.names import Block, Target
 from archdsl.ir.report import Reporter
 from archdsl.ir.symbols import Names

@@ -19,8 +19,9 @@ from archdsl.ir.arguments import Frame, any_value, shape_value
 from archdsl.ir.build import Builder, Value
 from archdsl.ir.calls import Calls, plain
 from archdsl.ir.foreign import similar
+from archdsl.ir.fuel import CROSSING, STATEMENT
 from archdsl.ir.graph import Graph, Program
-from archdsl.ir.limits import CROSSING, STATEMENT, Limits
+from archdsl.ir.limits import Limits
 from archdsl.ir.names import Block
 from archdsl.ir.outputs import same_names
 from archdsl.ir.report import Stop, flatten_hint, origin

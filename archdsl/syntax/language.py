@@ -16,6 +16,7 @@ KEYWORDS = (
     "and", "or", "not",
 )  # fmt: skip
 CONSTANTS = ("true", "false", "none")
+MAX_TOKENS = 20_000  # of a text; the parser takes a second for them; ResNet-50 has 300
 
 
 class Function(NamedTuple):

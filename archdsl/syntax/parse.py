@@ -21,6 +21,7 @@ from archdsl.diagnostics.source import Source, Span
 from archdsl.syntax import tree as t
 from archdsl.syntax.build import Builder
 from archdsl.syntax.grammar import grammar
+from archdsl.syntax.language import MAX_TOKENS
 from archdsl.syntax.lexer import CLOSING, OPENING, Refine
 from archdsl.syntax.mistakes import bad_character, bad_token, is_python, unbalanced
 
@@ -28,7 +29,6 @@ MAX_DEPTH = 40
 MAX_OPERATORS = 60  # in one statement: expressions nest to the left as deep as they are long
 MAX_ERRORS = 20
 MAX_CHARACTERS = 1_000_000
-MAX_TOKENS = 20_000  # the parser takes a second for them; ResNet-50 has 300
 MAX_REPARSED = 2 * MAX_TOKENS  # tokens, after errors
 
 _OPERATORS = frozenset(

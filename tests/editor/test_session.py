@@ -468,3 +468,26 @@ def test_the_server_asks_to_be_told_of_changes_on_disk() -> None:
     options = registration.register_options
     assert isinstance(options, lsp.DidChangeWatchedFilesRegistrationOptions)
     assert [watcher.glob_pattern for watcher in options.watchers] == ["**/*.arch"]
+
+
+def test_a_file_behind_a_link_is_edited_where_it_is_open(folder: Path) -> None:
+    (folder / "link").symlink_to(folder / "nets")
+    ls = Recorder()
+    net = ls.open(folder / "link" / "net.arch", NET)
+    library = ls.open(folder / "lib" / "l.arch", LIBRARY)
+    edit = writing.rename(ls, lsp.RenameParams(library.id, library.at("unit"), "part"))
+    assert edit.changes is not None and set(edit.changes) == {net.uri, library.uri}
+    found = reading.go_to_definition(ls, lsp.DefinitionParams(net.id, net.at("classes\n")))
+    assert found is not None and found.uri == net.uri
+
+
+def test_a_library_that_comes_to_stand_before_a_shipped_one(tmp_path: Path) -> None:
+    ls = Recorder()
+    text = 'use "resnet18.arch"\nmodel own = resnet18 classes=5\n'
+    net = ls.open(tmp_path / "net.arch", text)
+    assert net.hints() == {1: "5"}
+    (tmp_path / "resnet18.arch").write_text(
+        "model resnet18(classes=3) { input 4; linear (classes*2) }"
+    )
+    did_change_watched_files(ls, lsp.DidChangeWatchedFilesParams([]))
+    assert net.hints() == {1: "10"}

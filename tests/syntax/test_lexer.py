@@ -6,7 +6,8 @@ import pytest
 
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source
-from archdsl.syntax.parse import MAX_TOKENS, _tokens
+from archdsl.syntax.language import MAX_TOKENS
+from archdsl.syntax.parse import _tokens
 
 
 def kinds(text: str) -> str:
