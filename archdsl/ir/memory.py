@@ -11,18 +11,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from archdsl.ir.flow import Flow
 from archdsl.ir.graph import Graph, Node, Param, Program, Scope
 from archdsl.ops.table import OUTPUT
 
-FLOAT = 4  # bytes of a weight
+FLOAT, HALF = 4, 2  # bytes of a number; a weight is a FLOAT
 WORDS = {"int64": 8}
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes. `saved`: what the forward pass keeps, of a whole batch. `layers`: what each layer
+    """Bytes. `saved`: what the forward pass keeps, of a whole batch, with mixed precision the
+    weights' copies too. `layers`: what each layer
     keeps of that and has in weights, gradients and optimizer state."""
 
     weights: int
@@ -39,19 +41,21 @@ class Memory:
 
 
 def training_memory(
-    program: Program, *, batch: int, slots: int = 1, copies: int = 0, width: int = FLOAT
+    program: Program, *, batch: int, slots: int = 1, copies: int = 0, mixed: str = ""
 ) -> Memory:
     """`slots`: values that the optimizer keeps for each weight (SGD with momentum 1, Adam 2);
-    `copies`: of the weights, such as a moving average; `width`: bytes of an activation, where 2 is
-    mixed precision, which holds the weights in both."""
+    `copies`: of the weights, such as a moving average; `mixed`: the device ("cpu", "cuda") whose
+    autocast chooses half or full precision for each operator."""
     params = FLOAT * program.params
     state = sum(WORDS.get(w.dtype, FLOAT) * w.size for _, w in program.state() if w.buffer)
-    weights = params * (1 + copies) + state + (params // 2 if width < FLOAT else 0)
-    tape = _Tape(batch, width)
+    tape = _Tape(batch, mixed)
     entering = [
-        _Tensor(batch * width * math.prod(s), kept=True) for s in program.graph.input_shapes
+        _Tensor(batch * FLOAT * math.prod(s), kept=True) for s in program.graph.input_shapes
     ]
-    tape.run(program.graph, "", entering)
+    outputs = tape.run(program.graph, "", entering)
+    # the loss, its gradient and its own work take the outputs in full precision
+    loss = 3 * FLOAT * sum(t.size // t.width for t in outputs if t.width < FLOAT)
+    weights = params * (1 + copies) + state
     base = weights + slots * params + sum(t.size for t in entering)
     saved = sum(step.saved for step in tape.steps)
     # Adam takes a root: of each weight by itself on a CPU, in two copies, of all together on a GPU
@@ -61,11 +65,11 @@ def training_memory(
         (step.name, step.saved + (2 + slots) * step.params)
         for step in sorted(tape.steps, key=lambda s: -s.saved - (2 + slots) * s.params)
     )
-    peak = max(update, base + tape.backward(saved))
+    peak = max(update, base + saved + loss, base + tape.backward(saved))
     return Memory(weights, params, slots * params, saved, peak, tuple(each))
 
 
-def fitting_batch(program: Program, limit: int, **more: int) -> int:
+def fitting_batch(program: Program, limit: int, **more: Any) -> int:
     """The largest batch whose step stays within `limit` bytes; 0 where none does."""
     fits, over = 0, 1
     while over < 2**30 and training_memory(program, batch=over, **more).peak <= limit:
@@ -81,9 +85,11 @@ def fitting_batch(program: Program, limit: int, **more: int) -> int:
 
 @dataclass(eq=False, slots=True)
 class _Tensor:
-    """A value of a batch. `learned`: a gradient flows to it; `owner`: whose memory it is."""
+    """A value of a batch, with the bytes of it and of one number. `learned`: a gradient flows to
+    it; `owner`: whose memory it is."""
 
     size: int
+    width: int = FLOAT
     learned: bool = False
     kept: bool = False
     owner: _Tensor | None = None
@@ -107,8 +113,8 @@ class _Step:
 class _Tape:
     """The operators in the order of execution."""
 
-    def __init__(self, batch: int, width: int) -> None:
-        self.batch, self.width = batch, width
+    def __init__(self, batch: int, mixed: str) -> None:
+        self.batch, self.mixed = batch, mixed
         self.steps: list[_Step] = []
 
     def run(self, graph: Graph, prefix: str, inputs: Sequence[_Tensor]) -> list[_Tensor]:
@@ -127,20 +133,36 @@ class _Tape:
                 values.append(self._node(name or item.op.name, item, given, inplace))
         return [values[v] for v in graph.outputs]
 
+    def _width(self, node: Node, inputs: tuple[_Tensor, ...]) -> int:
+        """Of the numbers that an operator reads and gives. A CPU's autocast leaves those alone that
+        a GPU's runs in full precision."""
+        if self.mixed and node.op.autocast == "half":
+            return HALF
+        if self.mixed == "cuda" and node.op.autocast == "full":
+            return FLOAT
+        return max(t.width for t in inputs)
+
     def _node(self, name: str, node: Node, inputs: tuple[_Tensor, ...], inplace: bool) -> _Tensor:
-        params = FLOAT * node.params
+        params, width = FLOAT * node.params, self._width(node, inputs)
         said = node.op.saved(*node.input_shapes)
         if said.input and inplace:  # the output has taken the input's place
             said = OUTPUT
         output = _Tensor(
-            self.batch * self.width * math.prod(node.shape),
+            self.batch * width * math.prod(node.shape),
+            width,
             learned=params > 0 or any(t.learned for t in inputs),
             owner=inputs[0].memory if said.view else None,
         )
-        saved = self.batch * said.more * self.width // FLOAT if output.learned else 0
+        saved = self.batch * said.more * width // FLOAT if output.learned else 0
+        if width == HALF:
+            saved += self.batch * said.full
+            copied = node.params if node.op.autocast == "half" else 0
+            saved += HALF * copied
         read = [*inputs[: len(inputs) * said.input], *[output][: said.output]]
         for tensor in {t.memory: None for t in read}:
-            if output.learned and not tensor.kept:
+            if output.learned and tensor.width != width:  # a copy in the other precision
+                saved += tensor.size * width // tensor.width
+            elif output.learned and not tensor.kept:
                 tensor.kept = True
                 saved += tensor.size
         self.steps.append(_Step(name, saved, params, inputs, output))

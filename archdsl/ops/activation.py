@@ -206,6 +206,7 @@ class Softplus(_Activation, name="softplus", family="activation"):
     Source: torch.nn.Softplus.
     """
 
+    autocast = "full"
     example = "softplus"
     torch = "nn.Softplus", "F.softplus"
     fresh = True
@@ -241,6 +242,7 @@ class Softmax(_AlongDimension, name="softmax", family="activation"):
     Source: torch.nn.Softmax.
     """
 
+    autocast = "full"
     example = "softmax"
     nonnegative = True
     example_input = (10,)
@@ -258,6 +260,7 @@ class LogSoftmax(_AlongDimension, name="log_softmax", family="activation"):
     Source: torch.nn.LogSoftmax.
     """
 
+    autocast = "full"
     example = "log_softmax"
     example_input = (10,)
     torch = "nn.LogSoftmax", "F.log_softmax"
@@ -291,6 +294,7 @@ class PReLU(Op, name="prelu", family="activation"):
     Source: torch.nn.PReLU.
     """
 
+    autocast = "half"
     example = "prelu"
     keeps_positive = True
     lifts = ("nn.PReLU",)

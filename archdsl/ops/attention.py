@@ -50,6 +50,7 @@ class MultiHeadAttention(Op, name="mha", family="attention"):
     Source: torch.nn.MultiheadAttention; Vaswani et al., Attention Is All You Need, 2017.
     """
 
+    autocast = "half"
     example = "mha 12"
     lifts = "SelfAttention", "nn.MultiheadAttention"
     aliases = (("heads", "num_heads"), ("bias", "in_proj_bias"))
@@ -119,6 +120,7 @@ class WindowAttention(Op, name="window_attention", family="attention"):
     Source: torchvision.models.swin_transformer.ShiftedWindowAttention; Liu et al. 2021 and 2022.
     """
 
+    autocast = "half"
     example = "window_attention 3 7x7 shift=3"
     lifts = (
         "WindowAttention",
@@ -190,7 +192,8 @@ class WindowAttention(Op, name="window_attention", family="attention"):
         each = _kept(channels, reach, self.heads)
         if self.cosine:  # normalised queries and keys, and the weights before their scale
             each += (3 if self.heads > 1 else 1) * channels + (reach + 4) * self.heads
-        return Saved(more=4 * self._tokens(inputs[0]) * each)
+        tokens = self._tokens(inputs[0])  # the bias, which is added, makes the weights full
+        return Saved(more=4 * tokens * each, full=4 * tokens * reach * self.heads)
 
     def macs(self, *inputs: Shape) -> int:
         channels, tokens = inputs[0][2], self._tokens(inputs[0])
@@ -212,6 +215,7 @@ class RelativeAttention(Op, name="relative_attention", family="attention"):
     Source: torchvision.models.maxvit.RelativePositionalMultiHeadAttention; Tu et al. 2022.
     """
 
+    autocast = "half"
     example = "relative_attention 2"
     lifts = (
         "RelativeAttention",
@@ -247,7 +251,8 @@ class RelativeAttention(Op, name="relative_attention", family="attention"):
     def saved(self, *inputs: Shape) -> Saved:
         windows, places, channels = inputs[0]
         each = _kept(channels, places, self.heads) - channels
-        return Saved(input=True, more=4 * windows * places * each)
+        full = 4 * windows * places * places * self.heads
+        return Saved(input=True, more=4 * windows * places * each, full=full)
 
     def macs(self, *inputs: Shape) -> int:
         windows, places, channels = inputs[0]

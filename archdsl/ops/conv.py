@@ -90,6 +90,7 @@ class Conv(_Filters, name="conv", family="convolution"):
     Source: torch.nn.Conv2d.
     """
 
+    autocast = "half"
     example = "conv 64 7x7 /2 pad=3 bias=false"
     support = "same"
     lifts = (
@@ -194,6 +195,7 @@ class Deconv(_Filters, name="deconv", family="convolution"):
     Source: torch.nn.ConvTranspose2d.
     """
 
+    autocast = "half"
     example = "deconv 16 2x2 /2"
     lifts = "nn.ConvTranspose1d", "nn.ConvTranspose2d", "nn.ConvTranspose3d"
 

@@ -15,6 +15,7 @@ class Linear(Op, name="linear", family="linear"):
     Source: torch.nn.Linear.
     """
 
+    autocast = "half"
     example = "linear 1000"
     example_input = (512,)
     fresh = True

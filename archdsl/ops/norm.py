@@ -114,6 +114,7 @@ class LayerNorm(Op, name="ln", family="normalisation"):
     Source: torch.nn.LayerNorm.
     """
 
+    autocast = "full"
     example = "ln eps=1e-6"
     lifts = ("nn.LayerNorm",)
     aliases = (("affine", "elementwise_affine"),)
@@ -166,6 +167,7 @@ class LayerNorm2d(Op, name="ln2d", family="normalisation"):
     Source: torchvision.models.convnext.LayerNorm2d.
     """
 
+    autocast = "full"
     example = "ln2d eps=1e-6"
     lifts = "torchvision.models.convnext.LayerNorm2d", "LayerNorm2d"
     example_input = (96, 56, 56)
@@ -199,6 +201,7 @@ class GroupNorm(Op, name="gn", family="normalisation"):
     Source: torch.nn.GroupNorm.
     """
 
+    autocast = "full"
     example = "gn 8"
     lifts = ("nn.GroupNorm",)
     aliases = (("groups", "num_groups"),)
@@ -241,6 +244,7 @@ class LocalResponseNorm(Op, name="lrn", family="normalisation"):
     Source: torch.nn.LocalResponseNorm.
     """
 
+    autocast = "full"
     example = "lrn 5 k=2.0"
     lifts = "nn.LocalResponseNorm", "local_response_norm"
     example_input = (64, 27, 27)

@@ -90,6 +90,7 @@ class PatchMerge(Op, name="patch_merge", family="patches"):
     Source: torchvision.models.swin_transformer.PatchMerging; Liu et al., Swin Transformer, 2021.
     """
 
+    autocast = "half"
     example = "patch_merge"
     lifts = "PatchMerge", "cat"
     example_input = (56, 56, 96)

@@ -167,11 +167,13 @@ class Weight:
 @dataclass(frozen=True, slots=True)
 class Saved:
     """What lives on until an operator's backward pass: its inputs, its output, and `more` bytes of
-    each sample (in float32). `view`: its output is its input's own memory."""
+    each sample (in float32), with `full` more where they are in half precision: what stays in
+    full. `view`: its output is its input's own memory."""
 
     input: bool = False
     output: bool = False
     more: int = 0
+    full: int = 0
     view: bool = False
 
 
@@ -242,6 +244,8 @@ class Op:
     may_lack: ClassVar[frozenset[str]] = frozenset()
     #: what its backward pass reads; `saved` decides where that depends on arguments
     reads: ClassVar[Saved] = Saved()
+    #: the precision that torch's autocast gives it on a GPU: "half", "full", or as its inputs are
+    autocast: ClassVar[str] = ""
     #: the file of `archdsl.ops.support` that defines what the lowering calls and torch lacks
     support: ClassVar[str] = ""
     #: torch's classes and functions that it may be lifted from, by the names of `Seen`

@@ -112,7 +112,7 @@ def bench(
         try:
             trainer = Trainer(module, data, job.recipe, ranks, folder, job.model.plain())
             training, inference = _in_turn(*_steps(trainer, batch), rounds, _finisher(device))
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise TrainError(*out_of_memory(module, data, job.recipe, ranks)) from None
             raise

@@ -224,7 +224,8 @@ def _hold(samples: Samples, fit: Fit, recipe: Recipe, unless: bool) -> Split:
 
 def _listed(bad: list[str]) -> str:
     """One a line; of very many the first ones."""
-    more = f"\n  and {len(bad) - LISTED} more" if len(bad) > LISTED else ""
+    how = "--set data.on_bad_image=skip writes all of them into the run's log.txt"
+    more = f"\n  and {len(bad) - LISTED} more; {how}" if len(bad) > LISTED else ""
     return "\n  ".join(map(escaped, bad[:LISTED])) + more
 
 

@@ -342,12 +342,12 @@ def _train(
             stopped = trainer.run(signals)
     except NotFinite as error:
         raise TrainError(*not_finite(error, recipe, folder.folder, data, odd)) from None
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             raise TrainError(*out_of_memory(module, data, recipe, ranks)) from None
-        if str(error).startswith("DataLoader worker"):
+        if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker"):
             raise TrainError(*worker_lost(error)) from None
-        if ranks.world > 1 and is_peer_lost(error):
+        if ranks.world > 1 and isinstance(error, RuntimeError) and is_peer_lost(error):
             let_others_speak()
             raise TrainError(*peer_lost(error)) from None
         raise

@@ -112,6 +112,11 @@ def count_workers(recipe: Recipe, world: int) -> int:
 
 
 def make_loader(dataset: Streamed, workers: int, pin: bool) -> DataLoader[Any]:
+    """Where CUDA has started, this process has threads of its driver, whose locks a fork could take
+    along: workers then come from a server. A user's own Dataset may not pickle; torch's habit, a
+    fork, has to do for it."""
+    begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    served = begun and workers > 0 and not isinstance(dataset.samples, Wrapped)
     return DataLoader(
         dataset,
         batch_sampler=_Positions(),
@@ -120,6 +125,7 @@ def make_loader(dataset: Streamed, workers: int, pin: bool) -> DataLoader[Any]:
         pin_memory=pin,
         persistent_workers=workers > 0,
         worker_init_fn=_ignore_signals,
+        multiprocessing_context="forkserver" if served else None,
     )
 
 

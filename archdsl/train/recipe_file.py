@@ -22,6 +22,8 @@ from archdsl.train.recipe import SHORT, Recipe
 
 Keys = tuple[str | int, ...]
 MAX_NODES = 10_000
+MAX_CHARACTERS = 200_000
+SHOWN = 100  # characters of a line that has an error
 PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
@@ -138,8 +140,9 @@ class _Text:
         if isinstance(place, tuple):
             line, column = place
             out.append(f"{self.name}:{line}:{column}: {shown}{message}")
-            out.append(f"{line:5} | {self.lines[line - 1]}")
-            out.append(f"      | {' ' * (column - 1)}^")
+            first = max(0, column - SHOWN // 2) if len(self.lines[line - 1]) > SHOWN else 0
+            out.append(f"{line:5} | {self.lines[line - 1][first : first + SHOWN]}")
+            out.append(f"      | {' ' * (column - 1 - first)}^")
         else:
             out.append(f"{place or self.name}: {shown}{message}")
         return "\n".join([*out, f"help: {help}"] if help else out)
@@ -148,8 +151,21 @@ class _Text:
 _NUMBERS = ("int", "float")
 
 
+class _TooLarge(Exception):
+    pass
+
+
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that reads 1e-3 as a number and 1:30 as a text, as YAML 1.2 does."""
+    """Safe YAML that reads 1e-3 as a number and 1:30 as a text, as YAML 1.2 does, and ends where a
+    recipe is too large."""
+
+    nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self.nodes += 1
+        if self.nodes > 2 * MAX_NODES:  # keys and values
+            raise _TooLarge
+        return super().compose_node(parent, index)
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         start: [(tag, pattern) for tag, pattern in known if tag.rpartition(":")[2] not in _NUMBERS]
@@ -174,15 +190,22 @@ _Loader.add_implicit_resolver(
 
 def _parse(path: Path) -> _Text:
     try:
-        raw = path.read_text(encoding="utf-8")
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+            raise TrainError(f"{path}: cannot read the recipe: it is no regular file")
+        with path.open(encoding="utf-8") as file:
+            raw = file.read(MAX_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise TrainError(f"{path}: cannot read the recipe: {reason}") from None
+    if len(raw) > MAX_CHARACTERS:
+        raise TrainError(f"{path}: too large for a recipe (over {MAX_CHARACTERS:,} characters)")
     text = _Text(str(path), {}, raw.splitlines() or [""])
     try:
         loader = _Loader(raw)
         node = loader.get_single_node()
         text.values = {} if node is None else _value(text, loader, node, ())
+    except _TooLarge:
+        raise _too_large(text.name) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.line + 1}:{mark.column + 1}: " if mark else ""
@@ -194,14 +217,18 @@ def _parse(path: Path) -> _Text:
     return text
 
 
+def _too_large(name: str) -> TrainError:
+    return TrainError(
+        f"{name}: too large for a recipe (over {MAX_NODES:,} values, or nested over 20 deep)"
+    )
+
+
 def _value(text: _Text, loader: yaml.SafeLoader, node: yaml.Node, keys: Keys) -> Any:
     """The node's plain value; notes where each key and value stands."""
     here = (node.start_mark.line + 1, node.start_mark.column + 1)
     text.places[keys] = here
     if len(text.places) > MAX_NODES or len(keys) > 20:
-        raise TrainError(
-            f"{text.name}: too large for a recipe (over {MAX_NODES} values, or nested over 20 deep)"
-        )
+        raise _too_large(text.name)
     plain = isinstance(node, yaml.ScalarNode) or node.tag in PLAIN_TAGS
     if not plain:
         raise TrainError(text.problem(keys, f"the YAML tag {node.tag} has no meaning here"))

@@ -116,14 +116,18 @@ class RunFolder:
 
     def say(self, text: str) -> None:
         """A line for the terminal (above the progress line) and the log."""
-        if self.log is not None:
-            self.log.write(text + "\n")
-            self.log.flush()
+        self.record(text)
         if self.quiet:
             return
         if self.bar is not None:
             self.bar.clear()
         print(text, flush=True)
+
+    def record(self, text: str) -> None:
+        """A line for the log alone."""
+        if self.log is not None:
+            self.log.write(text + "\n")
+            self.log.flush()
 
     def start_bar(self, epoch: int, epochs: int, total: int, done: int) -> None:
         self.close_bar()

@@ -13,10 +13,10 @@ from torch import nn
 from archdsl.diagnostics.terminal import escaped
 from archdsl.ir.values import show
 from archdsl.text import bytes_text, shape_text
-from archdsl.train.data import Batches, LoadedData
+from archdsl.train.data import LISTED, Batches, LoadedData
 from archdsl.train.distributed import Ranks
 from archdsl.train.loop import NotFinite, Result, Trainer
-from archdsl.train.memory import fitting_batch, step_memory
+from archdsl.train.memory import fitting_batch, memory_of, step_memory
 from archdsl.train.recipe import Recipe
 from archdsl.train.run_folder import learned, spent
 
@@ -38,6 +38,9 @@ def announce(name: str, trainer: Trainer, resumed: Path | None) -> None:
     folder.say(f"steps  {steps} an epoch with batches of {size}, {rate}")
     for note in data.notes:
         folder.say(f"note   {note}")
+    for split in {id(one): one for one in (data.train, data.test)}.values():
+        for name in split.bad[LISTED:]:  # the first ones stand in the note
+            folder.record(f"left out: {escaped(name)}")
     if resumed is not None:
         folder.say(
             f"going on from {resumed}: epoch {trainer.epoch + 1}, step {trainer.step_number}"
@@ -182,8 +185,11 @@ def peer_lost(error: RuntimeError) -> tuple[str, str]:
     )
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def is_out_of_memory(error: Exception) -> bool:
+    kinds = (torch.OutOfMemoryError, MemoryError)
+    return isinstance(error, kinds) or any(
+        text in str(error) for text in ("can't allocate memory", "std::bad_alloc")
+    )
 
 
 def out_of_memory(
@@ -198,19 +204,13 @@ def out_of_memory(
         fixed, each = step_memory(module, data.fit.input_shape, recipe)
     except Exception:  # the advice must not fail where the training did
         return message, advice
-    total = _memory_of(ranks.device)
+    total = memory_of(ranks.device)
     fits = fitting_batch(total, fixed, each) * ranks.world
     size = f"--batch-size {fits} should fit" if fits else "not even one sample fits"
     return message, (
         f"weights and optimizer take {bytes_text(fixed)}, each sample {bytes_text(each)}: "
         f"{size} into {bytes_text(total)}; {advice}"
     )
-
-
-def _memory_of(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[1])
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def dry_text(name: str, module: nn.Module, data: LoadedData | None, recipe: Recipe) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from archdsl.ir.graph import Program
 
 
-def held(program: Program, batch: int, optimizer: str = "sgd", device: str = "cpu") -> int:
+def held(
+    program: Program, batch: int, optimizer: str = "sgd", device: str = "cpu", mixed: bool = False
+) -> int:
     """The most bytes of tensors at once in two steps: on a GPU as its allocator counts them, else
     as torch's MemTracker does, which follows every storage from its birth to its end."""
     import torch
@@ -22,8 +24,9 @@ def held(program: Program, batch: int, optimizer: str = "sgd", device: str = "cp
     def step() -> None:
         x = torch.rand(batch, *program.input_shape, device=device)
         made.zero_grad(set_to_none=True)
-        out = module(x)
-        outputs = out if isinstance(out, tuple) else (out,)
+        with torch.autocast(device, torch.bfloat16, enabled=mixed):
+            out = module(x)
+        outputs = [one.float() for one in (out if isinstance(out, tuple) else (out,))]
         torch.stack([o.logsumexp(-1).mean() for o in outputs]).sum().backward()
         made.step()
 

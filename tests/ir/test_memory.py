@@ -32,14 +32,15 @@ SPECS = {
 }
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(("optimizer", "mixed"), [("sgd", ""), ("adam", ""), ("sgd", "cpu")])
 @pytest.mark.parametrize("name", SPECS)
-def test_is_what_torch_holds(name: str, optimizer: str) -> None:
+def test_is_what_torch_holds(name: str, optimizer: str, mixed: str) -> None:
     program = open_spec(f"model m() {{\n  input 3x32x32\n{SPECS[name]}\n}}").checked()
     torch.set_num_threads(1)
     slots = {"sgd": 1, "adam": 2}[optimizer]
-    estimate = training_memory(program, batch=8, slots=slots)
-    assert estimate.peak == pytest.approx(held(program, 8, optimizer), rel=0.1)
+    estimate = training_memory(program, batch=8, slots=slots, mixed=mixed)
+    found = held(program, 8, optimizer, mixed=bool(mixed))
+    assert estimate.peak == pytest.approx(found, rel=0.1)
 
 
 def test_parts_and_layers() -> None:
@@ -61,7 +62,8 @@ def test_the_largest_batch_that_fits() -> None:
 
 def test_mixed_precision_and_averages() -> None:
     program = open_spec("resnet18").checked()
-    whole, half = (training_memory(program, batch=32, width=w) for w in (4, 2))
-    assert half.saved * 2 == whole.saved
+    whole, half = (training_memory(program, batch=32, mixed=m) for m in ("", "cuda"))
+    image, copies = 32 * 4 * 3 * 224 * 224, 2 * (program.params - 2 * 4800)
+    assert half.saved == whole.saved // 2 + image // 2 + copies
     averaged = training_memory(program, batch=32, copies=1)
     assert averaged.weights - whole.weights == 4 * program.params

@@ -27,6 +27,24 @@ def opened(name: str, shape: tuple[int, ...] = (3, 8, 8), **keys: Any) -> tuple[
     return load_data(source, recipe, shape), recipe
 
 
+def test_workers_come_from_a_server_once_cuda_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(8):
+        image(tmp_path / "ab"[n % 2] / f"{n}.png", 20 * n)
+    data, recipe = opened(f"folder:{tmp_path}", cache="none", workers=1, val_fraction=0)
+    recipe = recipe.model_copy(update={"batch_size": 4})
+    found = []
+    for started in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda started=started: started)
+        batches = Batches(data, recipe, torch.device("cpu"))
+        found.append(torch.cat([x for x, *_ in batches.train(0)]))
+        context = batches._loaders["train"].multiprocessing_context
+        assert (context is not None and context.get_start_method() == "forkserver") == started
+        batches.close()
+    assert torch.equal(*found)
+
+
 def test_classes_come_from_the_training_split(tmp_path: Path) -> None:
     """ImageFolder would number val's b, c, d as 0, 1, 2, which are a, b, c in training."""
     for name in "abcd":

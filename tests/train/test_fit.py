@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional as F
 
+from archdsl.api import load
 from archdsl.train import evaluate, fit, predict, read_recipe
 from archdsl.train.data import Batches, load_data
 from archdsl.train.distributed import Ranks
@@ -139,7 +143,7 @@ def test_out_of_memory_says_what_would_fit(tmp_path: Path, raises: Any) -> None:
             self.inner = small_net()
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            if x.device.type != "meta":
+            if not isinstance(x, FakeTensor):  # of the estimate
                 raise torch.OutOfMemoryError("no more")
             out: torch.Tensor = self.inner(x)
             return out
@@ -158,6 +162,47 @@ def test_memory_estimate_is_what_autograd_keeps() -> None:
     assert fixed == 4 * 4 * count  # weights, gradients, two moments
     assert each == 4 * (64 + 32)  # the inputs of both layers; ReLU keeps its output, the second one
     assert fitting_batch(10_000, 2_000, 100) == 32
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_module_is_estimated_as_its_spec_is(precision: str) -> None:
+    """One by a pass over tensors without numbers, the other by the program."""
+    from archdsl.train.memory import step_memory
+
+    recipe = read_recipe({"precision": precision})
+    module = load("resnet18")
+    spec = step_memory(module, (3, 224, 224), recipe)[1]
+    plain = step_memory(nn.Sequential(module), (3, 224, 224), recipe)[1]
+    assert plain == pytest.approx(spec, rel=0.02)
+
+
+def test_memory_is_what_this_process_may_have(tmp_path: Path) -> None:
+    from archdsl.train.memory import _control_groups
+
+    (tmp_path / "proc/self").mkdir(parents=True)
+    groups = tmp_path / "proc/self/cgroup"
+    groups.write_text("0::/job/step\n")
+    folder = tmp_path / "sys/fs/cgroup/job/step"
+    folder.mkdir(parents=True)
+    (folder / "memory.max").write_text("max\n")
+    (folder.parent / "memory.max").write_text("1000\n")
+    assert list(_control_groups(tmp_path)) == [1000]
+    groups.write_text("5:cpu:/x\n3:memory,hugetlb:/y\n")
+    (tmp_path / "sys/fs/cgroup/memory/y").mkdir(parents=True)
+    (tmp_path / "sys/fs/cgroup/memory/y/memory.limit_in_bytes").write_text("77\n")
+    assert list(_control_groups(tmp_path)) == [77]
+    groups.unlink()
+    assert list(_control_groups(tmp_path)) == []
+
+
+def test_memory_is_what_ulimit_leaves() -> None:
+    code = (
+        "import resource, torch; from archdsl.train.memory import memory_of; "
+        "free = memory_of(torch.device('cpu')); resource.setrlimit(resource.RLIMIT_AS, (9 << 30, "
+        "9 << 30)); print(memory_of(torch.device('cpu')) < min(free, 9 << 30))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.stdout == "True\n", ran.stderr
 
 
 def test_a_lost_worker_says_what_helps(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from archdsl.train.recipe_file import read_recipe
 from archdsl.train.run_folder import RunFolder
 from archdsl.train.sources import Wanted, open_source
 from tests.train.nets import RECIPE, SPEC, small_net
+from tests.train.test_data import image
 
 Raises = Callable[..., str]
 SHORT = {**RECIPE, "max_steps": 2}
@@ -159,3 +161,45 @@ def test_damaged_checkpoints_are_one_error(value: Any, tmp_path: Path, raises: R
 def test_a_whole_checkpoint_is_read(tmp_path: Path) -> None:
     fit(SPEC, SHORT, out=tmp_path / "run", quiet=True)
     assert read_checkpoint(tmp_path / "run" / "last.pt")["step"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("".join(f"k{n}: 1\n" for n in range(300_000)), "over 200,000 characters"),
+        ("# nothing\n" * 100_000, "over 200,000 characters"),
+        ("a: [" + "1," * 50_000 + "]", "over 10,000 values"),
+    ],
+)
+def test_recipes_of_any_size_end_at_a_limit(
+    text: str, limit: str, tmp_path: Path, raises: Raises
+) -> None:
+    (tmp_path / "r.yaml").write_text(text)
+    assert limit in raises(read_recipe, tmp_path / "r.yaml")
+
+
+def test_a_recipe_is_a_regular_file(tmp_path: Path, raises: Raises) -> None:
+    os.mkfifo(tmp_path / "r.yaml")  # nobody writes into it
+    for path in (tmp_path / "r.yaml", Path("/dev/zero")):
+        assert "it is no regular file" in raises(read_recipe, path)
+
+
+def test_a_long_line_is_shown_around_the_error(tmp_path: Path, raises: Raises) -> None:
+    (tmp_path / "r.yaml").write_text("data: {name: " + "x" * 5000 + ", sample: 3}")
+    shown = raises(read_recipe, tmp_path / "r.yaml").splitlines()
+    assert "sample: 3" in shown[1] and max(map(len, shown[1:3])) < 120
+    assert shown[1][shown[2].index("^")] == "s"
+
+
+def test_all_files_that_are_left_out_are_listed(tmp_path: Path) -> None:
+    for n in range(130):
+        file = tmp_path / "d" / "ab"[n % 2] / f"{n}.png"
+        if n < 10:
+            image(file, 9 * n)
+        else:
+            file.write_text("no image")
+    data = {"name": f"folder:{tmp_path}/d", "on_bad_image": "skip", "val_fraction": 0}
+    spec = SPEC.replace("classes=10", "classes=2").replace("1x8x8", "3x8x8")
+    fit(spec, {**SHORT, "data": data, "batch_size": 4}, out=tmp_path / "run", quiet=True)
+    log = (tmp_path / "run/log.txt").read_text()
+    assert "and 20 more" in log and all(f"{n}.png: " in log for n in range(10, 130))
