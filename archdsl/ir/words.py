@@ -112,7 +112,9 @@ class Words:
             return
         first = self.taps[name]
         self.marks.append((span, first, False))
-        problem = DuplicateName(where, name, "tap")
+        behind = "a value that an `if` chooses, or a loop leaves, is tapped once behind it"
+        hint = behind if kind == "tap" else ""
+        problem = DuplicateName(where, name, "tap", hint)
         label = Label(self.tapped[name], "the first one is here")
         self.found.append(problem.with_related(label))
 
@@ -123,13 +125,22 @@ class Words:
         else:
             near = similar(use.name, self.taps)
             hint = "" if near else f"name a value first: `conv 64 3x3 -> tap {use.name}`"
-            if re.search(rf"\btap +{use.name}\b", use.span.source.text[use.span.end :]):
-                near = ()
-                hint = (
-                    "its `tap` stands further below: a value is known behind its tap alone, and no "
-                    "loop carries one into its next round"
-                )
-            self.found.append(UnknownTap(use.span, use.name, near, hint))
+            elsewhere = self._tapped_elsewhere(use)
+            found = UnknownTap(use.span, use.name, () if elsewhere else near, elsewhere or hint)
+            self.found.append(found)
+
+    def _tapped_elsewhere(self, use: t.TapUse) -> str:
+        """What to say where the text has such a tap, below or in another definition."""
+        text, end = use.span.source.text, self.unit.definitions[self.owner].tree.span.end
+        tap = re.compile(rf"\btap +{use.name}\b")
+        if tap.search(text, use.span.end, end):
+            return (
+                "its `tap` stands further below: a value is known behind its tap alone, and no "
+                "loop carries one into its next round"
+            )
+        if tap.search(text):
+            return "its `tap` stands in another definition: each sees its own taps alone"
+        return ""
 
     def target(self, statement: t.InitRule) -> None:
         """What an `init` rule is for: a layer by its label, or a kind of layer."""
