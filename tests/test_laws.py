@@ -7,13 +7,12 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
-import torch
 
 import archdsl
-from archdsl.ir.labels import RESERVED
 from archdsl.ops import TABLE
 from archdsl.syntax.grammar import FOLDER, tables
 
@@ -57,6 +56,7 @@ def name_of(path: Path) -> str:
 NAMES = {name_of(path): path for path in MODULES}
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """The modules of the package that a module imports, inside functions too."""
     found = set()
@@ -137,8 +137,3 @@ def test_grammar_tables_are_current() -> None:
     saved = json.loads((FOLDER / "grammar.json").read_text(encoding="utf-8"))
     checksum = json.loads(tables(text))["made_of"][1]
     assert saved["made_of"][1] == checksum, "run: python -m archdsl.syntax.grammar"
-
-
-def test_reserved_labels_are_torchs_attributes() -> None:
-    public = {name for name in dir(torch.nn.Sequential()) if not name.startswith("_")}
-    assert public <= RESERVED
