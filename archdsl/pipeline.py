@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.diagnostics.catalogue import (
-    NoModel,
+    NoModelHere,
     Recursion,
+    SeveralModels,
     SyntaxProblem,
     TooMany,
     UnknownModel,
@@ -343,11 +344,10 @@ def _choose(unit: Unit, name: str | None, stem: str) -> Block | Diagnostic:
     if stem in models:
         return models[stem]
     if not models:
-        hint = "begin one with `model name { input 3x224x224 ... }`"
-        return NoModel(start, f"`{unit.source.name}` has no model", hint)
+        return NoModelHere(start, unit.source.name)
     names = ", ".join(f"`{n}`" for n in models)
     hint = f"choose one of {names}: `{unit.source.name}:{next(iter(models))}`"
-    return NoModel(start, "there are several models here", hint)
+    return SeveralModels(start, hint=hint)
 
 
 def _param_values(

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import archdsl
+from archdsl.diagnostics.model import Diagnostic
+from archdsl.diagnostics.select import codes
 from archdsl.ops import TABLE
 from archdsl.syntax.grammar import FOLDER, tables
 
@@ -137,3 +139,17 @@ def test_grammar_tables_are_current() -> None:
     saved = json.loads((FOLDER / "grammar.json").read_text(encoding="utf-8"))
     checksum = json.loads(tables(text))["made_of"][1]
     assert saved["made_of"][1] == checksum, "run: python -m archdsl.syntax.grammar"
+
+
+def test_messages_stand_in_the_catalogue() -> None:
+    """A title that is one hole says that the text stands elsewhere: with an operator, no more."""
+    holes = {d.code for d in _all_diagnostics() if re.fullmatch(r"\{\w+\}", d.title)}
+    assert holes == {"E0201", "E0202", "E0301"}
+    assert all(d.title or d.__subclasses__() for d in _all_diagnostics())
+
+
+def _all_diagnostics() -> list[type[Diagnostic]]:
+    found = list(codes().values())
+    for entry in found:
+        found += entry.__subclasses__()
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import Field, dataclass, field
 from typing import Any, ClassVar, Literal, Self, dataclass_transform
 
 from archdsl.diagnostics.source import Span
@@ -44,16 +44,24 @@ class _Entry:
     start of the program: fields from annotations, by position or name, equality."""
 
     fields: ClassVar[tuple[str, ...]] = ()
+    keywords: ClassVar[tuple[str, ...]] = ()  # by name alone
 
     def __init_subclass__(cls) -> None:
         for name, kind in vars(cls).get("__annotations__", {}).items():
-            if not str(kind).startswith("ClassVar") and name not in (*cls.fields, *KEYWORDS):
+            if str(kind).startswith("ClassVar") or name in (*cls.fields, *KEYWORDS):
+                continue
+            default = vars(cls).get(name)
+            if isinstance(default, Field):
+                cls.keywords = (*cls.keywords, name)
+                setattr(cls, name, default.default)
+            else:
                 cls.fields = (*cls.fields, name)
 
     def __init__(self, *values: Any, related: Any = (), fixes: Any = (), **named: Any) -> None:
         given = {**dict(zip(self.fields, values, strict=False)), **named}
         missing = [n for n in self.fields if n not in given and not hasattr(type(self), n)]
-        if missing or not given.keys() <= set(self.fields) or len(values) > len(self.fields):
+        known = {*self.fields, *self.keywords}
+        if missing or not given.keys() <= known or len(values) > len(self.fields):
             raise TypeError(f"{type(self).__name__}: fields {self.fields}, given {tuple(given)}")
         self.__dict__.update(given, related=related, fixes=fixes)
 
@@ -133,8 +141,8 @@ class _Fields(dict[str, object]):
 
 
 def subclasses(base: type[Diagnostic]) -> Iterator[type[Diagnostic]]:
-    """Every entry of the catalogue below `base` that has a code."""
+    """Every entry of the catalogue below `base` that has a code of its own."""
     for cls in base.__subclasses__():
-        if cls.code:
+        if vars(cls).get("code"):
             yield cls
         yield from subclasses(cls)

@@ -27,7 +27,7 @@ _WORD = re.compile(r"[EWew]\d+|[a-z]+(?:-[a-z]+)+")
 def codes() -> dict[str, type[Diagnostic]]:
     """The catalogue by code, in order."""
     modules = (catalogue.__name__, warnings.__name__)
-    found = [entry for entry in subclasses(Diagnostic) if entry.__module__ in modules]
+    found = [entry for entry in subclasses(Diagnostic) if entry.__module__.startswith(modules)]
     return {entry.code: entry for entry in sorted(found, key=lambda entry: entry.code)}
 
 

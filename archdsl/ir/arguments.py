@@ -24,7 +24,7 @@ from archdsl.ir.values import Evaluator, Problem, names_in, rounded, show, to_py
 from archdsl.ops import Op
 from archdsl.ops.init import RULES, Attribute, Rule
 from archdsl.ops.spatial import channels_last
-from archdsl.ops.table import Arg, Blame, Shape
+from archdsl.ops.table import Arg, Blame, Mismatch, Shape
 from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t
 from archdsl.syntax.language import CONSTANTS
@@ -71,8 +71,7 @@ def shape_value(expr: t.Expr, frame: Frame) -> Shape:
     value = frame.evaluate(expr)
     sides = value if isinstance(value, tuple) else (value,)
     if not sides or not all(isinstance(s, int) and s > 0 and s is not True for s in sides):
-        problem = f"a shape is made of whole numbers of at least 1, not {written(expr, value)}"
-        raise Problem(c.BadExpression(expr.span, problem, hint="such as `3x224x224`, or `4`"))
+        raise Problem(c.NotAShape(expr.span, written(expr, value)))
     return tuple(sides)
 
 
@@ -160,12 +159,12 @@ def blamed(
     argument = bound.get(blame.field or "")
     where = argument.value.span if argument else call.name_span
     shapes = [shape_text(shape) for shape in operand_shapes(op, inputs)]
-    if blame.kind == "mismatch":
+    if isinstance(blame, Mismatch):
         both = zip(inputs, shapes, strict=True)
         labels = (Label(value.span, _from_here(value, shape, op)) for value, shape in both)
-        title, shown = blame.message, " and ".join(shapes)
+        shown = blame.one, blame.other, " and ".join(shapes)
         hint = _with_batch(op, inputs) or blame.help
-        return c.JoinMismatch(call.name_span, title, shown, hint).with_related(*labels)
+        return c.JoinMismatch(call.name_span, *shown, hint).with_related(*labels)
     problem: Diagnostic
     if blame.kind == "rank":
         hint = blame.help or _vector(call.name, inputs[0])

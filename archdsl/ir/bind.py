@@ -9,9 +9,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 from archdsl.diagnostics.catalogue import (
-    ExtraArgument,
-    Misplaced,
+    GivenTwice,
     MissingArgument,
+    NameApart,
+    NeedsBranches,
+    TakesNoBody,
+    TakesNoTaps,
+    TooManyArguments,
     UnknownArgument,
 )
 from archdsl.diagnostics.model import Diagnostic, Fix
@@ -20,6 +24,7 @@ from archdsl.ir.foreign import NEEDLESS, advice, fixes, similar
 from archdsl.ir.names import Block, Slot, Target, show_signature, signature
 from archdsl.ops import TABLE
 from archdsl.syntax import tree as t
+from archdsl.text import plural
 
 
 def bind_call(
@@ -32,10 +37,9 @@ def bind_call(
     may have branches."""
     join = is_join(target)
     if not join and call.body is not None:
-        hint = "for a part of its own, write `label: { ... }`"
-        found.append(Misplaced(call.body.span, f"`{call.name}` takes no `{{ ... }}`", hint))
+        found.append(TakesNoBody(call.body.span, call.name))
     if not join and call.taps:
-        found.append(Misplaced(call.taps[0].span, f"`{call.name}` takes no taps", "`@name -> ...`"))
+        found.append(TakesNoTaps(call.taps[0].span, call.name))
     if join and (call.body is None) == (not call.taps):
         given = [a.value for a in call.args if not a.name]
         items = [i for v in given for i in (v.items if isinstance(v, t.List) else (v,))]
@@ -44,8 +48,7 @@ def bind_call(
         hint = f"`{call.name} {{ ... }}` with a branch a line, or `{call.name}{taps}`"
         if names and all(name in TABLE for name in names):
             hint = f"its branches stand in braces: `{call.name} {{ {'; '.join(names)} }}`"
-        problem = f"`{call.name}` joins branches"
-        found.append(Misplaced(call.span, problem, hint))
+        found.append(NeedsBranches(call.span, call.name, hint=hint))
         return {}
     args = call.args if args is None else args
     example = "" if isinstance(target, Block) else target.example
@@ -89,8 +92,7 @@ def bind(
             continue
         if key in bound:
             hint = f"leave `{argument.span.text}` out, or what gives `{key}` before it"
-            problem = f"`{key}` is given twice"
-            found.append(ExtraArgument(argument.span, problem, "the second time here", hint))
+            found.append(GivenTwice(argument.span, key, hint=hint))
         bound.setdefault(key, argument)
     wrong = any(a.name is not None and a.name not in known for a in args)
     missing = [f"`{s.name}`" for s in slots if s.required and s.name not in bound]
@@ -105,8 +107,7 @@ def _apart(name: str, word: t.Argument, value: t.Argument) -> Diagnostic:
     between = Span(word.span.source, word.span.end, value.span.start)
     title = f"an argument's name ends with `=`: `{word.span.text}={value.span.text}`"
     fix = Fix(title, ((between, "="),), safe=True)
-    problem = f"`{name}` gets a name apart from its value"
-    return ExtraArgument(word.span.to(value.span), problem, "", title, fixes=(fix,))
+    return NameApart(word.span.to(value.span), name, hint=title, fixes=(fix,))
 
 
 def _unknown(
@@ -134,7 +135,8 @@ def _extra(
     if not fix and all(s.name != "out" for s in slots):
         fix = _by_name(extra, free)
     hint = fix[0].title if fix else _extra_hint(name, slots, args)
-    return ExtraArgument(argument.span, _takes(name, slots), label, hint, fixes=fix)
+    count = plural(sum(not s.keyword for s in slots), "argument").replace("0 ", "no ")
+    return TooManyArguments(argument.span, name, count, signature=label, hint=hint, fixes=fix)
 
 
 def apart(
@@ -180,12 +182,6 @@ def _with_space(span: Span) -> Span:
     """A word with the space before it."""
     text = span.source.text[: span.start]
     return Span(span.source, len(text.rstrip(" \t")), span.end)
-
-
-def _takes(name: str, slots: tuple[Slot, ...]) -> str:
-    count = sum(not s.keyword for s in slots)
-    noun = f"{count or 'no'} argument{'' if count == 1 else 's'}"
-    return f"`{name}` takes {noun} without a name"
 
 
 def _extra_hint(name: str, slots: tuple[Slot, ...], args: tuple[t.Argument, ...]) -> str:

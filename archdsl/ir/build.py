@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from archdsl.diagnostics.catalogue import Misplaced, UnknownTarget
+from archdsl.diagnostics.catalogue import NeverLabelled, UnknownTarget
 from archdsl.diagnostics.source import Span
 from archdsl.ir import graph
 from archdsl.ir.graph import Graph, Init, Item, Node, Param, Scope
@@ -236,8 +236,7 @@ def _declaration_order(builder: Builder) -> list[Draft]:
     """The order of the text, but what is declared stands where its `declare` does."""
     for name, span in builder.declared.items():
         if name not in builder.names:
-            problem = f"`{name}` is declared, but nothing here has this label"
-            raise Problem(Misplaced(span, problem, f"below: `{name}: ...`"))
+            raise Problem(NeverLabelled(span, name))
     after = len(builder.places)
     keys = {
         draft: builder.places.get(draft.name or "", (place, after))

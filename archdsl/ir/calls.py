@@ -92,8 +92,7 @@ class Calls:
             value = value.target
         if not isinstance(value, Block) and not (isinstance(value, type) and issubclass(value, Op)):
             if value is not POISON:
-                problem = f"`{call.name}` is {show(value)}, not a block or operator"
-                self.report(c.BadExpression(call.name_span, problem))
+                self.report(c.NotAStep(call.name_span, call.name, show(value)))
             return None, {}
         problems: list[Diagnostic] = []
         bound = bind_call(call, value, problems, args)
@@ -137,8 +136,7 @@ class Calls:
         if not values and call.taps:
             return Value(None, call.span)
         if not values:
-            hint = "each line between the braces is a branch"
-            self.report(c.Misplaced(call.span, f"`{call.name}` has no branches", hint))
+            self.report(c.NoBranches(call.span, call.name))
             return Value(None, call.span)
         bound = self.names[frame.block.unit].bound.get(call)
         return self._join(op, values, builder, call.span, call, bound)
@@ -176,10 +174,7 @@ class Calls:
     ) -> Value:
         name = label if label is not None else builder.next_position(call.span)
         if not isinstance(block.tree, t.Block):
-            hint = "put what they share into a block"
-            self.report(
-                c.Misplaced(call.name_span, f"`{block.name}` is a model, not a block", hint)
-            )
+            self.report(c.ModelAsStep(call.name_span, block.name))
             return Value(None, call.span)
         self.budget.spend(PARAM * len(block.params), call.span)
         values: dict[str, Any] = {}

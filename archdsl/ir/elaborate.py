@@ -204,9 +204,7 @@ class _Elaborator(Calls):
         if isinstance(step, t.Aux):
             return self._aux(name, step, flow, builder, frame)
         if isinstance(step, (t.Tap, t.Use)):
-            self.report(
-                c.Misplaced(label.span, "there is nothing here to name", "`tap` has its own name")
-            )
+            self.report(c.NothingToName(label.span))
             return flow
         return self._named(name, step, flow, builder, frame, part.span)
 
@@ -252,8 +250,7 @@ class _Elaborator(Calls):
             case t.Use():
                 return self._tap(step.tap, builder, frame)
             case t.Aux():
-                hint = "`aux1: aux head classes`"
-                self.report(c.Misplaced(step.span, "an aux output needs a label", hint))
+                self.report(c.UnlabelledAux(step.span))
                 return flow
         raise TypeError(step)
 
@@ -312,10 +309,7 @@ class _Elaborator(Calls):
 
     def _aux(self, name: str, step: t.Aux, flow: Value, builder: Builder, frame: Frame) -> Value:
         if builder.parent is not None or not isinstance(frame.block.tree, t.Model):
-            hint = "`tap` the value here, and write `name: aux @tap head` in the model"
-            self.report(
-                c.Misplaced(step.span, "an aux output belongs in the model's own body", hint)
-            )
+            self.report(c.AuxInside(step.span))
             return flow
         source = self._tap(step.source, builder, frame) if step.source else flow
         before, taps = len(builder.drafts), set(frame.taps)

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from archdsl.diagnostics.catalogue import (
     DuplicateName,
-    Misplaced,
+    OnlyInModel,
     Recursion,
+    SecondOfOne,
+    TooManyParameters,
     UnknownModel,
     UnknownOperation,
 )
@@ -80,8 +82,7 @@ def _wide(definitions: Iterable[t.Definition]) -> Iterator[Diagnostic]:
     """Definitions that every call would take long for."""
     for tree in definitions:
         if isinstance(tree, (t.Block, t.Model)) and len(tree.params) > MAX_PARAMS:
-            problem = f"`{tree.name}` has more than {MAX_PARAMS} parameters"
-            yield Misplaced(tree.params[MAX_PARAMS].span, problem, "pass lists: `widths=[64, 128]`")
+            yield TooManyParameters(tree.params[MAX_PARAMS].span, tree.name, MAX_PARAMS)
 
 
 class _Definition:
@@ -174,12 +175,10 @@ class _Definition:
     def _only_in_model(self, statement: t.Statement, top: bool, what: str, hint: str) -> None:
         first = self.once.setdefault(type(statement), statement.span)
         if first is not statement.span:
-            problem = Misplaced(statement.span, f"a second {what}", "a model has one")
+            problem = SecondOfOne(statement.span, what)
             self.found.append(problem.with_related(Label(first, "the first one is here")))
         elif not (isinstance(self.tree, t.Model) and top):
-            self.found.append(
-                Misplaced(statement.span, f"{what} belongs in a model's own body", hint)
-            )
+            self.found.append(OnlyInModel(statement.span, what, hint=hint))
 
     def _flow(self, flow: t.Flow, scope: Scope) -> None:
         if flow.label is not None:

@@ -11,12 +11,13 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from archdsl.diagnostics.catalogue import BadExpression
+from archdsl.diagnostics.catalogue import values as e
 from archdsl.diagnostics.model import Diagnostic, Fix
 from archdsl.diagnostics.source import Span
 from archdsl.ops.types import MAX_INT, is_int
 from archdsl.syntax import tree as t
 from archdsl.syntax.language import FUNCTIONS
+from archdsl.text import shape_text
 
 MAX_ITEMS = 10_000
 MAX_FLOAT = 3.4e38
@@ -122,7 +123,7 @@ def unpack(names: tuple[str, ...], item: Value, span: Span) -> dict[str, Value]:
     if len(names) == 1:
         return {names[0]: item}
     if not isinstance(item, tuple) or len(item) != len(names):
-        raise _bad(span, f"{show(item)} does not give {len(names)} values", label="in this list")
+        raise Problem(e.NotAsMany(span, show(item), len(names)))
     return dict(zip(names, item, strict=True))
 
 
@@ -151,23 +152,22 @@ class Evaluator:
     def condition(self, expr: t.Expr) -> bool:
         value = self(expr)
         if not isinstance(value, bool):
-            raise _bad(expr.span, f"a condition must be true or false, not {show(value)}")
+            raise Problem(e.NotACondition(expr.span, show(value)))
         return value
 
     def count(self, expr: t.Expr) -> int:
         value = self(expr)
         if not is_int(value) or value < 0:
-            problem = f"a repeat count must be a whole number of at least 0, not {show(value)}"
             fix = rounded(expr, value) if isinstance(value, float) and value >= 0 else ()
             hint = fix[0].title if fix else ""
-            raise Problem(BadExpression(expr.span, problem, hint=hint, fixes=fix))
+            raise Problem(e.NotACount(expr.span, show(value), hint=hint, fixes=fix))
         return int(value)
 
     def items(self, expr: t.Expr) -> tuple[Value, ...]:
         value = self(expr)
         if not isinstance(value, tuple):
             hint = f"`repeat {value} as i {{ ... }}` counts from 0" if is_int(value) else ""
-            raise _bad(expr.span, f"this must be a list, not {show(value)}", hint)
+            raise Problem(e.NotAList(expr.span, show(value), hint=hint))
         return value
 
     # -- one method for each kind of expression
@@ -194,22 +194,16 @@ class Evaluator:
         if self.shape is None:
             raise Problem(None)  # what should enter is itself in error
         if not self.shape:
-            raise _bad(expr.span, "what enters here has no dimensions")
+            raise Problem(e.NoDimensions(expr.span))
         return self.shape
 
     def _attribute(self, expr: t.Attribute) -> Value:
         shape = self._in(expr)
         side = {"h": -2, "w": -1}.get(expr.name)
         if side is None:
-            raise _bad(
-                expr.span,
-                f"`in` has no `{expr.name}`",
-                help="`in.h`, `in.w`, or `in[0]`, `in[1]`, ...",
-            )
+            raise Problem(e.NoSide(expr.span, expr.name))
         if len(shape) < 3:
-            raise _bad(
-                expr.span, f"what enters here, {'x'.join(map(str, shape))}, has no height and width"
-            )
+            raise Problem(e.NoHeightAndWidth(expr.span, shape_text(shape)))
         self.reads.add(len(shape) + side)
         return shape[side]
 
@@ -230,7 +224,7 @@ class Evaluator:
     def _spend(self, work: int, span: Span) -> None:
         self.fuel -= work
         if self.fuel < 0:
-            raise _bad(span, f"this takes too long (the limit is {MAX_WORK:,} steps)")
+            raise Problem(e.TooMuchWork(span, MAX_WORK))
 
     def _function(self, expr: t.Function) -> Value:
         if expr.name not in FUNCTIONS:
@@ -238,11 +232,11 @@ class Evaluator:
         least, most, function, _ = FUNCTIONS[expr.name]
         for argument in expr.args:
             if argument.name is not None:
-                raise _bad(argument.span, f"`{expr.name}` takes no named arguments")
+                raise Problem(e.NoNamedArguments(argument.span, expr.name))
         args = [self(a.value) for a in expr.args]
         if not least <= len(args) <= most:
             wanted = str(least) if least == most else f"{least} to {most}"
-            raise _bad(expr.span, f"`{expr.name}` takes {wanted} arguments, not {len(args)}")
+            raise Problem(e.WrongCount(expr.span, expr.name, wanted, len(args)))
         return self._computed(expr.span, function, *args)
 
     def _partial(self, expr: t.Function) -> Partial:
@@ -253,7 +247,7 @@ class Evaluator:
         if target is None:
             raise Problem(None)  # it is reported where names are looked up
         if not hasattr(target, "name"):
-            raise _bad(expr.name_span, f"`{expr.name}` is no function, block or operator")
+            raise Problem(e.NotCallable(expr.name_span, expr.name))
         specs = getattr(target, "args", {})  # an operator's arguments may take words
         free = [name for name, spec in specs.items() if not spec.keyword]
         for argument in expr.args:
@@ -265,16 +259,16 @@ class Evaluator:
             fixed += (t.Argument(argument.span, argument.name, argument.name_span, literal),)
         partial = Partial(target, fixed)
         if partial.size > MAX_FIXED:
-            raise _bad(expr.span, f"too much is fixed here (the limit is {MAX_FIXED} arguments)")
+            raise Problem(e.TooMuchFixed(expr.span, MAX_FIXED))
         return partial
 
     def _index(self, expr: t.Index) -> Value:
         is_in = isinstance(expr.base, t.Name) and expr.base.name == "in"
         base, index = self._in(expr) if is_in else self(expr.base), self(expr.index)
         if not isinstance(base, tuple) or not is_int(index):
-            raise _bad(expr.span, f"{show(base)} cannot be indexed by {show(index)}")
+            raise Problem(e.NotIndexed(expr.span, show(base), show(index)))
         if not -len(base) <= index < len(base):
-            raise _bad(expr.index.span, f"there is no item {index} in a list of {len(base)}")
+            raise Problem(e.NoItem(expr.index.span, index, len(base)))
         if is_in:
             self.reads.add(index % len(base))
         return base[index]
@@ -283,7 +277,7 @@ class Evaluator:
         base = self(expr.base)
         ends = [None if e is None else self(e) for e in (expr.start, expr.end)]
         if not isinstance(base, tuple) or not all(e is None or is_int(e) for e in ends):
-            raise _bad(expr.span, f"{show(base)} cannot be sliced so")
+            raise Problem(e.NotSliced(expr.span, show(base)))
         return base[ends[0] : ends[1]]
 
     def _unary(self, expr: t.Unary) -> Value:
@@ -301,9 +295,9 @@ class Evaluator:
             return BINARY[expr.op](left, right)
         lists = isinstance(left, tuple) and isinstance(right, tuple) and expr.op == "+"
         if not lists and not (_number(left) and _number(right)):
-            raise _bad(expr.span, f"`{expr.op}` does not apply to {show(left)} and {show(right)}")
+            raise Problem(e.DoesNotApply(expr.span, expr.op, show(left), show(right)))
         if expr.op == "**" and (abs(right) > 64 or abs(left) > 2**32):
-            raise _bad(expr.span, "this power is too large")
+            raise Problem(e.PowerTooLarge(expr.span))
         return self._computed(expr.span, BINARY[expr.op], left, right)
 
     def _ternary(self, expr: t.Ternary) -> Value:
@@ -316,23 +310,21 @@ class Evaluator:
                 raise ValueError
             return _meant(value) if isinstance(value, float) else value
         except ZeroDivisionError:
-            raise _bad(span, "division by zero") from None
+            raise Problem(e.DivisionByZero(span)) from None
         except (TypeError, ValueError, OverflowError):
             shown = ", ".join(map(show, args))
-            raise _bad(span, f"`{span.text}` has no value for {shown}"[:200]) from None
+            raise Problem(e.NoValue(span, span.text[:80], shown[:100])) from None
 
     def _bounded(self, value: Value, span: Span) -> Value:
         if _number(value):
             if isinstance(value, float) and not abs(value) <= MAX_FLOAT:
-                raise _bad(span, "this number is beyond float32 (the limit is 3.4e38)")
+                raise Problem(e.BeyondFloats(span))
             if isinstance(value, int) and not abs(value) <= MAX_INT:
-                raise _bad(
-                    span, f"this number is beyond all sizes (the limit is 2^40, {MAX_INT:,})"
-                )
+                raise Problem(e.BeyondSizes(span, MAX_INT))
         elif isinstance(value, tuple):
             leaves = _leaves(value, span)
             if leaves > MAX_ITEMS:
-                raise _bad(span, f"this list is too long (the limit is {MAX_ITEMS:,})")
+                raise Problem(e.ListTooLong(span, MAX_ITEMS))
             self.spend(leaves // 2, span)
         return value
 
@@ -348,16 +340,12 @@ def _leaves(value: Value, span: Span, level: int = 1) -> int:
     if not isinstance(value, tuple):
         return 1
     if level > MAX_NESTING:
-        raise _bad(span, f"lists nest too deep here (the limit is {MAX_NESTING})")
+        raise Problem(e.ListTooDeep(span, MAX_NESTING))
     return sum(_leaves(part, span, level + 1) for part in value) + 1
 
 
 def _number(value: Value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _bad(span: Span, problem: str, help: str = "", label: str = "") -> Problem:
-    return Problem(BadExpression(span, problem, label, help))
 
 
 #: functions of numbers, which Python or its math module has under the same name
@@ -373,7 +361,7 @@ def to_python(expr: t.Expr, evaluate: Evaluator, free: set[str]) -> str:
     if not free & {p.name for p in names_in(expr)}:
         value = evaluate(expr)
         if not _number(value):
-            raise _bad(expr.span, f"this must be a number, not {show(value)}")
+            raise Problem(e.NotANumber(expr.span, show(value)))
         return repr(value)
     match expr:
         case t.Name():
@@ -389,7 +377,7 @@ def to_python(expr: t.Expr, evaluate: Evaluator, free: set[str]) -> str:
             return f"({left} {expr.op} {right})"
         case t.Function() if expr.name in _OF_NUMBERS:
             return f"{expr.name}({_python_args(expr, evaluate, free)})"
-    raise _bad(expr.span, "too much for an expression over a layer's attributes")
+    raise Problem(e.NotOfAttributes(expr.span))
 
 
 def _python_args(call: t.Function, evaluate: Evaluator, free: set[str]) -> str:

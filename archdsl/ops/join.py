@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from archdsl.ops.seen import Seen
 from archdsl.ops.spatial import DIM, axis, batched, resized
-from archdsl.ops.table import Blame, Call, Input, Lifted, Op, Saved, Shape, arg, call
+from archdsl.ops.table import Blame, Call, Input, Lifted, Mismatch, Op, Saved, Shape, arg, call
 from archdsl.ops.types import Int
 from archdsl.text import shape_text
 
@@ -19,12 +19,10 @@ UNPADDED = (
 
 
 def _disagree(one: Shape, other: Shape, rule: str, channels: bool) -> Blame:
-    message = f"the branches do not agree: {shape_text(one)} and {shape_text(other)}"
-
     def help() -> str:
         return _remedy(one, other, channels) or rule
 
-    return Blame(None, message, kind="mismatch", help=help)
+    return Mismatch(one, other, help)
 
 
 def _remedy(one: Shape, other: Shape, channels: bool) -> str:

@@ -20,11 +20,12 @@ from typing import Any, ClassVar, Literal, NoReturn, Self, dataclass_transform
 
 from archdsl.ops.seen import NoField, Seen, as_field
 from archdsl.ops.types import Bool, Type
+from archdsl.text import shape_text
 
 Shape = tuple[int, ...]
 TABLE: dict[str, type[Op]] = {}
 
-Kind = Literal["value", "rank", "fit", "mismatch"]
+Kind = Literal["value", "rank", "fit"]
 
 
 class Blame(Exception):
@@ -32,8 +33,7 @@ class Blame(Exception):
 
     `field`: the argument at fault, or None where the input is. `kind`: "value" an argument that is
     wrong in itself or for this input, "rank" an input of the wrong rank, "fit" a window larger than
-    what it slides over, "mismatch" inputs of a join that do not agree. `help`: the remedy, or what
-    finds it when somebody asks.
+    what it slides over. `help`: the remedy, or what finds it when somebody asks.
     """
 
     def __init__(
@@ -50,6 +50,14 @@ class Blame(Exception):
     @property
     def help(self) -> str:
         return self._help if isinstance(self._help, str) else self._help()
+
+
+class Mismatch(Blame):
+    """Two inputs of a join do not agree."""
+
+    def __init__(self, one: Shape, other: Shape, help: str | Callable[[], str]) -> None:
+        self.one, self.other = shape_text(one), shape_text(other)
+        super().__init__(None, f"{self.one} and {self.other} do not agree", help=help)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import lark
 from lark import Token
 
-from archdsl.diagnostics.catalogue import SyntaxProblem
+from archdsl.diagnostics.catalogue import SecondRepetition
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.syntax import tree as t
@@ -141,8 +141,7 @@ class Builder:
         counts = [a for a in rest if isinstance(a, t.Expr)]
         body = next((a for a in rest if isinstance(a, t.Body)), None)
         for again in counts[1:]:
-            hint = "a step is repeated once: `x6` for `x2 x3`; or put it into `repeat`"
-            self.problems.append(SyntaxProblem(again.span, "a second repetition", "", hint))
+            self.problems.append(SecondRepetition(again.span))
         times = counts[-1] if counts else None
         return t.Call(span, str(name), self.at(name), args, taps, times, body)
 

@@ -11,7 +11,18 @@ from collections.abc import Iterable, Sequence
 
 from lark import Token
 
-from archdsl.diagnostics.catalogue import SyntaxProblem
+from archdsl.diagnostics.catalogue import (
+    ClosesNothing,
+    EarlyEnd,
+    EarlyLineEnd,
+    MissingBrace,
+    NoSuchWord,
+    NotClosed,
+    UnexpectedCharacter,
+    UnexpectedWord,
+    UnfinishedStatement,
+    UnfinishedString,
+)
 from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Source, Span
 from archdsl.syntax.advice import DEFINITIONS, PYTHON, advice
@@ -69,10 +80,9 @@ def bad_character(span: Span) -> Diagnostic:
             quotes = re.finditer("['“”]", source.text[start:end])
             edits = [(Span(source, start + q.start(), start + q.end()), '"') for q in quotes]
         fixes = (Fix(hint, tuple(edits), safe=True),) if edits else ()
-        what = f"unexpected character `{text}`"
         if text == '"':
-            what = "this string does not end on its line"
-        return SyntaxProblem(span, what, "", hint, fixes=fixes)
+            return UnfinishedString(span, hint=hint, fixes=fixes)
+        return UnexpectedCharacter(span, text, hint=hint, fixes=fixes)
     hint, instead = "a name begins with a letter, a size is such as `3x3`", ""
     if re.fullmatch(r"[0-9]+([X×*][0-9]+)+", text):
         instead = re.sub("[^0-9]", "x", text)
@@ -85,28 +95,27 @@ def bad_character(span: Span) -> Diagnostic:
     elif not text.isascii():
         hint = "names are made of the letters a to z, digits and `_`"
     fixes = (Fix(hint, ((span, instead),), safe=True),) if instead else ()
-    return SyntaxProblem(span, f"`{text}` is no number, size or name", "", hint, fixes=fixes)
+    return NoSuchWord(span, text, hint=hint, fixes=fixes)
 
 
 def bad_token(source: Source, tokens: list[Token], at: int, expected: Iterable[str]) -> Diagnostic:
     """A token that the grammar has no place for; `at` is past the last one at the file's end."""
     if at >= len(tokens):
         end = len(source.text.rstrip())
-        return SyntaxProblem(Span(source, end, end), "the file ends too early", "here", "")
+        return EarlyEnd(Span(source, end, end))
     token = tokens[at]
     label = _expectation(sorted(expected))
     hint, edits = advice(Place(source, tokens, at))
     fixes = (Fix(hint, tuple(edits), safe=True),) if edits else ()
     if token.type == "_SEPARATOR":
         start = tokens[at - 1].end_pos or 0 if at else 0
-        what = "the line ends too early"
-        return SyntaxProblem(Span(source, start, start), what, label, hint, fixes=fixes)
-    what = f"unexpected `{token}`"
+        before = Span(source, start, start)
+        return EarlyLineEnd(before, expected=label, hint=hint, fixes=fixes)
+    where = _span(source, token)
     if token.type == "RBRACE":
-        what = "the statement before `}` is not finished"
-    elif hint == DEFINITIONS:
-        label = ""
-    return SyntaxProblem(_span(source, token), what, label, hint, fixes=fixes)
+        return UnfinishedStatement(where, expected=label, hint=hint, fixes=fixes)
+    label = "" if hint == DEFINITIONS else label
+    return UnexpectedWord(where, str(token), expected=label, hint=hint, fixes=fixes)
 
 
 def is_python(tokens: list[Token], at: int) -> bool:
@@ -133,8 +142,7 @@ def unbalanced(source: Source, tokens: list[Token]) -> tuple[list[Token], list[D
                 continue  # its `{` may be what stands there as `(`
             if not stack:
                 hint = "leave it out; or a `{` is missing before it"
-                what = "this `}` closes nothing"
-                found.append(SyntaxProblem(_span(source, token), what, "", hint))
+                found.append(ClosesNothing(_span(source, token), "}", hint=hint))
                 continue
         elif token.type == "LBRACE":  # none may stand in other brackets
             while stack and kept[stack[-1]].type != "LBRACE":
@@ -147,8 +155,8 @@ def unbalanced(source: Source, tokens: list[Token]) -> tuple[list[Token], list[D
             opener = kept[stack[-1]].type if stack else ""
             other = (token.type == "RPAR") != (opener == "LPAR") or opener in ("", "LBRACE")
             if other and token.type != "RBRACE":
-                what = f"this `{token}` closes nothing"
-                found.append(SyntaxProblem(_span(source, token), what, "", "leave it out"))
+                where = _span(source, token)
+                found.append(ClosesNothing(where, str(token), hint="leave it out"))
                 continue
             pairs.append((kept[stack.pop()], token))
         kept.append(token)
@@ -190,10 +198,10 @@ def _close(
 
 def _unclosed(source: Source, token: Token, before: Sequence[Token] = ()) -> Diagnostic:
     close = _PARTNERS["RPAR" if token.type == "LPAR" else "RSQB"]
-    what, hint = f"this `{token}` is not closed", f"close it with `{close}`"
+    hint = f"close it with `{close}`"
     if [t.type for t in before] in (["MODEL", "FUNC"], ["BLOCK", "FUNC"]):
         hint = f"{hint}: `{before[0]} {before[1]}() {{ ... }}`"
-    return SyntaxProblem(_span(source, token), what, "", hint)
+    return NotClosed(_span(source, token), str(token), hint=hint)
 
 
 def _unclosed_brace(
@@ -201,7 +209,7 @@ def _unclosed_brace(
 ) -> Diagnostic:
     """Which brace was forgotten shows in the layout: its partner stands further left than it."""
     end = len(source.text.rstrip())
-    error = SyntaxProblem(Span(source, end, end), "a `}` is missing", "", "close it with `}`")
+    error = MissingBrace(Span(source, end, end))
     suspects = [
         a for a, b in pairs if a.type == "LBRACE" and _indent(source, b) < _indent(source, a)
     ]

@@ -15,7 +15,7 @@ from lark import Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 from lark.lexer import LexerThread
 
-from archdsl.diagnostics.catalogue import SyntaxProblem, TooDeep, TooLong
+from archdsl.diagnostics.catalogue import NotAnExpression, TooDeep, TooLong
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.syntax import tree as t
@@ -110,7 +110,7 @@ def parse_expression(
         parsed = grammar().parser.parser.parse(_Stream(tokens), "expr")
     except UnexpectedToken:
         span = Span(source, start, end)
-        return None, [SyntaxProblem(span, f"`{span.text}` is not an expression")]
+        return None, [NotAnExpression(span, span.text)]
     return cast(t.Expr, Builder(source, parse_expression).build(parsed)), []
 
 
