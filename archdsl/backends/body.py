@@ -242,7 +242,7 @@ def _apply(call: Call, node: Node, values: tuple[Expr, ...], inplace: bool) -> E
     ]
     if inplace:
         kwargs.append(("inplace", Code("True")))
-    return Apply(Code(call.target), tuple(args), tuple(kwargs))
+    return Apply(Code(call.target), tuple(args), tuple(kwargs), item=call.item)
 
 
 def _argument(

@@ -20,6 +20,7 @@ from archdsl.backends.variants import name_classes
 from archdsl.ir.graph import Graph, Program, Scope
 from archdsl.ir.labels import RESERVED
 from archdsl.ir.walk import graphs
+from archdsl.sizes.walk import Varying
 
 CHANNELS, DIM = "in_channels", "dim"
 #: what the channels of a layer are called that are not those that come out of the block
@@ -84,7 +85,7 @@ def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> 
     root = program.graph
     labels, uses = _survey(root)
     built: dict[Graph, Expr] = {}
-    checks = _checks(root)
+    checks = _checks(program)
     for level in _levels(root):
         families: dict[tuple[str, Body], _Family] = {}
         for graph in level:
@@ -112,12 +113,15 @@ def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> 
     return classes
 
 
-def _checks(root: Graph) -> dict[Graph, frozenset[int]]:
-    """For each graph the sides of its input to check: those that any call of its block must."""
+def _checks(program: Program) -> dict[Graph, frozenset[int]]:
+    """For each graph the sides of its input to check: those that any call of its block must, for
+    they may come in otherwise."""
+    root, varying = program.graph, Varying(program)
     sides: dict[tuple[str | Graph, int], set[int]] = {}
     keys = {graph: (graph.block or graph, len(graph.input_shapes[0])) for graph in graphs(root)}
     for graph, key in keys.items():
-        sides.setdefault(key, set()).update(unheld(graph))
+        loose = unheld(graph)
+        sides.setdefault(key, set()).update(loose & varying(graph) if loose else loose)
     return {graph: frozenset(sides[key]) for graph, key in keys.items()}
 
 

@@ -179,10 +179,9 @@ class Evaluator:
 
     def _name(self, expr: t.Name) -> Value:
         if expr.name == "in":
-            shape = self._in(expr)
-            if len(shape) == 2:  # the length of a sequence, which may vary, if not its channels
-                self.reads.add(0)
-            return shape[0]
+            first = self._in(expr)[0]
+            self.reads.add(0)
+            return first
         value = self.variables.get(expr.name, POISON)
         if value is POISON and expr.name not in self.variables:
             value = self.callables(expr.name) or POISON

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from archdsl.ops.seen import Batch, NoField, Seen
@@ -124,11 +125,8 @@ class Reshape(Op, name="reshape", family="shape"):
         return tuple(have // known if s == -1 else s for s in self.sizes)
 
     def module(self, *inputs: Shape) -> Call:
+        # no function: it had to say -1 for the batch, and would take what does not fit into it
         return call("Reshape", *self.sizes)
-
-    def function(self, *inputs: Shape) -> Call | None:
-        # only one -1 can be inferred; where the person used it the batch's size must be read
-        return None if -1 in self.sizes else call("torch.reshape", X, (-1, *self.sizes))
 
 
 class Permute(Op, name="permute", family="shape"):
@@ -249,12 +247,7 @@ class Chunk(Op, name="chunk", family="shape"):
         return {**values, "dim": values["dim"] % len(seen.inputs[0])}
 
     def shape(self, *inputs: Shape) -> Shape:
-        place, _, length = self._part(inputs[0])
-        return resized(inputs[0], place, length)
-
-    def _part(self, shape: Shape) -> tuple[int, int, int]:
-        """The dimension, and where in it the part starts and how long it is."""
-        place = axis("dim", self.dim, shape)
+        shape, place = inputs[0], axis("dim", self.dim, inputs[0])
         length = -(-shape[place] // self.n)
         parts = -(-shape[place] // length)
         if not -parts <= self.index < parts:
@@ -264,14 +257,14 @@ class Chunk(Op, name="chunk", family="shape"):
             help = "the batch is not counted: the channels are `dim=0`" if channels else ""
             raise Blame("index", message, help=help)
         start = self.index % parts * length
-        return place, start, min(length, shape[place] - start)
+        return resized(shape, place, min(length, shape[place] - start))
 
     def module(self, *inputs: Shape) -> Call:
         return call("Chunk", self.n, self.index, dim=batched(self.dim))
 
     def function(self, *inputs: Shape) -> Call:
-        place, start, length = self._part(inputs[0])
-        return call("torch.narrow", X, batched(place), start, length)
+        chunks = call("torch.chunk", X, self.n, dim=batched(self.dim))
+        return replace(chunks, item=self.index)
 
 
 class Slice(Op, name="slice", family="shape"):
@@ -316,25 +309,21 @@ class Slice(Op, name="slice", family="shape"):
         return values
 
     def shape(self, *inputs: Shape) -> Shape:
-        place, _, length = self._part(inputs[0])
-        return resized(inputs[0], place, length)
-
-    def _part(self, shape: Shape) -> tuple[int, int, int]:
-        place = axis("dim", self.dim, shape)
+        shape, place = inputs[0], axis("dim", self.dim, inputs[0])
         length = shape[place]
         start, end = _from_end(self.start, length), length
         if self.end is not None:
             end = _from_end(self.end, length)
         if start >= end:
             raise Blame("start", f"nothing is left of dimension {place}, which has {shape[place]}")
-        return place, start, end - start
+        return resized(shape, place, end - start)
 
     def module(self, *inputs: Shape) -> Call:
         return call("Slice", self.start, self.end, dim=batched(self.dim))
 
     def function(self, *inputs: Shape) -> Call:
-        place, start, length = self._part(inputs[0])
-        return call("torch.narrow", X, batched(place), start, length)
+        cuts = (self.start,) if self.end is None else (self.start, self.end)
+        return replace(call("torch.tensor_split", X, cuts, dim=batched(self.dim)), item=1)
 
 
 def _from_end(place: int, length: int) -> int:

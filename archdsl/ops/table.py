@@ -133,6 +133,8 @@ class Call:
     kwargs: tuple[tuple[str, Any], ...] = ()
     #: every keyword, those left out for being torch's default too
     full: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
+    #: which of the results, where there are several
+    item: int | None = None
 
     @property
     def infix(self) -> bool:

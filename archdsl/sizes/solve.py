@@ -225,8 +225,8 @@ def _made_of(value: Any) -> tuple[set[Expr], int]:
 
 
 def _divisor_of(number: int) -> Callable[[int], int]:
-    """A value where it divides the number, 0 elsewhere."""
-    return lambda value: value if value > 0 and number % value == 0 else 0
+    """A side where it divides the number, the same for all others; what is no side as it is."""
+    return lambda value: value if value < 1 or number % value == 0 else number + 1
 
 
 def _both(sets: Iterable[Sizes]) -> Sizes:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 from archdsl.diagnostics.source import Span
@@ -61,6 +62,24 @@ class Cause:
         return self.told(tuple(tuple(map(here, dims)) for dims in self.inputs))
 
 
+class Varying:
+    """For each graph of a program the sides of its first input that may come in otherwise, as far
+    as the layers before let other sizes pass."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def __call__(self, graph: Graph) -> set[int]:
+        return self._found.get(graph, set())
+
+    @cached_property
+    def _found(self) -> dict[Graph, set[int]]:
+        shape = self.program.input_shape
+        walk = Walk(self.program, e.At(shape))
+        walk(tuple(e.Var(place, f"n{place}") for place in range(len(shape))))
+        return walk.varying
+
+
 class _Refused(Exception):
     """A step takes nothing."""
 
@@ -82,6 +101,7 @@ class Walk:
         self.fast = fast
         self.demands: list[Demand] = []
         self.refused: Cause | None = None  # a step that takes nothing
+        self.varying: dict[Graph, set[int]] = {}  # the sides of first inputs that are not known
         self._seen: dict[Any, list[Dims]] = {}
         self._rules: dict[Any, Outcome] = {}
         self.program = program
@@ -101,6 +121,8 @@ class Walk:
         if key in self._seen:
             return self._seen[key]
         first = inputs[0]
+        unknown = (place for place, n in enumerate(first) if not isinstance(n, int))
+        self.varying.setdefault(graph, set()).update(unknown)
         for place in graph.reads:
             wanted = graph.input_shapes[0][place]
             told = _Reads(place, wanted, _side(place, len(first)))

@@ -100,3 +100,19 @@ def test_what_weights_hold_needs_no_check(steps: str) -> None:
     for size in (7, 9, 16):
         with pytest.raises((AssertionError, RuntimeError)):
             module(torch.randn(2, 6, size))
+
+
+def test_a_bare_in_that_is_no_channel_is_asserted() -> None:
+    """`in` is what comes first: of a sequence its length, which may be another."""
+    spec = "block b() { relu; linear (in + 1) }\nmodel m { input 6x8; relu; b; relu }"
+    module = archdsl.load(spec).eval()
+    assert module(torch.randn(2, 6, 8)).shape == (2, 6, 7)
+    with pytest.raises(AssertionError, match="compiled for another size"):
+        module(torch.randn(2, 5, 8))
+
+
+def test_what_cannot_be_another_is_not_asserted() -> None:
+    block = "block b() { relu; upsample size=(in.h)x(in.w); repeat (in // 8) { relu } }\n"
+    fixed = archdsl.compile(block + "model m { input 3x32x32; conv 8 3x3; gap 4x4; b }")
+    loose = archdsl.compile(block + "model m { input 3x32x32; conv 8 3x3; b }")
+    assert "another size" not in fixed and loose.count("another size") == 2

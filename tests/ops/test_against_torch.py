@@ -162,7 +162,8 @@ def run(
     args = [value(item) for item in lowered.args]
     if lowered.target in INFIX:
         return functools.reduce(INFIX[lowered.target], args)
-    return eval(lowered.target, space)(*args, **{k: value(v) for k, v in lowered.kwargs})
+    result = eval(lowered.target, space)(*args, **{k: value(v) for k, v in lowered.kwargs})
+    return result if lowered.item is None else result[lowered.item]
 
 
 def build(op: Op, shapes: tuple[Shape, ...], **more: Any) -> Callable[..., Tensor]:
