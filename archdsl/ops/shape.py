@@ -274,7 +274,7 @@ class Slice(Op, name="slice", family="shape"):
     """
 
     example = "slice 0 16"
-    lifts = "Slice", "narrow", "split", "split_with_sizes"
+    lifts = "Slice", "narrow", "split", "split_with_sizes", "tensor_split"
     counting = ("dim",)
     example_input = (64, 16, 16)
     reads = VIEW
@@ -298,8 +298,13 @@ class Slice(Op, name="slice", family="shape"):
             many = isinstance(sizes, (tuple, list))
             given["start"] = sum(sizes[: seen.place]) if many else seen.place * sizes
             given["length"] = sizes[seen.place] if many else sizes
-        if "cuts" in given:
-            given["start"], given["end"] = (*given["cuts"], None)[:2]
+        cuts, place = given.get("cuts"), 1
+        if seen.name == "tensor_split":
+            cuts, place = given.get("indices_or_sections", given.get("indices")), seen.place
+            if not isinstance(cuts, (tuple, list)):
+                raise NoField
+        if cuts is not None:
+            given["start"], given["end"] = (0, *cuts, None)[place : place + 2]
         if "length" in given:
             given["end"] = given["start"] + given["length"]
         values = super()._given(Seen(seen.name, given, seen.inputs))
