@@ -68,6 +68,7 @@ def parse(
     problem = _too_deep(source, tokens) if cut else long or _too_deep(source, tokens)
     if problem or len(errors) >= MAX_ERRORS:
         return None, [*errors, problem] if problem else errors
+    doubtful = None if long else _doubtful(tokens)
     unreadable = {source.position(error.span.start)[0] for error in errors}
     if long is not None:
         tokens, _ = unbalanced(source, _beginning(tokens))
@@ -93,7 +94,7 @@ def parse(
             builder = Builder(source, parse_expression)
             tree = cast(t.File, builder.build(parsed))
             errors += builder.problems
-            hollow(tree, [error.span.start for error in errors])
+            hollow(tree, [error.span.start for error in errors], doubtful)
             return tree, errors
 
 
@@ -208,19 +209,37 @@ def _beginning(tokens: list[Token]) -> list[Token]:
     return tokens[: separators[-1]] if separators else []
 
 
-def hollow(tree: t.File, places: list[int]) -> None:
-    """Note in a new tree where it lacks something: a `Hole` at each place of an error."""
+def _doubtful(tokens: list[Token]) -> int | None:
+    """Where a definition begins whose braces do not fit: what stands in what is unknown from there
+    on."""
+    depth = begin = 0
+    for token in tokens:
+        if token.type in ("MODEL", "BLOCK"):
+            if depth > 0:
+                return begin
+            begin = token.start_pos or 0
+        depth += (token.type == "LBRACE") - (token.type == "RBRACE")
+        if depth < 0:
+            return begin
+    return begin if depth > 0 else None
+
+
+def hollow(tree: t.File, places: list[int], doubtful: int | None) -> None:
+    """Note in a new tree where it lacks something: a `Hole` at each place of an error, and at the
+    head of each definition that is in doubt."""
     bodies = [part for part in t.parts(tree) if isinstance(part, t.Body)] if places else []
     for place in places:
         around = [body for body in bodies if body.span.start < place < body.span.end]
         if around:
             _hole(min(around, key=lambda body: body.span.end - body.span.start), place)
-            continue
-        for definition in tree.definitions:
-            if definition.span.start <= place < definition.span.end:
-                for body in bodies:
-                    if body in vars(definition).values():
-                        body.statements = (t.Hole(definition.span, None), *body.statements)
+    for definition in tree.definitions if places else ():
+        start, end = definition.span.start, definition.span.end
+        body = getattr(definition, "body", None)
+        if isinstance(body, t.Body) and (
+            (doubtful is not None and end > doubtful)
+            or any(start <= place <= body.span.start for place in places)
+        ):
+            body.statements = (t.Hole(definition.span, None), *body.statements)
 
 
 def _hole(body: t.Body, place: int) -> None:

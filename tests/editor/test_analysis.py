@@ -164,6 +164,32 @@ def test_hints_beside_syntax_errors() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "lineer 10", "conv (", "conv 8 $ 3x3", ")", "}", "{", "conv 8 8 8 8", "@nowhere -> relu",
+        "let q = (", "relu -> ->", "tap", "repeat 3 {", "use", "linear (1//0)", "out: out: relu",
+    ],
+)  # fmt: skip
+def test_no_shape_beside_an_error_is_wrong(wrong: str) -> None:
+    """Wherever the error stands, a shape that is shown is one that the line has without it."""
+    for name in ("vgg16", "squeezenet1_0", "mobilenet_v2"):
+        path = specs_folder() / f"{name}.arch"
+        lines = path.read_text(encoding="utf-8").split("\n")
+        good = Analysis(Source(str(path), "\n".join(lines)), path.parent)
+        right = {line: {*shapes} for line, shapes in good.shapes.items()}
+        for (_, end), flows in good.flows.items():
+            line = good.source.position(end)[0] - 1
+            right.setdefault(line, set()).update(flow.item.shapes[0] for flow in flows)
+        inside = [n for n, line in enumerate(lines) if line.startswith("  ")]
+        for at in inside[:: len(inside) // 4]:
+            text = "\n".join([*lines[:at], f"  {wrong}", *lines[at:]])
+            found = Analysis(Source(str(path), text), path.parent)
+            assert any(d.severity == "error" for d in found.diagnostics)
+            for line, shapes in found.shapes.items():
+                assert line != at and {*shapes} <= right[line - (line > at)], (name, at, line)
+
+
 @pytest.mark.parametrize("text", ["block a(out, $) { conv out 1x1; relu }", "block a(out) { relu"])
 def test_nothing_is_known_of_a_definition_with_a_broken_head(text: str) -> None:
     assert analyse(f"{text}\nmodel net {{ input 3x8x8; a 4 }}\n").hints() == {}
