@@ -12,16 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from archdsl.ir.graph import Graph, Init, Item, Node, Program, Scope
-from archdsl.ops.conv import Conv, Deconv
-from archdsl.ops.linear import Linear
-from archdsl.ops.norm import BatchNorm
-from archdsl.ops.shape import Identity
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-#: layers whose output channels a scale and a shift can be folded into
-_Layer = (Conv, Deconv, Linear)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +110,21 @@ class _Pass:
 
     def _nothing(self, node: Node) -> int | None:
         """The new value that the node's output equals in evaluation, where there is one."""
-        if isinstance(node.op, Identity) or node.op.family == "regularisation":
+        if node.op.idle:
             return self.values[node.inputs[0]]
-        if not isinstance(node.op, BatchNorm) or not node.op.track_running_stats:
+        eps = node.op.rescales()
+        if eps is None:
             return None
         value = self.values[node.inputs[0]]
         layer = self.items[self.makers[value]] if value in self.makers else None
-        if not isinstance(layer, Node) or not isinstance(layer.op, _Layer):
+        if not isinstance(layer, Node) or layer.op.filters_at is None:
             return None
         if self.uses[node.inputs[0]] != 1:
             return None
-        if isinstance(layer.op, Linear) and len(layer.shape) != 1:
+        if not layer.op.maps and len(layer.shape) != 1:
             return None  # its features are last, the normalisation's channels first
-        groups = getattr(layer.op, "groups", 1)
-        fold = Fold(
-            str(layer.name), str(node.name), node.op.eps, isinstance(layer.op, Deconv), groups
-        )
+        transposed, groups = layer.op.filters_at == 1, getattr(layer.op, "groups", 1)
+        fold = Fold(str(layer.name), str(node.name), eps, transposed, groups)
         self.folds.append(fold)
         self.items[self.makers[value]] = replace(layer, op=layer.op.replace(bias=True))
         return value

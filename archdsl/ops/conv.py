@@ -34,6 +34,7 @@ class _Filters(Op):
 
     fresh = True
     linear = True
+    filters_at = 0
     reads = INPUT
     maps = True
     shifts = True
@@ -197,6 +198,7 @@ class Deconv(_Filters, name="deconv", family="convolution"):
 
     autocast = "half"
     example = "deconv 16 2x2 /2"
+    filters_at = 1
     lifts = "nn.ConvTranspose1d", "nn.ConvTranspose2d", "nn.ConvTranspose3d"
 
     pad: tuple[int, ...] = arg(

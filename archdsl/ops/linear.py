@@ -20,6 +20,7 @@ class Linear(Op, name="linear", family="linear"):
     example_input = (512,)
     fresh = True
     linear = True
+    filters_at = 0
     reads = INPUT
     lifts = ("nn.Linear",)
     aliases = (("out", "out_features"),)

@@ -76,6 +76,9 @@ class BatchNorm(_Statistics, name="bn", family="normalisation"):
         image(self, inputs[0], (0, 1, 2, 3))
         return inputs[0]
 
+    def rescales(self) -> float | None:
+        return self.eps if self.track_running_stats else None
+
 
 class InstanceNorm(_Statistics, name="instance_norm", family="normalisation"):
     """Instance normalisation: each channel of each sample is brought to mean 0 and variance 1.

@@ -15,6 +15,8 @@ PROBABILITY = Float(0.0, 1.0)
 class _Dropping(Op):
     """What drops everything where the probability is 1."""
 
+    idle = True
+
     p: float
 
     def lost(self, *inputs: Shape) -> str:

@@ -21,6 +21,7 @@ class Identity(Op, name="identity", family="shape"):
     """
 
     example = "identity"
+    idle = True
     lifts = "nn.Identity", "contiguous", "clone", "expand", "to", "float", "type_as"
     reads = VIEW
     passes = True

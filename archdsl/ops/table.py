@@ -240,6 +240,10 @@ class Op:
     probabilities: ClassVar[bool] = False
     #: where the shape stays, each value is passed on in evaluation, at most scaled and shifted
     passes: ClassVar[bool] = False
+    #: in evaluation its output is its input
+    idle: ClassVar[bool] = False
+    #: the dimension of its weight that the output channels stand in; None: it has no such weight
+    filters_at: ClassVar[int | None] = None
     #: takes each channel's mean over the batch away
     of_batch: ClassVar[bool] = False
     #: adds a learned number, its `bias`, to each channel
@@ -355,6 +359,11 @@ class Op:
     def reach(self, *inputs: Shape) -> Reach:
         """What a value of the output sees of the input's space."""
         return ()
+
+    def rescales(self) -> float | None:
+        """What is added to the variance where in evaluation it scales and shifts each channel by
+        its running statistics; None: it does not."""
+        return None
 
     def module(self, *inputs: Shape) -> Call:
         """The constructor of the torch module that computes this operator."""
