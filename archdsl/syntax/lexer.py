@@ -13,6 +13,7 @@ from lark import Token
 
 OPENING = {"LPAR", "LSQB", "INDEX", "LBRACE"}
 CLOSING = {"RPAR", "RSQB", "RBRACE"}
+LINE_ENDS = {"_NEWLINE", "SEMICOLON"}
 CONTINUES = {"ARROW", "ELSE", "SHORTCUT"}  # a line that starts so continues the line before
 WORD_ENDS = {"NAME", "RPAR", "RSQB", "IN"}  # what an index may follow
 
@@ -28,67 +29,96 @@ class Refine:
     always_accept = ("_NEWLINE", "SEMICOLON")
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        brackets: list[str] = []
-        separator: Token | None = None
-        previous: Token | None = None
-        named = False  # the token before is a step's name: `maxpool/2` has a stride
-        tokens = _with_next(stream)
-        for token, following in tokens:
-            kind = token.type
-            if kind in ("_NEWLINE", "SEMICOLON"):
-                if not (brackets and brackets[-1] != "LBRACE"):
-                    separator = separator or token
-                continue
-            in_brackets = bool(brackets) and brackets[-1] != "LBRACE"
-            adjacent = previous is not None and previous.end_pos == token.start_pos
-            after_word = adjacent and previous is not None and previous.type in WORD_ENDS
-            if kind == "LSQB" and after_word:
-                token.type = "INDEX"
-            elif adjacent and previous is not None and previous.type in ("RPAR", "RSQB"):
-                if _BY_NUMBERS.fullmatch(token):
-                    token.type = "BY_NUMBERS"
-                elif _BY.fullmatch(token) and _touches(token, following):
-                    token.type = "BY"
-                elif kind == "SLASH" and not named:
-                    token.type = "DIVIDE"
-            elif kind == "SLASH" and after_word and not named:
-                token.type = "DIVIDE"
-            elif kind == "TIMES" and separator is None and previous and previous.type in TAPPED:
-                token.type = "NAME"
-            elif token[:1].isalpha() or token[:1] == "_":
-                _refine_word(token, following, in_brackets)
-            if token.type in ("LBRACE", "RBRACE"):  # they end what is not closed
-                while brackets and brackets[-1] != "LBRACE":
-                    brackets.pop()
-            if token.type in OPENING:
-                brackets.append(token.type)
-            elif token.type in CLOSING and brackets:
-                brackets.pop()
-            named = separator is not None or previous is None or previous.type in STEP_FOLLOWS
-            if separator is not None:
-                starts = previous is None or previous.type == "LBRACE"
-                if not (starts or token.type in CONTINUES or token.type == "RBRACE"):
-                    yield Token(
-                        "_SEPARATOR", separator, separator.start_pos, end_pos=separator.end_pos
-                    )
-                separator = None
+        return separated(retyped(stream))
+
+
+def separated(stream: Iterator[Token]) -> Iterator[Token]:
+    """One `_SEPARATOR` for each run of line ends and `;` that ends a statement; the others go."""
+    brackets, separator, previous = _Brackets(), None, None
+    for token in stream:
+        if token.type in LINE_ENDS:
+            if not brackets.inside:
+                separator = separator or token
+            continue
+        brackets.see(token.type)
+        starts = previous is None or previous.type == "LBRACE"
+        continues = token.type in CONTINUES or token.type == "RBRACE"
+        if separator is not None and not (starts or continues):
+            yield Token("_SEPARATOR", separator, separator.start_pos, end_pos=separator.end_pos)
+        separator, previous = None, token
+        yield token
+
+
+def retyped(stream: Iterator[Token]) -> Iterator[Token]:
+    """The tokens with the types that their neighbours give them."""
+    brackets, fresh = _Brackets(), False  # behind a line's end
+    previous: Token | None = None
+    named = False  # the token before is a step's name: `maxpool/2` has a stride
+    for token, following in _with_next(stream):
+        if token.type in LINE_ENDS:
+            fresh = fresh or not brackets.inside
             yield token
-            previous = token
+            continue
+        if token.type == "TIMES" and not fresh and previous and previous.type in TAPPED:
+            kind = "NAME"
+        elif token[:1].isalpha() or token[:1] == "_":
+            kind = _word(token, following, previous, in_brackets=brackets.inside)
+        else:
+            kind = _sign(token, previous, named=named)
+        refined = token if kind == token.type else token.update(type=kind)
+        brackets.see(kind)
+        named = fresh or previous is None or previous.type in STEP_FOLLOWS
+        fresh, previous = False, refined
+        yield refined
+
+
+def _sign(token: Token, previous: Token | None, *, named: bool) -> str:
+    if previous is None or previous.end_pos != token.start_pos or previous.type not in WORD_ENDS:
+        return token.type
+    if token.type == "SLASH" and not named:
+        return "DIVIDE"
+    return "INDEX" if token.type == "LSQB" else token.type
+
+
+def _word(
+    token: Token, following: Token | None, previous: Token | None, *, in_brackets: bool
+) -> str:
+    if previous and previous.end_pos == token.start_pos and previous.type in ("RPAR", "RSQB"):
+        if _BY_NUMBERS.fullmatch(token):
+            return "BY_NUMBERS"
+        return "BY" if _BY.fullmatch(token) and _touches(token, following) else token.type
+    if following is None:
+        return token.type
+    if following.type == "COLON" and not in_brackets:
+        return token.type if token.type == "TEMPLATE" else "LABEL"
+    if token.type == "NAME" and _touches(token, following):
+        return "TIMES_OF" if token == "x" else "FUNC"
+    return token.type
+
+
+class _Brackets:
+    """Which brackets are open; a brace ends those that are not closed."""
+
+    def __init__(self) -> None:
+        self.open: list[str] = []
+
+    @property
+    def inside(self) -> bool:
+        """Whether the innermost is round or square."""
+        return bool(self.open) and self.open[-1] != "LBRACE"
+
+    def see(self, kind: str) -> None:
+        while kind in ("LBRACE", "RBRACE") and self.inside:
+            self.open.pop()
+        if kind in OPENING:
+            self.open.append(kind)
+        elif kind in CLOSING and self.open:
+            self.open.pop()
 
 
 def _touches(token: Token, following: Token | None) -> bool:
     opens = following is not None and following.type == "LPAR"
     return opens and following is not None and following.start_pos == token.end_pos
-
-
-def _refine_word(token: Token, following: Token | None, in_brackets: bool) -> None:
-    if following is None:
-        return
-    if following.type == "COLON" and not in_brackets:
-        if token.type != "TEMPLATE":
-            token.type = "LABEL"
-    elif following.type == "LPAR" and following.start_pos == token.end_pos and token.type == "NAME":
-        token.type = "TIMES_OF" if token == "x" else "FUNC"
 
 
 def _with_next(stream: Iterator[Token]) -> Iterator[tuple[Token, Token | None]]:
