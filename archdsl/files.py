@@ -17,7 +17,7 @@ def replacing(path: Path) -> Iterator[Path]:
     names; on an error nothing does. Links are followed; a device or a pipe gets the file's bytes.
     Raises OSError."""
     target = Path(os.path.realpath(path))
-    through = _is_special(target)
+    through = is_special(target)
     where = None if through else target.parent
     with tempfile.TemporaryDirectory(dir=where, prefix=f".{target.name}."[:200]) as folder:
         beside = Path(folder) / target.name
@@ -35,7 +35,7 @@ def write_atomic(path: Path, data: str | bytes) -> None:
     written to. Raises OSError, the old file then untouched."""
     content = data.encode() if isinstance(data, str) else data
     target = Path(os.path.realpath(path))
-    if _is_special(target):
+    if is_special(target):
         target.write_bytes(content)
         return
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}."[:200])
@@ -50,7 +50,7 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         raise
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
     """A device, a pipe, a socket: what a file in its place would destroy."""
     try:
         mode = path.stat().st_mode

@@ -18,6 +18,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from archdsl.files import is_special
 from archdsl.train.errors import TrainError, shown
 
 FORMAT = 1
@@ -27,10 +28,12 @@ LAST, PREVIOUS, BEST = "last.pt", "last.prev.pt", "best.pt"
 def save_checkpoint(state: Mapping[str, Any], folder: Path, best: bool) -> None:
     """Writes last.pt, keeping the one before it; `best` makes it best.pt as well."""
     last = folder / LAST
-    _replace(last, lambda path: _save({"format": FORMAT, **state}, path), folder / PREVIOUS)
+    whole = {"format": FORMAT, **state}
+    _replace(last, lambda at: _save(whole, at), folder / PREVIOUS)
     if best:
         # A link costs nothing and cannot change later: last.pt is replaced, never rewritten.
-        _replace(folder / BEST, lambda path: _link(last, path))
+        lost = is_special(last)  # a device does not give back what was written to it
+        _replace(folder / BEST, lambda at: _save(whole, at) if lost else _link(last, at))
 
 
 def _save(state: dict[str, Any], path: Path) -> None:
@@ -48,15 +51,19 @@ def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
 
 
 def _replace(path: Path, write: Any, keep: Path | None = None) -> None:
-    """Writes beside, flushes to the disk, and takes the file's place in one move."""
+    """Writes beside, flushes to the disk, and takes the file's place in one move. Links are
+    followed; into a device or a pipe the file is written."""
+    path = Path(os.path.realpath(path))
     new = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        if is_special(path):
+            write(path)
+            return
         write(new)
         with open(new, "rb+") as file:
             os.fsync(file.fileno())
         if keep is not None and path.exists():
-            keep.unlink(missing_ok=True)
-            _link(path, keep)
+            _link(path, Path(os.path.realpath(keep)))
         os.replace(new, path)
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:
@@ -70,6 +77,10 @@ def _replace(path: Path, write: Any, keep: Path | None = None) -> None:
 
 
 def _link(path: Path, to: Path) -> None:
+    path = Path(os.path.realpath(path))  # a link's file, not the link
+    if is_special(to):
+        shutil.copyfileobj(path.open("rb"), to.open("wb"))
+        return
     to.unlink(missing_ok=True)
     try:
         os.link(path, to)

@@ -35,9 +35,13 @@ class Model:
     input: tuple[int, ...] | None = None
     input_shape: tuple[int, ...] | None = None
     outputs: int | None = None
-    output_shape: tuple[int, ...] | None = None
+    output_shapes: tuple[tuple[int, ...], ...] = ()  # but for those of training alone
     module: nn.Module | None = None
     norm: str | None = None  # a normalisation over the batch alone, of which one sample is too few
+
+    @property
+    def output_shape(self) -> tuple[int, ...] | None:
+        return self.output_shapes[0] if self.output_shapes else None
 
     def build(self, weights: str | Path | None = None) -> nn.Module:
         """A new module with its initial weights, those of a file, or torchvision's of that name."""
@@ -80,6 +84,14 @@ class Model:
         which make it suit; with `change`, the model made to suit, and the flags."""
         if self.spec is None:
             return self, []
+        if len(self.output_shapes) > 1:
+            shapes = " and ".join(map(shape_text, self.output_shapes))
+            raise TrainError(
+                f"{self.name} has {len(self.output_shapes)} outputs ({shapes}); archdsl trains and "
+                "measures models of one",
+                "leave one output; a head for training alone is `name: aux ...`; for a loop of "
+                "your own, archdsl.load(...) gives the module",
+            )
         flags: list[str] = []
         model = self
         shape = _wanted_shape(self.input_shape or (), source)
@@ -146,7 +158,8 @@ def describe_files(
     if report.program is None or not report.ok:
         raise SpecProblem(str(report))
     program = report.program
-    shape = next(iter(program.output_shapes.values()))
+    shapes = tuple(tuple(shape) for shape in program.output_shapes.values())
+    shape = shapes[0]
     return Model(
         name=program.name,
         spec=files,
@@ -154,7 +167,7 @@ def describe_files(
         input=input,
         input_shape=tuple(program.input_shape),
         outputs=shape[0] if len(shape) == 1 else None,
-        output_shape=tuple(shape),
+        output_shapes=shapes,
         norm=_norm_of_the_batch(program),
     )
 

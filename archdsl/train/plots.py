@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from archdsl.diagnostics.terminal import escaped
+from archdsl.files import write_atomic
 
 BLUE, ORANGE, GREY = "#2a6fbb", "#e07b39", "#888888"
 
@@ -103,6 +105,6 @@ def _plain(name: str) -> str:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    new = path.with_name(f".{path.name}")
-    figure.savefig(new, dpi=110, format="png")
-    new.replace(path)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=110, format="png")
+    write_atomic(path, drawn.getvalue())

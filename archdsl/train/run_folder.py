@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ def new_folder(name: str, out: str | Path | None) -> Path:
     try:
         if out is not None:
             folder = Path(out).expanduser()
-            folder.mkdir(parents=True, exist_ok=True)
+            Path(os.path.realpath(folder)).mkdir(parents=True, exist_ok=True)  # links are followed
             if (folder / "last.pt").exists():
                 raise TrainError(
                     f"{shown(folder)}: holds a run already",

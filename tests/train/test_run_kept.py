@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,43 @@ def test_all_files_that_are_left_out_are_listed(tmp_path: Path) -> None:
     fit(spec, {**SHORT, "data": data, "batch_size": 4}, out=tmp_path / "run", quiet=True)
     log = (tmp_path / "run/log.txt").read_text()
     assert "and 20 more" in log and all(f"{n}.png: " in log for n in range(10, 130))
+
+
+NAMES = ["last.pt", "best.pt", "best.safetensors", "metrics.csv", "recipe.yaml", "curves.png"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_are_followed(name: str, tmp_path: Path) -> None:
+    """Whoever has moved a file of a run to a larger disk finds the next one there too."""
+    fit(SPEC, {**SHORT, "plots": True}, out=tmp_path / "run", quiet=True)
+    link, moved = tmp_path / "run" / name, tmp_path / "elsewhere"
+    os.rename(link, moved)
+    link.symlink_to(moved)
+    before = moved.stat().st_ino
+    more = [Override.parse("max_steps=30")]
+    fit(None, resume=tmp_path / "run", overrides=more, quiet=True)
+    assert link.is_symlink() and moved.stat().st_ino != before
+    assert read_checkpoint(tmp_path / "run/last.pt")["step"] == 30
+
+
+@pytest.mark.parametrize("name", ["best.pt", "best.safetensors", "metrics.csv", "recipe.yaml"])
+def test_a_pipe_is_written_into(name: str, tmp_path: Path) -> None:
+    fit(SPEC, SHORT, out=tmp_path / "run", quiet=True)
+    pipe = tmp_path / "run" / name
+    pipe.unlink()
+    os.mkfifo(pipe)
+    got = []
+
+    def drain() -> None:
+        while True:
+            got.append(pipe.read_bytes())
+
+    threading.Thread(target=drain, daemon=True).start()
+    fit(None, resume=tmp_path / "run", overrides=[Override.parse("max_steps=30")], quiet=True)
+    assert pipe.is_fifo() and any(got)
+
+
+def test_a_link_to_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    (tmp_path / "run").symlink_to(tmp_path / "disk")
+    fit(SPEC, SHORT, out=tmp_path / "run", quiet=True)
+    assert (tmp_path / "disk/last.pt").is_file() and (tmp_path / "run").is_symlink()

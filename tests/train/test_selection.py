@@ -180,3 +180,11 @@ def test_a_model_that_was_cut_up_is_tested_once_too(tmp_path: Path) -> None:
     result = trained(data, tmp_path / "r", epochs=2, devices=2, strategy="fsdp", augment={})
     assert result.final.count == 16
     assert result.final.top1 == pytest.approx(evaluate(tmp_path / "r").top1)
+
+
+def test_a_model_of_several_outputs_is_not_trained_or_measured(raises: Any) -> None:
+    spec = "model m { input 4; tap a; linear 3 -> tap b; output @b @a }"
+    for work in (lambda: fit(spec, {"data": "iris"}), lambda: bench(spec, batch=4)):
+        message = raises(work)
+        assert message.startswith("m has 2 outputs (3 and 4); archdsl trains and measures")
+        assert "aux" in message
