@@ -241,7 +241,9 @@ class _Lints:
         """The first window on a map of one cell: those behind it have the same cause."""
         for place, node in self.nodes:
             window, space = node.op.footprint(*node.input_shapes), node.input_shapes[0][1:]
-            if math.prod(window) > 1 == math.prod(space):
+            # where the window moves, each of its cells meets the only one
+            still = all(1 in pair for pair in zip(window, node.shape[1:], strict=bool(window)))
+            if math.prod(window) > 1 == math.prod(space) and still:
                 shown = shape_text(space), node.op.name, shape_text(window)
                 yield c.ShrunkEarly(node.span, *shown, related=_shrinking(place, node))
                 return

@@ -154,6 +154,8 @@ class Conv(_Filters, name="conv", family="convolution"):
         return (0,) * n if isinstance(pads, str) else spread("pad", pads, n)
 
     def footprint(self, *inputs: Shape) -> Shape:
+        if self.padding_mode != "zeros":
+            return ()  # copies of what is inside teach every weight
         return spread("kernel", self.kernel, len(inputs[0]) - 1)
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:

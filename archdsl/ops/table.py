@@ -340,7 +340,8 @@ class Op:
         return 0
 
     def footprint(self, *inputs: Shape) -> Shape:
-        """The size of the window that slides over the feature map; empty where there is none."""
+        """The size of the window that slides over the feature map, and sees nothing outside of it;
+        empty where there is none."""
         return ()
 
     def centres(self, *inputs: Shape) -> bool:

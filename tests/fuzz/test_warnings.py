@@ -299,6 +299,23 @@ def test_nothing_passes_where_it_is_said() -> None:
     assert said == set(everything.split())
 
 
+@pytest.mark.parametrize("pad", ["1", "2", "same", "1 padding_mode=replicate", "0"])
+@pytest.mark.parametrize("kernel", ["3x3", "2x2", "1x3", "5x5", "1x1"])
+def test_windows_on_one_cell_learn_one_weight(kernel: str, pad: str) -> None:
+    """Where it is said, and nowhere else."""
+    spec = open_spec(f"model m {{ input 4x1x1; conv 3 {kernel} pad={pad} }}")
+    if spec.program is None:
+        return
+    with cleaned():
+        module = build(spec.program)
+        trained(module, torch.randn(5, 4, 1, 1))
+    grads = module.get_parameter("0.weight").grad
+    assert grads is not None
+    learning = int(grads.abs().sum((0, 1)).count_nonzero())
+    said = any(found.code == "W0009" for found in spec.diagnostics)
+    assert said == (learning == 1 < grads[0, 0].numel())
+
+
 def test_what_is_never_negative_passes_as_it_is() -> None:
     positive, kept = set(), set()
     for op, shape in calls():
