@@ -306,3 +306,18 @@ class IdleActivation(Diagnostic):
     help = "leave one of the two out"
     op: str
     before: str
+
+
+class SinglePlace(Diagnostic):
+    """Attention chooses among places by how well their queries and keys agree. Where there is a
+    single place its weight is always 1: queries, keys and position biases have no effect and never
+    learn. Mostly the patches are too large for the input, or the window is too small."""
+
+    code = "W0022"
+    slug = "single-place"
+    severity = "warning"
+    title = "`{op}` attends to a single place"
+    label = "on an input of {input}"
+    help = "smaller patches, a larger window or a larger input; or `linear`, which does the same"
+    op: str
+    input: str

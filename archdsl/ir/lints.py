@@ -145,6 +145,8 @@ class _Lints:
         single = all(len(s) > 1 == math.prod(s[1:]) for s in shapes)
         if node.op.of_batch and single:
             yield c.OneValueNorm(span, node.op.name, shape_text(shapes[0][1:]))
+        if all(n.op.places(*n.input_shapes) == 1 for n in nodes):
+            yield c.SinglePlace(span, node.op.name, shape_text(shapes[0]))
         if all(reasons := [n.op.lost(*n.input_shapes) for n in nodes]):
             yield c.NothingPasses(span, node.op.name, reasons[0])
 

@@ -75,6 +75,9 @@ class MultiHeadAttention(Op, name="mha", family="attention"):
         _check_heads(self.heads, channels)
         return inputs[0]
 
+    def places(self, *inputs: Shape) -> int:
+        return inputs[0][0]
+
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         c = inputs[0][1]
         every = (
@@ -161,6 +164,9 @@ class WindowAttention(Op, name="window_attention", family="attention"):
             raise Blame("window", "with `cosine` a window has at least 2x2 places")
         return inputs[0]
 
+    def places(self, *inputs: Shape) -> int:
+        return math.prod(spread("window", self.window, 2))
+
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         c = inputs[0][2]
         h, w = spread("window", self.window, 2)
@@ -235,6 +241,9 @@ class RelativeAttention(Op, name="relative_attention", family="attention"):
         if _root(places) ** 2 != places:
             raise Blame(None, f"{places} places are no square window", kind="fit")
         return inputs[0]
+
+    def places(self, *inputs: Shape) -> int:
+        return inputs[0][1]
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         _, places, c = inputs[0]

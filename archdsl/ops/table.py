@@ -353,6 +353,10 @@ class Op:
         not."""
         return ""
 
+    def places(self, *inputs: Shape) -> int:
+        """Among how many places its attention chooses; 0: it has none."""
+        return 0
+
     def saved(self, *inputs: Shape) -> Saved:
         """What training keeps for the backward pass."""
         return self.reads

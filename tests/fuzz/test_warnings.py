@@ -111,7 +111,7 @@ def steered(rng: random.Random) -> str:
 def test_a_fix_changes_nothing_that_had_an_effect(
     make: Any, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    some = "conv conv deconv linear bn bn bn instance_norm relu identity gn dropout"
+    some = "conv conv conv deconv bn bn bn bn instance_norm relu"
     monkeypatch.setattr(drawn, "OPERATORS", [TABLE[name] for name in some.split()])
     shown: set[str] = set()
     mended = compared = 0
@@ -263,7 +263,17 @@ def read(graph: Graph, prefix: str, wanted: Any) -> Iterator[str]:
     yield from (f"#{value}" for value in values if value < len(graph.input_shapes))
 
 
-SHAPES: list[Shape] = [(1,), (4,), (1, 1), (4, 1), (1, 4), (2, 3, 1), (1, 3, 3), (4, 3, 3)]
+SHAPES: list[Shape] = [
+    (1,),
+    (4,),
+    (1, 1),
+    (4, 1),
+    (1, 4),
+    (2, 3, 1),
+    (3, 1, 4),
+    (1, 3, 3),
+    (4, 3, 3),
+]
 
 
 def calls() -> Iterator[tuple[Op, Shape]]:
@@ -314,6 +324,21 @@ def test_windows_on_one_cell_learn_one_weight(kernel: str, pad: str) -> None:
     learning = int(grads.abs().sum((0, 1)).count_nonzero())
     said = any(found.code == "W0009" for found in spec.diagnostics)
     assert said == (learning == 1 < grads[0, 0].numel())
+
+
+def test_attention_to_one_place_learns_no_queries() -> None:
+    said: set[str] = set()
+    for op, shape in calls():
+        if op.places(shape) != 1:
+            continue
+        layer, x = built(op, (shape,)), torch.randn(2, *shape)
+        assert isinstance(layer, nn.Module)
+        weight = next(p for name, p in layer.named_parameters() if name.endswith("weight"))
+        assert len(weight) == 3 * shape[-1]  # of queries, keys and values
+        trained(layer, x)
+        assert weight.grad is not None and not weight.grad[: 2 * shape[-1]].any()
+        said.add(op.name)
+    assert said == {"mha", "window_attention", "relative_attention"}
 
 
 def test_what_is_never_negative_passes_as_it_is() -> None:
