@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,13 +33,28 @@ def test_a_sum_of_many_branches() -> None:
     assert torch.equal(better(torch.ones(2, 4)), torch.full((2, 4), 3000.0))
 
 
-@pytest.mark.parametrize("name", ["m.svg", "m.mmd"])
+@pytest.mark.parametrize("name", ["m.svg", "m.mmd", "m.png"])
 def test_a_picture_of_many_skips(name: str, tmp_path: Path) -> None:
     archdsl.export(_taps(300), tmp_path / name)
     assert (tmp_path / name).stat().st_size > 10_000
 
 
+def test_a_picture_of_what_nothing_bounds(tmp_path: Path) -> None:
+    """A long chain of skips is a column with a line beside it, no matter how long."""
+    svg = archdsl.draw(_taps(2000))
+    width = float(re.findall(r'width="([\d.]+)"', svg)[0])
+    assert width < 600 and svg.count("<text") > 4000
+    with pytest.raises(ArtefactError, match=r"too large for a PNG[^\n]*\n.*\.svg"):
+        archdsl.export(_taps(2000), tmp_path / "m.png")
+
+
 def test_a_picture_that_is_too_deep_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skips in skips, in blocks in blocks."""
+    down = "; ".join(f"conv 4 1x1 -> tap t{i}" for i in range(10))
+    up = "; ".join(f"add @t{i}" for i in reversed(range(10)))
+    blocks = [f"block b{i}() {{ {down}; b{i - 1}; {up} }}" for i in range(1, 40)]
+    text = "\n".join(["block b0() { relu }", *blocks, "model m { input 4x8x8; b39 }"])
+    assert archdsl.draw(text, depth=99).count("<text") > 400
     monkeypatch.setattr(diagram, "DEEPEST", 0)  # Python's own limit, which is lower
-    with pytest.raises(ArtefactError, match="too many of its values skip over others"):
-        archdsl.draw(_taps(500))
+    with pytest.raises(ArtefactError, match=r"too deep in one another.*\n.*--depth 3"):
+        archdsl.draw(text, depth=99)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_dot", "draw_mermaid", "draw_png", "draw_svg"]
 
 
-DEEPEST = 6000  # Python calls inside one another; what skips over what is read recursively
+DEEPEST = 6000  # Python calls inside one another; what lies in what is read recursively
 
 
 def draw_svg(program: Program, *, depth: int | None = None) -> str:
@@ -64,8 +64,8 @@ def _deep(program: Program) -> Iterator[None]:
         yield
     except RecursionError:
         raise ArtefactError(
-            f"{program.name}: too many of its values skip over others to draw it\n"
-            "`archdsl check --shapes` lists its layers; --depth 0 closes its blocks"
+            f"{program.name}: its blocks lie too deep in one another to draw them all open\n"
+            "`--depth 3` opens those of the first three levels"
         ) from None
     finally:
         sys.setrecursionlimit(before)

@@ -16,6 +16,8 @@ def opened(program: Program, depth: int | None = None) -> Flow:
     best = scene(program, 0)
     for deeper in range(1, 6):
         flow = scene(program, deeper)
+        if len(flow.elements) == len(best.elements) and not any(e.open for e in flow.elements):
+            return best  # there is nothing to open
         if boxes(flow) > COMFORTABLE:
             break
         best = flow

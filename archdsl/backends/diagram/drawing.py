@@ -5,7 +5,7 @@ One unit is one pixel of an SVG at its natural size; y goes down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from archdsl.backends.diagram.scene import Element
@@ -92,6 +92,13 @@ class Sheet:
 
 
 def moved(shape: Drawn, dx: float, dy: float) -> Drawn:
-    if isinstance(shape, Wire):
-        return replace(shape, points=tuple((x + dx, y + dy) for x, y in shape.points))
-    return replace(shape, x=shape.x + dx, y=shape.y + dy)
+    match shape:
+        case Wire():
+            points = tuple([(x + dx, y + dy) for x, y in shape.points])
+            return Wire(points, shape.style, shape.arrow)
+        case Note():
+            return Note(shape.x + dx, shape.y + dy, shape.text, shape.anchor)
+        case Box():
+            return Box(shape.x + dx, shape.y + dy, shape.w, shape.h, shape.element)
+        case Frame():
+            return Frame(shape.x + dx, shape.y + dy, shape.w, shape.h, shape.element)

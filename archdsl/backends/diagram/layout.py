@@ -12,7 +12,7 @@ from archdsl.backends.diagram.drawing import Box, Drawn, Frame, Note, Point, She
 from archdsl.backends.diagram.metrics import text_width
 from archdsl.backends.diagram.scene import Element
 from archdsl.backends.diagram.structure import Leaf, Parallel, Part, Repeated, Series, Tangle
-from archdsl.backends.diagram.wording import shape_text
+from archdsl.backends.diagram.wording import joined, shape_text
 from archdsl.backends.diagram.wrap import INSET, wrapped
 from archdsl.ops.table import Shape
 from archdsl.text import count_text
@@ -37,7 +37,9 @@ def lines(element: Element) -> list[str]:
     """The lines of text in a box: what a person calls it, and what it is."""
     if element.kind in ("input", "output"):
         return [f"{element.title}  {shape_text(element.shape)}"]
-    what = " · ".join(filter(None, (element.title, *element.notes)))
+    what = joined([word for word in (element.title, *element.notes) if word])
+    if what == element.label:
+        return [what]
     return [line for line in (element.label, what) if line] or ["…"]
 
 
@@ -216,6 +218,9 @@ def _lanes(wire: Wire, fork: tuple[Part, Sheet, float], join: tuple[Sheet, float
     after, top = join
     x, height = after.port[0] - after.axis, top + after.port[1]
     lane = max(points[-1][0], x + LANE)
+    if len(points) == 1 and lane != points[0][0]:  # from below a box
+        (px, py) = points[0]
+        points += [(px, py + TAKEN), (lane, py + TAKEN)]
     points = [(lane if i and px == points[-1][0] else px, py) for i, (px, py) in enumerate(points)]
     return Wire((*points, (lane, height), (x, height)), wire.style)
 
@@ -270,7 +275,7 @@ def _params(whole: Series) -> int:
 def parallel(part: Parallel, told: Shape | None, last: bool = False) -> Sheet:
     """Branches from a fork at the top of the axis to its bottom. `last`: nothing follows there."""
     branches = [series(branch, part.shape) for branch in part.branches]
-    note = part.shape != told
+    note = bool(part.shape) and part.shape != told
     owned = [i for i, branch in enumerate(part.branches) if _owned(branch)]
     if len(owned) == 1 and len(branches) + part.skips == 2:
         main = [i for i in range(len(branches)) if i not in owned]
@@ -336,8 +341,8 @@ def _beside(
 
 
 def _fan(part: Parallel, branches: list[Sheet], note: bool, last: bool) -> Sheet:
-    top, bottom = FORK + 24.0, 34.0
-    bus = 20.0 if note else FORK
+    top, bottom = FORK + (28.0 if part.skips else 24.0), 34.0
+    bus = (24.0 if part.skips else 20.0) if note else FORK
     height = max(branch.h for branch in branches)
     places, x = [], 0.0
     for branch in branches:
@@ -350,7 +355,7 @@ def _fan(part: Parallel, branches: list[Sheet], note: bool, last: bool) -> Sheet
     end = top + height + bottom
     sheet = Sheet(x - APART, end, axis)
     if note:
-        sheet.drawn.append(Note(axis + 6, bus / 2, shape_text(part.shape)))
+        sheet.drawn.append(Note(axis + 6, bus / 2 + 3 * bool(part.skips), shape_text(part.shape)))
     for branch, place, middle, inside in zip(branches, places, axes, part.branches, strict=True):
         y = top + (height - branch.h) / 2
         sheet.drawn += branch.at(place, y)
@@ -378,7 +383,8 @@ def _elbow(start: Point, height: float, end: Point, arrow: bool) -> Wire:
 def tangle(part: Tangle, ends: bool = False) -> Sheet:
     """A column in the order of execution, with lanes for what goes further than to the next. What
     goes to the same place shares a lane. `ends`: nothing follows."""
-    leaves = [leaf_sheet(leaf, sole_width(part.parts)) for leaf in part.parts]
+    width = sole_width(part.parts)
+    leaves = [leaf_sheet(leaf, width) for leaf in part.parts]
     axis = max(leaf.axis for leaf in leaves)
     tops, y = [], LABELLED
     for leaf in leaves:

@@ -59,7 +59,8 @@ def node_lines(element: Element) -> list[str]:
 
 def group_title(element: Element) -> str:
     times = f"×{element.times}" if element.times > 1 else ""
-    return " ".join(filter(None, (element.label, element.title, times)))
+    title = element.title if element.title != element.label else ""
+    return " ".join(filter(None, (element.label, title, times)))
 
 
 #: what waits for a target: the node it comes from, the shape, and whether it skipped something

@@ -146,6 +146,7 @@ def paint(program: Program, sheet: Sheet) -> Picture:
         Text(MARGIN, MARGIN + 12, program.name, HEADLINE, bold=True),
         Text(MARGIN, MARGIN + 28, summary, SMALL, "muted"),
     ]
+    wires: list[Mark] = []
     last: list[Mark] = []
     for shape in sheet.drawn:
         placed = moved(shape, dx, dy)
@@ -154,7 +155,7 @@ def paint(program: Program, sheet: Sheet) -> Picture:
         elif isinstance(placed, Frame):
             marks += _frame(placed, colours)
         elif isinstance(placed, Wire):
-            last[:0] = _wire(placed)
+            wires += _wire(placed)
         else:
             last.append(
                 Text(
@@ -166,6 +167,7 @@ def paint(program: Program, sheet: Sheet) -> Picture:
                     anchor=placed.anchor,
                 )
             )
+    marks += wires
     marks += last
     marks += [_shift(mark, MARGIN, dy + sheet.h) for mark in legend]
     title = f"{program.name}: {summary}"
@@ -246,7 +248,8 @@ def _frame(frame: Frame, colours: dict[str, str]) -> Iterator[Mark]:
     yield Rect(x, y, w, h, 8, fill="frame")
     yield Rect(x, y, w, h, 8, colour=colour, tint=0.035, edge=0.6, dashed=element.training_only)
     at = x + PAD
-    words = [(element.label, TITLE, True), (element.title, SMALL, False)]
+    title = element.title if element.title != element.label else ""
+    words = [(element.label, TITLE, True), (title, SMALL, False)]
     if element.times > 1:
         words.append((f"×{element.times}", TITLE, True))
     for word, size, bold in words:

@@ -58,7 +58,7 @@ class Edge:
 @dataclass(frozen=True)
 class Flow:
     """Elements by number, in an order in which every edge goes forward. The first is the entry and
-    the last the exit: for a program its input and its first output."""
+    the last the exit: for a program its input and the output that is computed last."""
 
     elements: tuple[Element, ...]
     edges: tuple[Edge, ...]
@@ -84,12 +84,13 @@ class _Scene:
         maker = _Flow(self, program.graph, depth)
         maker.start(Element("input", "", "input", shape=program.input_shape, hue="data"))
         several = len(program.outputs) > 1
-        # the first output ends the main flow; the others stand aside
-        for name, value in (*program.outputs[1:], *program.outputs[:1]):
+        # what is computed last ends the main flow; the other outputs stand aside
+        last = max(program.outputs, key=lambda output: output[1])
+        for name, value in (*(o for o in program.outputs if o is not last), last):
             title = name if several else "output"
             shape = program.values[value]
             maker.end(Element("output", "", title, shape=shape, hue="data"), (value,))
-        return maker.done()
+        return _ordered(maker.done())
 
     def inside(self, graph: Graph, depth: int) -> Flow:
         depth = max(0, depth)
@@ -310,6 +311,24 @@ class _Flow:
 
     def done(self) -> Flow:
         return Flow(tuple(self.elements), tuple(self.edges))
+
+
+def _ordered(flow: Flow) -> Flow:
+    """Each output but the last right behind what it is the value of."""
+    source = {edge.target: edge.source for edge in flow.edges}
+    final = len(flow.elements) - 1
+
+    def place(number: int) -> tuple[int, int]:
+        aside = flow.elements[number].kind == "output" and number != final
+        return (source[number], number) if aside else (number, 0)
+
+    order = sorted(range(len(flow.elements)), key=place)
+    new = {old: number for number, old in enumerate(order)}
+    edges = sorted(
+        (Edge(new[e.source], new[e.target], e.shape) for e in flow.edges),
+        key=lambda edge: edge.target,
+    )
+    return Flow(tuple(flow.elements[old] for old in order), tuple(edges))
 
 
 def _single(flow: Flow) -> Element | None:

@@ -15,6 +15,8 @@ from archdsl.backends.diagram.wording import labels_text
 from archdsl.ops.table import Shape
 
 LONGEST_PERIOD = 6
+#: more forks than this in one another are no nest to a reader, but lines beside a column
+DEEPEST = 12
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,12 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Parallel:
-    """Branches between the part before and the part after. `skips`: those without an element."""
+    """Branches between the part before and the part after. `skips`: those without an element.
+    `shape`: of what forks; empty where several forks of several shapes are drawn as one."""
 
     branches: tuple[Series, ...]
     skips: int
-    shape: Shape  # where they fork
+    shape: Shape
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,10 @@ def count(series: Series) -> int:
     return total
 
 
+class _TooDeep(Exception):
+    """Forks in forks in forks."""
+
+
 class _Reader:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
@@ -96,6 +103,7 @@ class _Reader:
             self.after.setdefault(edge.source, []).append(edge)
             self.before.setdefault(edge.target, []).append(edge)
         self.asides: dict[int, list[Series]] = {}
+        self.depth = 0  # of forks in one another
 
     def whole(self) -> Series:
         last = len(self.flow.elements) - 1
@@ -175,17 +183,30 @@ class _Reader:
             return []
         if not all(self.after.get(number) for number in inside):  # it leads nowhere
             return [self._tangle(source, inside, target, past)]
+        try:
+            self.depth += 1
+            return [self._nest(source, inside, target, past)]
+        except _TooDeep:
+            if self.depth > 1:
+                raise
+            return [self._tangle(source, inside, target, past)]
+        finally:
+            self.depth -= 1
+
+    def _nest(self, source: int, inside: list[int], target: int, past: bool) -> Parallel | Tangle:
+        if self.depth > DEEPEST:
+            raise _TooDeep
         groups = self._groups(inside)
         skips = 0 if past else sum(e.target == target for e in self.after.get(source, ()))
         if len(groups) == 1 and not skips:
-            return [self._tangle(source, inside, target, past)]
+            return self._tangle(source, inside, target, past)
         order = {e.source: i for i, e in enumerate(self.before.get(target, ()))}
-        groups.sort(key=lambda group: min(order.get(n, 99) for n in group))
+        groups.sort(key=lambda group: min(order.get(n, len(order)) for n in group))
         branches = tuple(
             Series(tuple(self._between(source, group, target, branch=True))) for group in groups
         )
         shape = self.after[source][0].shape
-        return [Parallel(branches, skips, shape)]
+        return Parallel(branches, skips, shape)
 
     def _groups(self, numbers: Iterable[int]) -> list[list[int]]:
         """Connected elements together, each group in order."""
@@ -295,6 +316,10 @@ def _several(leaves: list[Leaf]) -> Leaf:
     return replace(leaves[0], element=element, inner=_together(insides), asides=beside)
 
 
+def _fork_shape(part: Part) -> Shape:
+    return part.shape if isinstance(part, Parallel) else ()
+
+
 def _together(all_: Sequence[Series]) -> Series | None:
     """Series that look the same as one, with the sum of what they cost."""
     if not all_:
@@ -311,7 +336,9 @@ def _merged(column: list[Part]) -> Part:
     if isinstance(first, Parallel):
         each = zip(*(p.branches for p in column if isinstance(p, Parallel)), strict=True)
         merged = (_together(branches) for branches in each)
-        return replace(first, branches=tuple(b for b in merged if b is not None))
+        same = all(_fork_shape(part) == first.shape for part in column)
+        branches = tuple(b for b in merged if b is not None)
+        return replace(first, branches=branches, shape=first.shape if same else ())
     if isinstance(first, Repeated):
         series = _together([p.series for p in column if isinstance(p, Repeated)])
         return first if series is None else replace(first, series=series)

@@ -77,12 +77,17 @@ def labels_text(labels: list[str]) -> str:
     return f"{labels[0]} – {labels[-1]}"
 
 
-def _short(words: list[str]) -> str:
-    text = words[0]
+def joined(parts: list[str]) -> str:
+    """A layer and what follows it, as far as there is room: `conv 64 7×7 · bn · relu`."""
+    return _short(parts, " · ", LONGEST + 20)
+
+
+def _short(words: list[str], between: str = " ", longest: int = LONGEST) -> str:
+    text = words[0] if words else ""
     for word in words[1:]:
-        if len(text) + len(word) + 1 > LONGEST:
-            return f"{text} …"
-        text += f" {word}"
+        if len(text) + len(between) + len(word) > longest:
+            return f"{text}{between}…"
+        text += between + word
     return text
 
 

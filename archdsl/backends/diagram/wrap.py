@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
-from archdsl.backends.diagram.drawing import Note, Sheet, Wire, moved
+from archdsl.backends.diagram.drawing import Drawn, Note, Sheet, Wire, moved
 
 #: a picture is wrapped where it is higher than this
 TALLEST = 900.0
@@ -43,53 +45,77 @@ def wrapped(sheet: Sheet, gaps: list[tuple[int, bool]], *, inside: bool) -> Shee
     """The sheet in columns, or as it is where it fits or cannot be broken. `gaps`: the wires where
     it can, by their number in `drawn`; and whether a note comes right after. `inside`: of a block,
     which the flow leaves where it entered it."""
+    if sheet.h <= TALLEST:
+        return sheet
+    whole = _merged(sheet.whole)
     breaks = [
         _Break(wire, note if noted and isinstance(note, Note) else None)
         for number, noted in gaps
         if isinstance(wire := sheet.drawn[number], Wire)
         for note in [sheet.drawn[number + 1] if noted else None]
-        if not any(top <= wire.points[0][1] <= low for top, low in sheet.whole)
+        if not _inside(wire.points[0][1], whole)
     ]
-    if sheet.h <= TALLEST:
-        return sheet
     best, least = sheet, unfitness(sheet)
-    for count in range(2, min(MOST, len(breaks) + 1) + 1):
+    for count in _counts(sheet, len(breaks) + 1):
         columns = _columns(sheet, _chosen(sheet.h, breaks, count), inside)
         if (cost := unfitness(columns) * (1 + TURNING * (count - 1))) < least:
             best, least = columns, cost
     return best
 
 
+def _merged(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Spans in order, those that touch as one."""
+    merged: list[tuple[float, float]] = []
+    for top, low in sorted(spans):
+        if merged and top <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(low, merged[-1][1]))
+        else:
+            merged.append((top, low))
+    return merged
+
+
+def _inside(height: float, spans: list[tuple[float, float]]) -> bool:
+    place = bisect_right(spans, (height, math.inf)) - 1
+    return place >= 0 and height <= spans[place][1]
+
+
+def _counts(sheet: Sheet, most: int) -> range:
+    """How many columns to try; of what is very long as many as make it a square."""
+    square = math.ceil(math.sqrt(sheet.h / max(sheet.w + BETWEEN, 1.0)))
+    if square > MOST:
+        return range(min(square, most), min(square, most) + 1)
+    return range(2, min(MOST, most) + 1)
+
+
 def _chosen(height: float, breaks: list[_Break], count: int) -> list[_Break]:
-    """Where to break for so many columns as equally high as can be."""
-    tops = [0.0, *(b.bottom for b in breaks)]
-    #: number of breaks passed -> the least sum of squared heights, and the breaks of it
-    best: dict[int, tuple[float, list[_Break]]] = {0: (0.0, [])}
-    for _ in range(count - 1):
-        longer: dict[int, tuple[float, list[_Break]]] = {}
-        for passed, (cost, chosen) in best.items():
-            for number, b in enumerate(breaks[passed:], passed + 1):
-                total = cost + (b.top - tops[passed]) ** 2
-                if number not in longer or total < longer[number][0]:
-                    longer[number] = (total, [*chosen, b])
-        best = longer
-    ends = ((c + (height - tops[passed]) ** 2, chosen) for passed, (c, chosen) in best.items())
-    return min(ends, key=lambda end: end[0])[1]
+    """Where to break for so many columns as equally high as can be: the breaks nearest to equal
+    parts of what is left."""
+    tops = [b.top for b in breaks]
+    chosen: list[_Break] = []
+    at, start = 0, 0.0
+    for left in range(count, 1, -1):
+        wanted = start + (height - start) / left
+        place = bisect_left(tops, wanted, at, len(tops) - left + 2)
+        if place > at and (
+            place == len(tops) - left + 2 or wanted - tops[place - 1] < tops[place] - wanted
+        ):
+            place -= 1
+        chosen.append(breaks[place])
+        at, start = place + 1, breaks[place].bottom
+    return chosen
 
 
 def _columns(sheet: Sheet, chosen: list[_Break], inside: bool) -> Sheet:
     tops = [0.0, *(b.bottom for b in chosen)]
     lows = [*(b.top for b in chosen), sheet.h]
-    cut = {id(b.wire) for b in chosen} | {id(b.note) for b in chosen}
-    extents = [_extent(sheet, top, low, cut) for top, low in zip(tops, lows, strict=True)]
+    columns = _in_columns(sheet, chosen, lows)
+    extents = [_extent(sheet, column) for column in columns]
     whole = Sheet(0, 0, sheet.axis - extents[0][0], sheet.port)
-    x = 0.0
+    x = drop = 0.0
     axes, heights = [], []
-    for (left, right), top, low in zip(extents, tops, lows, strict=True):
+    for (left, right), top, low, column in zip(extents, tops, lows, columns, strict=True):
         drop = TURN if top else 0.0  # room for the wire that comes from the column before
-        for shape in sheet.drawn:
-            if id(shape) not in cut and top <= _middle(shape) < low + 0.01:
-                whole.drawn.append(moved(shape, x - left, drop - top))
+        whole.drawn += [moved(shape, x - left, drop - top) for shape in column]
         axes.append(x + sheet.axis - left)
         heights.append(drop + (sheet.end if low == lows[-1] else low) - top)
         x += right - left + BETWEEN
@@ -112,18 +138,29 @@ def _columns(sheet: Sheet, chosen: list[_Break], inside: bool) -> Sheet:
     return whole
 
 
-def _middle(shape: object) -> float:
-    if isinstance(shape, Wire):
-        return sum(y for _, y in (shape.points[0], shape.points[-1])) / 2
-    return float(shape.y) + float(getattr(shape, "h", 0.0)) / 2  # type: ignore[attr-defined]
-
-
-def _extent(sheet: Sheet, top: float, low: float, cut: set[int]) -> tuple[float, float]:
-    """How far left and right the shapes between two heights reach."""
-    left, right = sheet.axis, sheet.axis
+def _in_columns(sheet: Sheet, chosen: list[_Break], lows: list[float]) -> list[list[Drawn]]:
+    """What stands in each, without the wires between them and their notes."""
+    cut = {id(b.wire) for b in chosen} | {id(b.note) for b in chosen}
+    columns: list[list[Drawn]] = [[] for _ in lows]
     for shape in sheet.drawn:
-        if id(shape) in cut or not top <= _middle(shape) < low + 0.01:
-            continue
+        if id(shape) not in cut:
+            columns[min(bisect_left(lows, _middle(shape)), len(lows) - 1)].append(shape)
+    return columns
+
+
+def _middle(shape: Drawn) -> float:
+    match shape:
+        case Wire():
+            return (shape.points[0][1] + shape.points[-1][1]) / 2
+        case Note():
+            return shape.y
+    return shape.y + shape.h / 2
+
+
+def _extent(sheet: Sheet, column: list[Drawn]) -> tuple[float, float]:
+    """How far left and right they reach."""
+    left, right = sheet.axis, sheet.axis
+    for shape in column:
         if isinstance(shape, Wire):
             xs = [x for x, _ in shape.points]
         elif isinstance(shape, Note):
