@@ -286,3 +286,26 @@ def test_edges_come_from_the_true_producers(text: str, edges: str) -> None:
     called = {node: next(n for n in names if n in label) for node, label in shown.items()}
     pairs = re.findall(r"^ *(n\d+) \S+>\|.*\| (n\d+)$", drawn, re.MULTILINE)
     assert sorted(f"{called[a]}>{called[b]}" for a, b in pairs) == sorted(edges.split(", "))
+
+
+def test_what_is_computed_last_ends_the_picture() -> None:
+    """The other outputs stand beside the layer whose value they are, in whatever order they are."""
+    for order in ("@late @early", "@early @late"):
+        sheet = _sheet(_OUTPUTS.replace("@early @late", order))
+        at = {s.element.title: s for s in sheet.drawn if isinstance(s, Box)}
+        assert at["late"].y == max(box.y for box in at.values())
+        assert at["early"].x > at["late"].x + at["late"].w
+
+
+def test_a_name_is_said_once() -> None:
+    block = "block mlp() { linear 8 -> relu; linear 4 }"
+    text = f"{block}\nmodel m() {{ input 4; mlp: mlp; flatten: flatten }}"
+    for depth in (0, 1):
+        texts = _texts(diagram.draw_svg(_program(text), depth=depth))
+        assert texts.count("mlp") == 1 + 1  # the legend says it too
+        assert texts.count("flatten") == 1
+
+
+def test_repeated_forks_of_several_shapes_name_none() -> None:
+    texts = _texts(diagram.draw_svg(_program("densenet121")))
+    assert "denselayer1–6" in texts and texts.count("64×56×56") == 1 + 1  # before, and inside one

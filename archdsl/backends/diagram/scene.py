@@ -85,7 +85,7 @@ class _Scene:
         maker.start(Element("input", "", "input", shape=program.input_shape, hue="data"))
         several = len(program.outputs) > 1
         # what is computed last ends the main flow; the other outputs stand aside
-        last = max(program.outputs, key=lambda output: output[1])
+        last = max(program.outputs, key=lambda output: maker.makers[output[1]] or 0)
         for name, value in (*(o for o in program.outputs if o is not last), last):
             title = name if several else "output"
             shape = program.values[value]
