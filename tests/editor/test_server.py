@@ -356,3 +356,42 @@ async def test_the_shipped_specs_have_no_problems(client: LanguageClient) -> Non
         assert await published(client, path.as_uri(), 7) == [], path.name
         closed = lsp.TextDocumentIdentifier(path.as_uri())
         client.text_document_did_close(lsp.DidCloseTextDocumentParams(closed))
+
+
+async def test_what_else_the_server_answers(client: LanguageClient, folder: Path) -> None:
+    """Over the wire: what `test_session` asks for in process."""
+    text = NET.replace("unit 16 ->", "unit   16 ->").replace("{ # 😀", "{  # 😀\u2028\x0c")
+    file = File(client, folder / "net.arch", text)
+    await file.problems()
+    at, options = file.at("linear"), lsp.FormattingOptions(tab_size=2, insert_spaces=True)
+    (chain,) = await client.text_document_selection_range_async(
+        lsp.SelectionRangeParams(file.id, [at])
+    )
+    assert chain.range.start == at and chain.parent is not None
+    lenses = await client.text_document_code_lens_async(lsp.CodeLensParams(file.id))
+    assert [lens.command and lens.command.title for lens in lenses or ()] == [
+        "2.94k parameters, 2.8M MACs"
+    ]
+    line = lsp.Range(lsp.Position(4, 0), lsp.Position(5, 0))
+    params = lsp.DocumentRangeFormattingParams(file.id, line, options)
+    (edit,) = await client.text_document_range_formatting_async(params) or ()
+    assert (edit.range, edit.new_text) == (line, "  unit 16 -> tap early\n")
+    await file.change(text.replace("gap; flatten", "conv 8 3 padding=1; gap; flatten"))
+    context = lsp.CodeActionContext([], only=[lsp.CodeActionKind.SourceFixAll])
+    (action,) = (
+        await client.text_document_code_action_async(lsp.CodeActionParams(file.id, line, context))
+        or ()
+    )
+    assert isinstance(action, lsp.CodeAction) and action.edit is not None
+    assert action.edit.changes is not None and "pad=1" in action.edit.changes[file.uri][0].new_text
+    found = await client.workspace_symbol_async(lsp.WorkspaceSymbolParams("net"))
+    assert file.uri in {symbol.location.uri for symbol in found or ()}
+    # an edit of one place, behind what is no end of a line
+    version = lsp.VersionedTextDocumentIdentifier(9, file.uri)
+    start, end = file.at("linear classes"), file.at("linear classes", 6)
+    change = lsp.TextDocumentContentChangePartial(lsp.Range(start, end), "lineer")
+    client.text_document_did_change(lsp.DidChangeTextDocumentParams(version, [change]))
+    file.version = 9
+    assert lsp.Range(start, end) in [problem.range for problem in await file.diagnostics()]
+    gone = lsp.TextDocumentIdentifier((folder / "gone.arch").as_uri())
+    assert not await client.text_document_hover_async(lsp.HoverParams(gone, at))
