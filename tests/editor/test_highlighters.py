@@ -120,11 +120,16 @@ def test_highlighters_agree(path: Path) -> None:
     agree(path.read_text(encoding="utf-8"), path)
 
 
-@pytest.mark.parametrize(
-    "size", ["(k)x1", "1x(k)", "(k)x(k)x3", "2x3x(k)x4x5x(k)", "(f(k))x(k//2)", "k[0]x3", "(k) x3"]
-)
+SIZES = ["(k)x1", "1x(k)", "(k)x(k)x3", "2x3x(k)x4x5x(k)", "(f(k))x(k//2)", "k[0]x3", "(k) x3"]
+
+
+def sized(size: str) -> str:
+    return f"block b(k=3) {{\n  part: conv 8 {size} pad=(k//2)x0 x(k-1) -> tap x1\n}}\n"
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_highlighters_agree_on_computed_sizes(size: str) -> None:
-    text = f"block b(k=3) {{\n  part: conv 8 {size} pad=(k//2)x0 x(k-1) -> tap x1\n}}\n"
+    text = sized(size)
     assert all(kind is not Error for kind, _ in ArchLexer().get_tokens(text))
     agree(text, Path("/nowhere/b.arch"))
 
@@ -164,11 +169,14 @@ def test_the_textmate_grammar_is_current() -> None:
     not (EXTENSION / "node_modules").is_dir() or not shutil.which("node"),
     reason="needs node, and npm ci in editors/vscode",
 )
-def test_vscode_sees_the_same_words() -> None:
+def test_vscode_sees_the_same_words(tmp_path: Path) -> None:
+    sizes = tmp_path / "sizes.arch"
+    sizes.write_text("".join(map(sized, SIZES)), encoding="utf-8")
+    paths = [*SPECS, sizes]
     script = ["node", str(EXTENSION / "test" / "grammar.mjs")]
-    result = subprocess.run([*script, *map(str, SPECS)], capture_output=True, check=True, text=True)
+    result = subprocess.run([*script, *map(str, paths)], capture_output=True, check=True, text=True)
     names = {f"{scope}.arch": kind for kind, scope in SCOPES.items()}
-    for path, lines in zip(SPECS, json.loads(result.stdout), strict=True):
+    for path, lines in zip(paths, json.loads(result.stdout), strict=True):
         text = path.read_text(encoding="utf-8")
         starts = Source("", text).line_starts
         words = (
