@@ -1,7 +1,8 @@
-"""What a spec compiles to: every artefact under its name, as text or as a file.
+"""What a spec compiles to: one row for each artefact, and how it is made from its row.
 
-A text artefact is a function of a program (or a spec) that returns the text; a file artefact writes
-to a path. Neither imports torch before it is asked for something that needs it.
+A row names the function that makes it, which is imported when somebody asks for it: the table is
+light, and knows no format but by its row. The command line's choices, its help, and the endings of
+file names follow from it.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from archdsl.backends.errors import ArtefactError
 from archdsl.files import replacing, write_atomic
-from archdsl.ir.graph import Program
-from archdsl.pipeline import Spec, SpecError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from archdsl.ir.graph import Program
+    from archdsl.pipeline import Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +38,37 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """`text`, `image` or `write` makes it. `suffixes`: the endings of file names that mean it;
-    `formats`: those that choose one of its formats."""
+    """`make`: the function that makes it, "module:name". By `kind` it takes the program, gives its
+    "text" or an "image"; takes the syntax "tree", gives text; or takes the program, its module with
+    weights, and a path, and writes a "file". `suffixes`: the endings of file names that mean it;
+    `formats`: those that choose one of its formats. `options`: fields of the request that the
+    function takes."""
 
     name: str
     what: str
+    make: str
     suffixes: tuple[str, ...] = ()
+    kind: Literal["text", "image", "tree", "file"] = "text"
     formats: Mapping[str, str] = field(default_factory=dict)
-    text: Callable[[Spec, Request], str] | None = None
-    image: Callable[[Spec, Request], bytes] | None = None
-    write: Callable[[Program, nn.Module, Path], None] | None = None
+    options: tuple[str, ...] = ()
+    picture: bool = False
 
     @property
     def binary(self) -> bool:
-        return self.text is None
+        return self.kind in ("image", "file")
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        module, _, name = self.make.partition(":")
+        found: Callable[..., Any] = getattr(import_module(module), name)
+        return found
 
 
 def make_text(artefact: Artefact, spec: Spec, request: Request) -> str:
     """Raises SpecError where the spec has errors."""
-    if artefact.text is None:
+    if artefact.binary:
         raise ValueError(f"{artefact.name} is no text: it needs a file")
-    return artefact.text(spec, request)
+    return str(_made(artefact, spec, request))
 
 
 def write(artefact: Artefact, spec: Spec, path: Path, request: Request) -> None:
@@ -68,11 +79,8 @@ def write(artefact: Artefact, spec: Spec, path: Path, request: Request) -> None:
     _spare(spec, path)
     if request.format == "":
         request = replace(request, format=artefact.formats.get(path.suffix.lower(), ""))
-    if artefact.text is not None:
-        write_atomic(path, artefact.text(spec, request))
-        return
-    if artefact.image is not None:
-        write_atomic(path, artefact.image(spec, request))
+    if artefact.kind != "file":
+        write_atomic(path, _made(artefact, spec, request))
         return
     program = spec.checked()
     from archdsl.backends.export import module_for
@@ -81,8 +89,7 @@ def write(artefact: Artefact, spec: Spec, path: Path, request: Request) -> None:
         module = module_for(
             program, weights=request.weights, seed=request.seed, optimized=request.optimize
         )
-        if artefact.write is not None:
-            artefact.write(_program(spec, request), module, beside)
+        artefact.function(_program(spec, request), module, beside)
 
 
 def by_suffix(path: Path) -> str:
@@ -105,6 +112,13 @@ def _spare(spec: Spec, path: Path) -> None:
                 raise ArtefactError(f"{path} is the spec itself\ngive another name")
 
 
+def _made(artefact: Artefact, spec: Spec, request: Request) -> str | bytes:
+    subject = _tree(spec) if artefact.kind == "tree" else _program(spec, request)
+    given = {name: getattr(request, name) for name in artefact.options}
+    made: str | bytes = artefact.function(subject, **{k: v for k, v in given.items() if v != ""})
+    return made
+
+
 def _program(spec: Spec, request: Request) -> Program:
     program = spec.checked()
     if request.optimize:
@@ -114,95 +128,44 @@ def _program(spec: Spec, request: Request) -> Program:
     return program
 
 
-def _python(spec: Spec, request: Request) -> str:
-    from archdsl.backends.python import emit
-
-    return emit(_program(spec, request))
-
-
-def _tree(spec: Spec, request: Request) -> str:
-    from archdsl.syntax.show import show_tree
-
+def _tree(spec: Spec) -> object:
     if spec.tree is None:
+        from archdsl.pipeline import SpecError
+
         raise SpecError(spec.diagnostics)
-    return show_tree(spec.tree)
+    return spec.tree
 
 
-def _ir(spec: Spec, request: Request) -> str:
-    from archdsl.ir.show import show_program
-
-    return show_program(_program(spec, request), format=request.format or "yaml")
-
-
-def _costs(spec: Spec, request: Request) -> str:
-    from archdsl.backends.costs import show_costs
-
-    return show_costs(_program(spec, request), format=request.format or "csv")
-
-
-def _svg(spec: Spec, request: Request) -> str:
-    from archdsl.backends import diagram
-
-    return diagram.draw_svg(_program(spec, request), depth=request.depth)
-
-
-def _png(spec: Spec, request: Request) -> bytes:
-    from archdsl.backends import diagram
-
-    return diagram.draw_png(_program(spec, request), depth=request.depth)
-
-
-def _mermaid(spec: Spec, request: Request) -> str:
-    from archdsl.backends import diagram
-
-    return diagram.draw_mermaid(_program(spec, request), depth=request.depth)
-
-
-def _dot(spec: Spec, request: Request) -> str:
-    from archdsl.backends import diagram
-
-    return diagram.draw_dot(_program(spec, request), depth=request.depth)
-
-
-def _onnx(program: Program, module: nn.Module, path: Path) -> None:
-    from archdsl.backends.export import write_onnx
-
-    write_onnx(program, module, path)
-
-
-def _pt2(program: Program, module: nn.Module, path: Path) -> None:
-    from archdsl.backends.export import write_pt2
-
-    write_pt2(program, module, path)
-
-
-def _safetensors(program: Program, module: nn.Module, path: Path) -> None:
-    from archdsl.backends.export import write_safetensors
-
-    write_safetensors(program, module, path)
-
-
-PICTURES = ("svg", "png", "mermaid", "dot")
-JSON = {".json": "json"}
+_EXPORT, _DRAW, _JSON = "archdsl.backends.export", "archdsl.backends.diagram", {".json": "json"}
+_AS: dict[str, Any] = {"options": ("format",), "formats": _JSON}
+_OPEN: dict[str, Any] = {"options": ("depth",), "picture": True}
 ARTEFACTS: dict[str, Artefact] = {
-    a.name: a
-    for a in (
-        Artefact("python", "standalone source that imports torch alone", (".py",), text=_python),
-        Artefact("onnx", "ONNX, with a dynamic batch", (".onnx",), write=_onnx),
-        Artefact("pt2", "torch.export's program", (".pt2",), write=_pt2),
-        Artefact("safetensors", "the weights", (".safetensors",), write=_safetensors),
-        Artefact("svg", "a picture", (".svg",), text=_svg),
-        Artefact("png", "a picture", (".png",), image=_png),
-        Artefact("mermaid", "a picture as Mermaid text", (".mmd", ".mermaid"), text=_mermaid),
-        Artefact("dot", "a picture as text for Graphviz", (".dot", ".gv"), text=_dot),
-        Artefact("costs", "what each layer costs", (".csv",), JSON, text=_costs),
+    row.name: row
+    for row in (
+        Artefact(
+            "python", "source that imports torch alone", "archdsl.backends.python:emit", (".py",)
+        ),
+        Artefact("onnx", "ONNX, with a dynamic batch", f"{_EXPORT}:write_onnx", (".onnx",), "file"),
+        Artefact("pt2", "torch.export's program", f"{_EXPORT}:write_pt2", (".pt2",), "file"),
+        Artefact(
+            "safetensors", "weights", f"{_EXPORT}:write_safetensors", (".safetensors",), "file"
+        ),
+        Artefact("svg", "a picture", f"{_DRAW}:draw_svg", (".svg",), **_OPEN),
+        Artefact("png", "a picture", f"{_DRAW}:draw_png", (".png",), "image", **_OPEN),
+        Artefact("mermaid", "Mermaid", f"{_DRAW}:draw_mermaid", (".mmd", ".mermaid"), **_OPEN),
+        Artefact("dot", "text for Graphviz", f"{_DRAW}:draw_dot", (".dot", ".gv"), **_OPEN),
+        Artefact(
+            "costs", "what each layer costs", "archdsl.backends.costs:show_costs", (".csv",), **_AS
+        ),
         Artefact(
             "ir",
             "the checked program, which reads back",
+            "archdsl.ir.show:show_program",
             (".yaml", ".yml", ".json"),
-            JSON,
-            text=_ir,
+            **_AS,
         ),
-        Artefact("tree", "the syntax tree", text=_tree),
+        Artefact("tree", "the syntax tree", "archdsl.syntax.show:show_tree", kind="tree"),
     )
 }
+PICTURES = tuple(row.name for row in ARTEFACTS.values() if row.picture)
+WITH_WEIGHTS = tuple(row.name for row in ARTEFACTS.values() if row.kind == "file")

@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from archdsl.artefacts import (
+    ARTEFACTS,
+    PICTURES,
+    WITH_WEIGHTS,
+    Request,
+    by_suffix,
+    make_text,
+    write,
+)
 from archdsl.backends.errors import ArtefactError
 from archdsl.cli import completion
 from archdsl.cli.options import (
@@ -24,18 +33,11 @@ from archdsl.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from archdsl.artefacts import Request
     from archdsl.pipeline import Spec
 
 
-class Target(enum.StrEnum):
-    python = "python"
-    onnx = "onnx"
-    pt2 = "pt2"
-    safetensors = "safetensors"
-    costs = "costs"
-    ir = "ir"
-    tree = "tree"
+Target = enum.StrEnum("Target", [(n, n) for n, row in ARTEFACTS.items() if not row.picture])  # type: ignore[misc]
+ENDINGS = {name: ARTEFACTS[name].suffixes[0] for name in PICTURES}
 
 
 class DiffFormat(enum.StrEnum):
@@ -70,7 +72,9 @@ def compile(
     output: OutputOption = None,
     weights: Annotated[
         Path | None,
-        typer.Option("--weights", metavar="FILE", help="The weights of onnx, pt2 and safetensors."),
+        typer.Option(
+            "--weights", metavar="FILE", help=f"The weights of {', '.join(WITH_WEIGHTS)}."
+        ),
     ] = None,
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Of the initial weights, without --weights.")
@@ -99,15 +103,13 @@ def compile(
       archdsl compile mynet.arch --to costs -o mynet.csv
       archdsl compile mynet.arch --to ir
     """
-    from archdsl.artefacts import PICTURES, Request
-
     name = "python" if to is None else to.value
     if to is None and output is not None and str(output) != "-":
         name = _named(output)
         if name in PICTURES:
             usage(f"{output} is a picture: `archdsl draw` makes it")
-    if weights is not None and name not in ("onnx", "pt2", "safetensors"):
-        usage(f"--weights is for onnx, pt2 and safetensors: {name} holds none")
+    if weights is not None and name not in WITH_WEIGHTS:
+        usage(f"--weights is for {', '.join(WITH_WEIGHTS)}: {name} holds none")
     request = Request(weights=weights, seed=seed, optimize=optimize)
     with spec_errors(), _file_errors(output):
         _make(name, spec_from(spec, param, input, limit), output, request)
@@ -118,7 +120,7 @@ def draw(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="A .svg, .png, .mmd (Mermaid) or .dot file."
+            "-o", "--output", metavar="FILE", help=f"A file {', '.join(ENDINGS.values())}."
         ),
     ] = None,
     depth: DepthOption = None,
@@ -137,13 +139,12 @@ def draw(
       archdsl draw googlenet -o googlenet.png --depth 2
       archdsl draw mynet.arch -p classes=10 > mynet.mmd
     """
-    from archdsl.artefacts import ARTEFACTS, PICTURES, Request
-
     name = "mermaid"
     if output is not None and str(output) != "-":
         name = next((p for p in PICTURES if output.suffix.lower() in ARTEFACTS[p].suffixes), "")
     if name not in PICTURES:
-        usage(f"{output} must end in .svg, .png, .mmd or .dot")
+        *first, last = ENDINGS.values()
+        usage(f"{output} must end in {', '.join(first)} or {last}")
     with spec_errors(), _file_errors(output):
         _make(name, spec_from(spec, param, input, limit), output, Request(depth=depth))
 
@@ -199,8 +200,6 @@ def diff(
 
 
 def _named(output: Path) -> str:
-    from archdsl.artefacts import by_suffix
-
     try:
         return by_suffix(output)
     except ValueError as error:
@@ -208,8 +207,6 @@ def _named(output: Path) -> str:
 
 
 def _make(name: str, spec: Spec, output: Path | None, request: Request) -> None:
-    from archdsl.artefacts import ARTEFACTS, make_text, write
-
     artefact = ARTEFACTS[name]
     if output is not None and str(output) != "-":
         write(artefact, spec, output, request)
