@@ -32,6 +32,7 @@ from archdsl.backends.initial import Branch, branches, own_rule
 from archdsl.ir.flow import Flow
 from archdsl.ir.graph import Graph, Item, Node, Param, Scope
 from archdsl.ops.table import Blame, Call, Input, Name, Shape
+from archdsl.ops.types import is_int
 
 if TYPE_CHECKING:
     from archdsl.backends.loops import Loop
@@ -123,12 +124,13 @@ def body(
     *,
     sequential: bool,
     checks: Collection[int] = (),
+    settable: frozenset[str] = frozenset(),
     root: bool = False,
 ) -> Body:
     """The body for a graph; `built`: how to construct the graphs of its scopes; `checks`: the sides
-    of its input that must be as they were; `root`: it is the model's own, whose outputs all have a
-    batch."""
-    flow = Flow(graph, outputs)
+    of its input that must be as they were; `settable`: the model's parameters that may have another
+    value; `root`: it is the model's own, whose outputs all have a batch."""
+    flow = Flow(graph, outputs, settable)
     inits = branches(graph)
     if sequential:
         return Body(_layers(flow, built), (), (), 1, (), (), inits)
@@ -142,7 +144,7 @@ def body(
             members.append(Child(item.name, built[item.graph]))
         elif item.name is not None and _function(item) is None:
             direct = item.op.direct(*item.input_shapes)
-            made = _apply(direct[0], item, (), False) if direct else _module(item, flow)
+            made = _apply(direct[0], item, (), flow) if direct else _module(item, flow)
             members.append(Child(item.name, made))
     steps, values = _steps(flow, checks, numbered=layers is not None)
     absent = tuple(
@@ -203,7 +205,7 @@ def _same(exprs: list[Expr], one: int, other: int) -> bool:
     if exprs[one] is exprs[other]:
         return True
     return exprs[one] == exprs[other] and all(
-        repr(a.value) == repr(b.value)
+        (repr(a.value), a.free) == (repr(b.value), b.free)
         for a, b in zip(found(exprs[one], Lit), found(exprs[other], Lit), strict=True)
     )
 
@@ -216,20 +218,22 @@ def _own(param: Param) -> Own:
 
 
 def _module(node: Node, flow: Flow) -> Expr:
-    return _apply(node.op.module(*node.input_shapes), node, (), flow.inplace(node))
+    return _apply(node.op.module(*node.input_shapes), node, (), flow)
 
 
 def _function(node: Node) -> Call | None:
     return node.function(*node.input_shapes)
 
 
-def _apply(call: Call, node: Node, values: tuple[Expr, ...], inplace: bool) -> Expr:
+def _apply(call: Call, node: Node, values: tuple[Expr, ...], flow: Flow) -> Expr:
+    free = _free(call, node, flow.settable)
     args: list[Expr] = []
     for place, arg in enumerate(call.args):
         if arg == Input(None):
             args.append(Many(values))
         else:
-            args.append(_argument(arg, values, _hint(arg, place, node)))
+            made = _argument(arg, values, _hint(arg, place, node))
+            args.append(_set(made, free.get(place)))
     if call.infix:
         return args[0] if call.itself else Infix(call.target, tuple(args))
     # every keyword, those left out for being torch's default too: instances that give one and
@@ -237,12 +241,42 @@ def _apply(call: Call, node: Node, values: tuple[Expr, ...], inplace: bool) -> E
     given = dict(call.kwargs)
     every = call.full or call.kwargs
     kwargs = [
-        (key, _argument(arg, values, key, key not in given, "" if key == "groups" else key))
+        (key, _set(_argument(arg, values, key, key not in given, _role(key)), free.get(key)))
         for key, arg in every
     ]
-    if inplace:
+    if flow.inplace(node):
         kwargs.append(("inplace", Code("True")))
     return Apply(Code(call.target), tuple(args), tuple(kwargs), item=call.item)
+
+
+def _role(key: str) -> str:
+    return "" if key == "groups" else key
+
+
+def _free(call: Call, node: Node, settable: frozenset[str]) -> dict[int | str, str]:
+    """The arguments of the call, by place or keyword, that are a parameter of the model."""
+    free: dict[int | str, str] = {}
+    for field, name in node.free:
+        if name not in settable:
+            continue
+        value = getattr(node.op, field)
+        other = node.op.replace(**{field: value + 1 if is_int(value) else value / 2 + 0.125})
+        for made in (other.module(*node.input_shapes), other.function(*node.input_shapes)):
+            if made is None or made.target != call.target:
+                continue
+            pairs = enumerate(zip(call.args, made.args, strict=True))
+            free.update({place: name for place, (one, two) in pairs if one != two})
+            full = dict(made.full or made.kwargs)
+            every = call.full or call.kwargs
+            free.update({key: name for key, one in every if full[key] != one})
+    return free
+
+
+def _set(expr: Expr, name: str | None) -> Expr:
+    """A literal that is a parameter of the model is always written."""
+    if name is None or not isinstance(expr, Lit):
+        return expr
+    return replace(expr, free=name, silent=False)
 
 
 def _argument(
@@ -364,12 +398,12 @@ def _call(item: Node | Scope, inputs: tuple[Expr, ...], flow: Flow) -> Expr:
         return Apply(Member(item.name), inputs)
     function = _function(item)
     if function is not None:
-        return _apply(function, item, inputs, flow.inplace(item))
+        return _apply(function, item, inputs, flow)
     member = Member(str(item.name))
     direct = item.op.direct(*item.input_shapes)
     if direct is None:
         return Apply(member, inputs)
-    made = _apply(direct[1], item, inputs, False)
+    made = _apply(direct[1], item, inputs, flow)
     assert isinstance(made, Apply)
     return replace(made, target=member, item=0)
 

@@ -37,12 +37,14 @@ class Lit:
 
     `hint`: what to call it then. `silent`: torch's default, need not be written. `role`: torch's
     name for what is no number of channels, such as a stride: equal numbers may mean other things.
+    `free`: the model's parameter that it is, and that whoever makes the model may set.
     """
 
     value: Any = field(compare=False)
     hint: str = field(compare=False, default="value")
     silent: bool = field(compare=False, default=False)
     role: str = field(compare=False, default="")
+    free: str = field(compare=False, default="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,9 +69,11 @@ def _item(makes: list[Make]) -> Expr | None:
         if len(lits) != len(column) or len({lit.silent for lit in lits}) > 1:
             return None
         values = [lit.value for lit in lits]
-        if len({*map(repr, values)}) == 1:
+        if len({(repr(lit.value), lit.free) for lit in lits}) == 1:
             args.append(lits[0])
             continue
+        if any(lit.free for lit in lits):
+            return None
         if not all(type(value) is int for value in values):
             return None
         step = values[1] - values[0]
@@ -97,7 +99,7 @@ def _turn(content: Body, names: list[str]) -> tuple[Step, ...] | None:
         source = steps[-1].results[0]
     if content.outputs != (Value(source),):
         return None
-    literals = {repr([lit.value for lit in found(turn, Lit)]) for turn in turns}
+    literals = {repr([(lit.value, lit.free) for lit in found(turn, Lit)]) for turn in turns}
     return turns[0] if turns.count(turns[0]) == len(turns) and len(literals) == 1 else None
 
 

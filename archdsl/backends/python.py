@@ -43,7 +43,8 @@ class Emitted:
 
 
 def emit(program: Program) -> str:
-    """Standalone Python source for a program: its model's class takes no arguments."""
+    """Standalone Python source for a program: its model's class takes the parameters of the model
+    from which nothing is computed, with the program's values as defaults."""
     return emit_module(program).text
 
 

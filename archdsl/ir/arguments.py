@@ -20,7 +20,7 @@ from archdsl.ir.foreign import similar
 from archdsl.ir.fuel import BODY, COPIED, Budget
 from archdsl.ir.names import Block, Slot
 from archdsl.ir.report import Reporter, origin, shrinking
-from archdsl.ir.values import Evaluator, Problem, names_in, rounded, show, to_python
+from archdsl.ir.values import Evaluator, Problem, Setting, names_in, rounded, show, to_python
 from archdsl.ops import Op
 from archdsl.ops.init import RULES, Attribute, Rule
 from archdsl.ops.spatial import channels_last
@@ -66,6 +66,12 @@ def any_value(expr: t.Expr, frame: Frame) -> Any:
     return frame.evaluate(expr)
 
 
+def setting_of(expr: t.Expr, frame: Frame) -> Setting | None:
+    """The model's parameter that a name passes on as it is."""
+    value = frame.variables.get(expr.name) if isinstance(expr, t.Name) else None
+    return value if isinstance(value, Setting) else None
+
+
 def shape_value(expr: t.Expr, frame: Frame) -> Shape:
     """A shape, as `input` and `param` state it."""
     value = frame.evaluate(expr)
@@ -87,7 +93,8 @@ def operator(
     values: dict[str, Any] = {}
     for name, argument in bound.items():
         with report.catching():
-            values[name] = _typed(cls.args[name], argument.value, frame, cls.name)
+            passed = setting_of(argument.value, frame) if name in cls.free else None
+            values[name] = _typed(cls.args[name], argument.value, frame, cls.name, passed)
     complete = all(a.name in bound for a in cls.args.values() if a.required)
     return cls(**values) if complete and len(values) == len(bound) else None
 
@@ -117,8 +124,9 @@ def rule(
     return Rule(name, tuple(values)) if len(values) == len(bound) else None
 
 
-def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str) -> Any:
-    """The value of an operator's argument; bare words are the argument's own."""
+def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str, passed: Setting | None = None) -> Any:
+    """The value of an operator's argument; bare words are the argument's own. `passed`: the
+    parameter of the model that it is."""
     words = spec.type.words()
     if isinstance(expr, t.Name) and expr.name != "in" and expr.name not in frame.variables:
         if expr.name not in words:
@@ -126,7 +134,7 @@ def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str) -> Any:
             raise Problem(c.UnknownName(expr.span, expr.name, near))
         value: Any = expr.name
     else:
-        value = frame.evaluate(expr)
+        value = frame.evaluate(expr) if passed is None else passed.value
     if value is None:
         if spec.default is None:
             return None

@@ -76,6 +76,7 @@ class Draft:
     span: Span
     outputs: list[Value] = field(default_factory=list)
     training_only: bool = False
+    free: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(eq=False)
@@ -284,6 +285,7 @@ def _item(draft: Draft) -> Item:
             out,
             draft.span,
             draft.training_only,
+            draft.free,
         )
     inside = freeze(content) if isinstance(content, Builder) else content
     return Scope(name, draft.labelled, inside, inputs, draft.span, draft.training_only)

@@ -13,7 +13,15 @@ from typing import Any
 from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic, Label
 from archdsl.diagnostics.source import Span
-from archdsl.ir.arguments import Frame, any_value, blamed, operator, rule, shape_value
+from archdsl.ir.arguments import (
+    Frame,
+    any_value,
+    blamed,
+    operator,
+    rule,
+    setting_of,
+    shape_value,
+)
 from archdsl.ir.bind import bind_call
 from archdsl.ir.build import Builder, Draft, Value, freeze, operand_shapes, sketches
 from archdsl.ir.fuel import EXPANSION, NAMING, NODE, PARAM, Budget
@@ -23,7 +31,7 @@ from archdsl.ir.limits import Limits
 from archdsl.ir.names import Block, Target
 from archdsl.ir.report import Reporter
 from archdsl.ir.symbols import Names
-from archdsl.ir.values import POISON, Partial, Problem, show
+from archdsl.ir.values import POISON, Partial, Problem, Setting, show
 from archdsl.ops import TABLE, Op
 from archdsl.ops.table import Blame, Shape
 from archdsl.syntax import tree as t
@@ -37,6 +45,7 @@ class Calls:
         self.names, self.report = names, Reporter()
         self.budget = Budget(limits, self.report)
         self.memo: dict[Any, tuple[Graph | None, Shape | None]] = {}
+        self.placed: list[Setting] = []  # what operators got
         self.open: list[Builder] = []  # of the model, and of the blocks that have errors
 
     def sketches(self) -> list[Graph]:
@@ -46,6 +55,11 @@ class Calls:
             with suppress(Problem):
                 found += sketches(builder)
         return found
+
+    def compared(self) -> None:
+        """A shape is compared: what came before is no longer free."""
+        for setting in self.placed:
+            setting.computed = True
 
     def _body(self, body: t.Body, flow: Value, builder: Builder, frame: Frame) -> Value:
         raise NotImplementedError
@@ -77,6 +91,9 @@ class Calls:
         if shape is None:
             return Value(None, call.span)
         draft = Draft(name, label is not None, op, [flow], call.span)
+        passed = {key: setting_of(argument.value, frame) for key, argument in bound.items()}
+        draft.free = tuple((k, s.of) for k, s in passed.items() if s is not None and k in op.free)
+        self.placed += [s for k, s in passed.items() if s is not None and k in op.free]
         self.budget.nodes(call.span, builder, 1)
         return builder.add(draft, shape)[0]
 
@@ -85,6 +102,7 @@ class Calls:
             names = self.names[frame.block.unit]
             return names.targets.get(call), names.bound.get(call, {})
         value = frame.variables[call.name]
+        value = value.value if isinstance(value, Setting) else value
         args = call.args
         if isinstance(value, Partial):
             given = {a.name for a in args}
@@ -180,7 +198,8 @@ class Calls:
         values: dict[str, Any] = {}
         for key, argument in bound.items():
             with self.report.catching():
-                values[key] = any_value(argument.value, frame)
+                passed = setting_of(argument.value, frame)
+                values[key] = any_value(argument.value, frame) if passed is None else passed
         flawed = call in self.names[frame.block.unit].flawed or len(values) < len(bound)
         if flawed or flow.shape is None or POISON in values.values():
             return Value(None, call.span)
@@ -330,11 +349,15 @@ def plain(value: Any) -> Any:
     """A value for the program: what may be called becomes its name."""
     if isinstance(value, tuple):
         return tuple(map(plain, value))
+    if isinstance(value, Setting):
+        return value.value
     return getattr(value, "name", value)
 
 
 def _key(value: Any) -> Any:
     """Tells apart what Python calls equal (1, 1.0 and true)."""
+    if isinstance(value, Setting):
+        return value.of, value.value
     if isinstance(value, Partial):
         return value.target, tuple((a.name, _key(_literal(a.value))) for a in value.args)
     return tuple(map(_key, value)) if isinstance(value, tuple) else (type(value), value)

@@ -25,6 +25,7 @@ from archdsl.ir.limits import Limits
 from archdsl.ir.names import Block
 from archdsl.ir.outputs import same_names
 from archdsl.ir.report import Stop, flatten_hint, origin
+from archdsl.ir.settable import settable, settings
 from archdsl.ir.symbols import Names
 from archdsl.ir.values import POISON, Problem, unpack
 from archdsl.ops.join import UNPADDED, Residual
@@ -92,7 +93,7 @@ class _Elaborator(Calls):
         variables = self._parameters(base, values, None, base.tree.name_span, set())
         if variables is None:
             return None
-        frame = Frame(base, variables, {}, None, self.budget)
+        frame = Frame(base, settings(variables, base), {}, None, self.budget)
         builder = Builder(base.tree.span, name, tuple((k, plain(v)) for k, v in variables.items()))
         self.open.append(builder)
         flow = self._enter(base, builder, frame)
@@ -121,6 +122,7 @@ class _Elaborator(Calls):
             tuple((label, value.number) for label, value in outputs),
             tuple((label, value.number) for label, value in self.aux),
             model.unit.source.text,
+            settable(graph, frame.variables),
         )
 
     def _enter(self, model: Block, builder: Builder, frame: Frame) -> Value | None:
@@ -185,6 +187,7 @@ class _Elaborator(Calls):
                     self._without_batch(None, [output], tap.span)
             case t.Assert() if flow.sample is not None:
                 with self.report.catching():
+                    self.compared()
                     stated = shape_value(statement.shape, frame)
                     if stated != flow.sample:
                         shown = shape_text(flow.sample), shape_text(stated)

@@ -18,6 +18,8 @@ class Flow:
 
     graph: Graph
     outputs: tuple[int, ...]
+    #: the model's parameters that may have another value
+    settable: frozenset[str] = frozenset()
 
     @cached_property
     def makers(self) -> dict[int, tuple[Item, int]]:

@@ -27,7 +27,8 @@ class Node:
     """One operator applied to values of its graph.
 
     `name`: its key in the scope; a label, or a position ("0", "1", ...) that torch's Sequential
-    would give; None for a join, which is no module. `labelled`: a person named it.
+    would give; None for a join, which is no module. `labelled`: a person named it. `free`: the
+    operator's arguments that are a parameter of the model, and which.
     """
 
     name: str | None
@@ -38,6 +39,7 @@ class Node:
     shape: Shape
     span: Span
     training_only: bool = False
+    free: tuple[tuple[str, str], ...] = ()
 
     @property
     def weights(self) -> tuple[Weight, ...]:
@@ -251,7 +253,8 @@ class Program:
     """A checked model: the root graph and what the model's text says beyond it.
 
     `outputs`: the names and value numbers of the outputs, in order; a model without `output` has
-    one, named "output". `aux`: the same for the train-only outputs.
+    one, named "output". `aux`: the same for the train-only outputs. `settable`: the parameters that
+    may have another value in the same graph (`ir/settable.py`), with their values.
     """
 
     name: str
@@ -259,6 +262,7 @@ class Program:
     outputs: tuple[tuple[str, int], ...]
     aux: tuple[tuple[str, int], ...]
     text: str = field(repr=False)
+    settable: tuple[tuple[str, int | float], ...] = ()
     #: what a notebook shows: the picture, which the API puts here
     _repr_mimebundle_: ClassVar[Any] = None
 

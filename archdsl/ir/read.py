@@ -65,9 +65,12 @@ class _Reader:
         self.graphs: dict[str, Graph] = {}
         self.callables: dict[str, Callable] = {}
         self.open: list[str] = []
+        self.settable: dict[str, int | float] = {}
         self.loose: dict[str, set[int]] = {}  # which values of a graph are parameters
 
     def program(self) -> Program:
+        for key, value in _dict(self.document.get("settable", {}), "settable").items():
+            self.settable[_string(key, "settable")] = _any_number(value, f"settable.{key}")
         graph = self.graph(_string(self.document.get("root"), "root"))
         count = len(graph.value_shapes)
         outputs, aux = (
@@ -80,7 +83,7 @@ class _Reader:
         if not outputs or len(graph.input_shapes) != 1:
             _fail("root", "a model has one input and at least one output")
         name = _string(self.document.get("model"), "model")
-        program = Program(name, graph, outputs, aux, self.text)
+        program = Program(name, graph, outputs, aux, self.text, tuple(self.settable.items()))
         for key, total in (("params", program.params), ("macs", program.macs)):
             if self.document.get(key, total) != total:
                 _fail(key, f"it says {self.document[key]}, the graphs add up to {total}")
@@ -182,11 +185,20 @@ class _Reader:
                 _fail(place, blame.message)
             if name is None and (op.arity is not None or op.weights(*given)):
                 _fail(place, "only a join has no name")
-            made = Node(name, labelled, op, inputs, given, shape, self.span, only)
+            free = self.free(_dict(entry.get("free", {}), place), op, place)
+            made = Node(name, labelled, op, inputs, given, shape, self.span, only, free)
         wanted = entry.get("shape")
         if wanted != (found := " ".join(shape_text(s) for s in made.shapes)):
             _fail(place, f"its shape is {found}, not {wanted}")
         return made
+
+    def free(self, entry: dict[str, Any], op: Op, place: str) -> tuple[tuple[str, str], ...]:
+        for field, name in entry.items():
+            if field not in op.free or self.settable.get(_string(name, place)) != getattr(
+                op, field
+            ):
+                _fail(f"{place}.free", "an argument that is no parameter of the model")
+        return tuple(entry.items())
 
     def argument(self, value: Any, place: str) -> Any:
         if isinstance(value, list):

@@ -41,11 +41,14 @@ class _Document:
         self.graphs: dict[Graph, str] = {}
         self.counts: dict[str, int] = {}
         self.written: dict[str, Any] = {}
+        self.settable: dict[str, Any] = {}
         #: name -> the different things of that name that blocks were given as arguments
         self.callables: dict[str, list[Any]] = {}
 
     def program(self, program: Program) -> dict[str, Any]:
+        self.settable = dict(program.settable)
         root = self.graph(program.graph)
+        settable = {"settable": self.settable} if self.settable else {}
         return {
             "archdsl_ir": VERSION,
             "model": program.name,
@@ -53,6 +56,7 @@ class _Document:
             "macs": program.macs,
             "outputs": dict(program.outputs),
             "aux": dict(program.aux),
+            **settable,
             "root": root,
             "graphs": self.written,
             "text": program.text,
@@ -91,6 +95,8 @@ class _Document:
             entry["op"] = item.op.name
             if args := _arguments(item.op):
                 entry["args"] = args
+            if free := {field: name for field, name in item.free if name in self.settable}:
+                entry["free"] = free
         else:
             entry["graph"] = self.graph(item.graph)
         entry["inputs"] = list(item.inputs)

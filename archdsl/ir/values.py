@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from archdsl.diagnostics.catalogue import values as e
@@ -127,6 +128,16 @@ def unpack(names: tuple[str, ...], item: Value, span: Span) -> dict[str, Value]:
     return dict(zip(names, item, strict=True))
 
 
+@dataclass(eq=False, slots=True)
+class Setting:
+    """A number that a model's parameter is, passed on as it is. `of`: the parameter. `computed`: an
+    expression has read it."""
+
+    of: str
+    value: int | float
+    computed: bool = False
+
+
 class Evaluator:
     """Evaluates expressions over variables; `shape` is what enters the enclosing block (`in`),
     `callables` finds blocks and operators, whose names stand for them. `reads`: takes up which
@@ -187,6 +198,9 @@ class Evaluator:
             value = self.callables(expr.name) or POISON
         if value is POISON:
             raise Problem(None)  # it is reported where it went wrong
+        if isinstance(value, Setting):
+            value.computed = True
+            return value.value
         return value
 
     def _in(self, expr: t.Expr) -> tuple[int, ...]:
@@ -240,6 +254,7 @@ class Evaluator:
 
     def _partial(self, expr: t.Function) -> Partial:
         target = self.variables.get(expr.name) or self.callables(expr.name)
+        target = target.value if isinstance(target, Setting) else target
         fixed: tuple[t.Argument, ...] = ()
         if isinstance(target, Partial):
             target, fixed = target.target, target.args

@@ -39,6 +39,7 @@ class _Filters(Op):
     maps = True
     shifts = True
     may_lack = frozenset({"bias"})
+    free = ("out",)
     aliases = (
         ("out", "out_channels"),
         ("kernel", "kernel_size"),

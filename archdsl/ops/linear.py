@@ -22,6 +22,7 @@ class Linear(Op, name="linear", family="linear"):
     linear = True
     filters_at = 0
     reads = INPUT
+    free = ("out",)
     lifts = ("nn.Linear",)
     aliases = (("out", "out_features"),)
 

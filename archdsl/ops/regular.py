@@ -16,6 +16,7 @@ class _Dropping(Op):
     """What drops everything where the probability is 1."""
 
     idle = True
+    free = ("p",)
 
     p: float
 

@@ -254,6 +254,8 @@ class Op:
     keeps_positive: ClassVar[bool] = False
     #: the layers inside of it, as (operator, torch class): `init` of that operator reaches them too
     holds: ClassVar[tuple[tuple[str, str], ...]] = ()
+    #: arguments that torch gets as they are, whatever they are: numbers that choose nothing
+    free: ClassVar[tuple[str, ...]] = ()
     #: parameters that torch's class may lack, whatever this one does
     may_lack: ClassVar[frozenset[str]] = frozenset()
     #: what its backward pass reads; `saved` decides where that depends on arguments
