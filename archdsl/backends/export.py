@@ -24,6 +24,7 @@ from archdsl.backends.onnx_words import sayable
 from archdsl.backends.optimize import optimize
 from archdsl.backends.refusal import refusal
 from archdsl.backends.torch import build
+from archdsl.backends.weights import assign
 from archdsl.ir.graph import Program
 
 #: protobuf refuses messages of 2 GiB; larger weights go into a file beside the model
@@ -56,7 +57,7 @@ def inference(program: Program, module: nn.Module) -> nn.Module:
     better = optimize(program)
     state = better.state(module.state_dict())
     made = build(better.program, device="meta")
-    made.load_state_dict(state, strict=True, assign=True)
+    assign(made, state)
     made.requires_grad_(False).eval()
     return channels_last(made)
 

@@ -53,7 +53,7 @@ def build(
     if weights is not None:
         module = _loaded(cls, weights)
     elif device is not None and torch.device(device).type == "meta":
-        with torch.device("meta"):
+        with torch.device("meta"), _Undrawn():
             module = cls()
     else:
         module = cls()
@@ -83,8 +83,12 @@ class _Undrawn(TorchFunctionMode):
     """On the meta device there is nothing to draw; finding that out takes `normal_` a third of the
     time of loading ResNet-50."""
 
+    drawing = (Tensor.normal_, Tensor.uniform_, nn.init.uniform_, nn.init.kaiming_uniform_)
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return args[0] if func is Tensor.normal_ else func(*args, **(kwargs or {}))
+        if func in self.drawing:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 # ---- the source as a module ----------------------------------------------------------------------

@@ -44,16 +44,21 @@ def load_weights(module: nn.Module, path: str | Path | Mapping[str, Tensor]) -> 
 def assign_weights(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Make the tensors the module's own, without a copy where that is possible; the result is as
     after `load_weights`. For a module on the meta device whose buffers are all in its state."""
+    own = module.state_dict()
     ready = _checked(module, state)
+    assign(module, {name: tensor.to(own[name].dtype) for name, tensor in ready.items()})
+
+
+def assign(module: nn.Module, ready: Mapping[str, Tensor]) -> None:
+    """What `load_state_dict(assign=True)` does with a state that fits, in a third of its time for
+    ResNet-50, and in proportion to the parts: torch sorts all names anew for each of them."""
     seen: set[int] = set()
     for prefix, part in module.named_modules():
-        # what load_state_dict(assign=True) does, in a third of its time
         for members in (part._parameters, part._buffers):
             for name, own in members.items():
                 if own is None:
                     continue
-                tensor = ready[f"{prefix}.{name}" if prefix else name]
-                tensor = tensor.detach().to(own.dtype).contiguous()
+                tensor = ready[f"{prefix}.{name}" if prefix else name].detach().contiguous()
                 if tensor.numel() and tensor.data_ptr() in seen:
                     tensor = tensor.clone()  # tied in the file, but not in the module
                 seen.add(tensor.data_ptr())

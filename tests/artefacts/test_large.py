@@ -58,3 +58,13 @@ def test_a_picture_that_is_too_deep_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(diagram, "DEEPEST", 0)  # Python's own limit, which is lower
     with pytest.raises(ArtefactError, match=r"too deep in one another.*\n.*--depth 3"):
         archdsl.draw(text, depth=99)
+
+
+def test_blocks_nested_without_end() -> None:
+    """2^13 instances of 14 blocks: a class each, and none looked at once for every instance."""
+    nested = [f"block b{i}() {{ x: b{i - 1}; y: b{i - 1} }}" for i in range(1, 14)]
+    spec = "\n".join(["block b0() { conv 4 1x1 -> bn }", *nested, "model m { input 4x2x2; b13 }"])
+    source = archdsl.compile(spec)
+    assert source.count("class ") == 15
+    better = archdsl.compile(spec, optimize=True)
+    assert better.count("class ") == 14 and "BatchNorm" not in better.partition("import")[2]

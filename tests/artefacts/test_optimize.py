@@ -144,3 +144,11 @@ def test_the_source_of_the_optimised_program() -> None:
     assert not program.aux
     assert "if self.training" not in archdsl.compile("googlenet", optimize=True)
     assert list(build(program, device="meta").state_dict()) == [key for key, _ in program.state()]
+
+
+def test_weights_are_assigned_in_proportion_to_the_parts() -> None:
+    """Torch's own assignment sorts all names anew for each part: 4,000 parts took it 10 s."""
+    module = archdsl.load("model m { input 4; repeat 300 { linear 4 bias=false -> relu } }")
+    better = inference(module.program, module)
+    assert_same(module.eval(), better, torch.randn(2, 4))
+    assert not any(weight.is_meta for weight in better.state_dict().values())
