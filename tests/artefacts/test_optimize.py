@@ -146,7 +146,7 @@ def test_the_source_of_the_optimised_program() -> None:
     assert list(build(program, device="meta").state_dict()) == [key for key, _ in program.state()]
 
 
-def test_weights_are_assigned_in_proportion_to_the_parts() -> None:
+def test_a_chain_of_many_parts() -> None:
     """Torch's own assignment sorts all names anew for each part: 4,000 parts took it 10 s."""
     module = archdsl.load("model m { input 4; repeat 300 { linear 4 bias=false -> relu } }")
     better = inference(module.program, module)
