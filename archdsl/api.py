@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from archdsl.artefacts import ARTEFACTS, Artefact, Request, by_suffix, make_text, write
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.ir.graph import Program
-from archdsl.pipeline import Spec, open_spec, shipped
+from archdsl.pipeline import Spec, as_value, open_spec, shipped
 
 if TYPE_CHECKING:
     import torch
@@ -264,13 +264,12 @@ def _artefact(name: str) -> Artefact:
 def _open(
     spec: str | Path, input: Sequence[int] | int | str | None, params: dict[str, Any]
 ) -> Spec:
-    values = {name: _value(value) for name, value in params.items()}
-    return open_spec(spec, params=values, input=None if input is None else _shape(input))
+    return open_spec(spec, params=params, input=None if input is None else _shape(input))
 
 
 def _shape(value: Sequence[int] | int | str) -> tuple[int, ...]:
     """`(3, 64, 64)`, `"3x64x64"` or `64` as a shape. Raises ValueError."""
-    given = _value(value.split("x") if isinstance(value, str) else value)
+    given = as_value(value.split("x") if isinstance(value, str) else value)
     sides = given if isinstance(given, tuple) else (given,)
     with contextlib.suppress(TypeError, ValueError):
         shape = tuple(int(side) for side in sides)
@@ -279,10 +278,3 @@ def _shape(value: Sequence[int] | int | str) -> tuple[int, ...]:
         ):
             return shape
     raise ValueError(f"`input` is a shape such as (3, 64, 64), without the batch, not {value!r}")
-
-
-def _value(value: Any) -> Any:
-    """Lists, ranges, and the numbers and arrays of numpy and torch, as the language has them."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    return tuple(map(_value, value)) if isinstance(value, (list, tuple, range)) else value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,12 @@ class Spec:
             with no_collection():
                 loader.root = loader.load(self.source, self.folder, ())
         return loader
+
+    def given(self, params: Mapping[str, Any], input: Shape | None) -> Spec:
+        """The same text with other values; it is not read again."""
+        other = replace(self, params=params, input=input)
+        other.__dict__.update(loaded=self.loaded, names=self.names)  # as if it had computed them
+        return other
 
     @property
     def tree(self) -> t.File | None:
@@ -282,7 +288,8 @@ def open_spec(
     allows it, its text itself (a string with a line break or a brace). Never raises: what cannot be
     read becomes a diagnostic.
     """
-    given: dict[str, Any] = {"params": dict(params or {}), "input": input, "files": files}
+    values = {name: as_value(value) for name, value in (params or {}).items()}
+    given: dict[str, Any] = {"params": values, "input": input, "files": files}
     if limits is not None:
         given["limits"] = limits
     if text and isinstance(spec, str) and _is_text(spec, files):
@@ -293,6 +300,13 @@ def open_spec(
     path, model = _locate(str(spec), files)
     source, problem = files.read(path)
     return Spec(source, path.parent, model, found=problem, **given)
+
+
+def as_value(value: Any) -> Any:
+    """Lists, ranges, and the numbers and arrays of numpy and torch, as the language has them."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return tuple(map(as_value, value)) if isinstance(value, (list, tuple, range)) else value
 
 
 def _is_text(spec: str, files: Files) -> bool:

@@ -8,7 +8,7 @@ imply (`transform_input`, the image's size), and with the names of old files bro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -177,7 +177,7 @@ def _implied(spec: Spec, program: Program, source: Pretrained) -> Spec:
     said = {a.name for tree in aliases if isinstance(tree, t.Alias) for a in tree.args}
     free = dict(program.graph.args).keys() - said
     params = {key: value for key, value in source.params().items() if key in free}
-    return replace(spec, params={**params, **spec.params})
+    return spec.given({**params, **spec.params}, spec.input)
 
 
 def is_file(weights: str | Path) -> bool:
@@ -191,5 +191,5 @@ def _by_classes(spec: Spec, program: Program) -> list[str]:
     if not isinstance(params.get(CLASSES), int):
         return []
     given = {**spec.params, CLASSES: params[CLASSES] + 1}
-    other = {key: weight.shape for key, weight in replace(spec, params=given).checked().state()}
+    other = {key: weight.shape for key, weight in spec.given(given, spec.input).checked().state()}
     return [key for key, weight in program.state() if other.get(key) != weight.shape]

@@ -21,6 +21,7 @@ import torch
 import yaml
 from torch import nn
 
+from archdsl.pipeline import open_spec
 from archdsl.text import shape_text
 from archdsl.train.allocator import keep_freed_memory
 from archdsl.train.checkpoint import (
@@ -45,7 +46,7 @@ from archdsl.train.distributed import (
 from archdsl.train.errors import TrainError, shown, told_by_first
 from archdsl.train.evaluation import test_final
 from archdsl.train.loop import NotFinite, Result, Trainer, restored
-from archdsl.train.model import Model, describe, describe_files, unchanged
+from archdsl.train.model import Model, describe, unchanged
 from archdsl.train.own import tell_code
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import Override, read_recipe, recipe_of
@@ -211,7 +212,7 @@ def _sized(model: Model, size: int) -> Model:
             f"data.image_size is of a spec that takes images; {model.name} is {taken}",
             "leave it out",
         )
-    return describe_files(model.spec, (shape[0], size, size), model.params)
+    return model.given(model.params, (shape[0], size, size))
 
 
 def _settle_resumed(
@@ -240,7 +241,7 @@ def _settle_resumed(
     else:
         model = Model.from_plain(saved["model_from"])
         assert model.spec is not None
-        now_files = SpecFiles.gather(spec) if spec is not None else model.spec.as_now()
+        now_files = SpecFiles.of(open_spec(spec)) if spec is not None else model.spec.as_now()
         if now_files is not None:
             unchanged(model.spec, now_files)
         if params or input:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archdsl.diagnostics.formats import summary
+from archdsl.diagnostics.render import render
 from archdsl.ir.graph import Node, Program
+from archdsl.pipeline import Spec, open_spec
 from archdsl.text import shape_text
 from archdsl.train.errors import TrainError, told_by_first
 from archdsl.train.spec_files import SpecFiles
@@ -37,6 +40,7 @@ class Model:
     outputs: int | None = None
     output_shapes: tuple[tuple[int, ...], ...] = ()  # but for those of training alone
     module: nn.Module | None = None
+    opened: Spec | None = field(default=None, compare=False, repr=False)
     norm: str | None = None  # a normalisation over the batch alone, of which one sample is too few
 
     @property
@@ -45,17 +49,27 @@ class Model:
 
     def build(self, weights: str | Path | None = None) -> nn.Module:
         """A new module with its initial weights, those of a file, or torchvision's of that name."""
-        import archdsl
-
         if self.module is not None:
             if weights is not None:
                 _load_weights(self.module, Path(weights))
             return self.module
+        from archdsl.backends.torch import build
+
+        spec = self._opened
+        return build(spec.checked()) if weights is None else _pretrained(spec, weights)
+
+    @property
+    def _opened(self) -> Spec:
         assert self.spec is not None
-        with self.spec.opened() as spec:
-            if weights is None:
-                return archdsl.load(spec, input=self.input, **self.params)
-            return _pretrained(spec, weights, self.input, self.params)
+        return self.opened or self.spec.opened(self.params, self.input)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which checks the spec again."""
+        return {**self.__dict__, "opened": None}
+
+    def given(self, params: Mapping[str, Any], input: tuple[int, ...] | None) -> Model:
+        """The same model with other values."""
+        return _described(self._opened.given(params, input), self.spec)
 
     def plain(self) -> dict[str, Any]:
         """For a checkpoint: plain values only."""
@@ -77,7 +91,8 @@ class Model:
             )
         params = {name: _from_plain(value) for name, value in saved["params"].items()}
         shape = None if saved["input"] is None else tuple(saved["input"])
-        return describe_files(SpecFiles(**saved["spec"]), shape, params)
+        files = SpecFiles(**saved["spec"])
+        return _described(files.opened(params, shape), files)
 
     def fitted(self, source: Source, change: bool) -> tuple[Model, list[str]]:
         """This model and no flags where it suits the data. Where not: an error that names the flags
@@ -98,7 +113,7 @@ class Model:
         if shape is not None:
             flags.append(f"--input {shape_text(shape)}")
             try:
-                model = describe_files(self.spec, shape, self.params)
+                model = self.given(self.params, shape)
             except SpecProblem:
                 own = f"{shape_text(shape)} which this model cannot take"
                 raise TrainError(
@@ -145,26 +160,23 @@ def describe(
     """Checks a spec without building it; a module passes as it is."""
     if not isinstance(spec, str | Path):
         return Model(type(spec).__name__.lower(), None, input_shape=input, module=spec)
-    return describe_files(SpecFiles.gather(spec), input, params or {})
+    opened = open_spec(spec, params=params, input=None if input is None else tuple(input))
+    return _described(opened)
 
 
-def describe_files(
-    files: SpecFiles, input: tuple[int, ...] | None, params: Mapping[str, Any]
-) -> Model:
-    import archdsl
-
-    with files.opened() as spec:
-        report = archdsl.check(spec, input=input, **params)
-    if report.program is None or not report.ok:
-        raise SpecProblem(str(report))
-    program = report.program
+def _described(opened: Spec, files: SpecFiles | None = None) -> Model:
+    program = opened.program
+    if program is None:
+        found = opened.diagnostics
+        raise SpecProblem("\n".join(filter(None, (render(found), summary(found)))))
     shapes = tuple(tuple(shape) for shape in program.output_shapes.values())
     shape = shapes[0]
     return Model(
         name=program.name,
-        spec=files,
-        params=dict(params),
-        input=input,
+        spec=files or SpecFiles.of(opened),
+        opened=opened,
+        params=dict(opened.params),
+        input=opened.input,
         input_shape=tuple(program.input_shape),
         outputs=shape[0] if len(shape) == 1 else None,
         output_shapes=shapes,
@@ -221,14 +233,14 @@ def _wanted_shape(shape: tuple[int, ...], source: Source) -> tuple[int, ...] | N
 
 
 def _with_classes(model: Model, count: int) -> tuple[str, Model] | None:
-    assert model.spec is not None
-    for name in CLASS_PARAMS:
+    program = model._opened.checked()
+    for name in (name for name in CLASS_PARAMS if name in dict(program.graph.args)):
         try:
-            found = describe_files(model.spec, model.input, {**model.params, name: count})
+            found = model.given({**model.params, name: count}, model.input)
         except SpecProblem:
             continue
         if found.outputs == count:
-            return name, replace(found, params={**model.params, name: count})
+            return name, found
     return None
 
 
@@ -246,16 +258,13 @@ def _misfit(model: Model, source: Source, shape: tuple[int, ...] | None, classes
     return f"{model.name} {', and '.join(parts)}"
 
 
-def _pretrained(
-    spec: str, weights: str | Path, input: tuple[int, ...] | None, params: Mapping[str, Any]
-) -> nn.Module:
+def _pretrained(spec: Spec, weights: str | Path) -> nn.Module:
     """The spec's module to train on from there; says which layers begin anew."""
     from archdsl.backends import pretrained
     from archdsl.backends.errors import WeightsError
-    from archdsl.pipeline import open_spec
 
     try:
-        loaded = pretrained.load(open_spec(spec, params=params, input=input), weights)
+        loaded = pretrained.load(spec, weights)
     except WeightsError as error:
         raise TrainError(str(error)) from None
     if loaded.note:

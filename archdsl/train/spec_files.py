@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from archdsl.diagnostics.source import Source
+from archdsl.loading import DISK, Files
+from archdsl.ops.table import Shape
+from archdsl.pipeline import Spec, open_spec
 
 
 @dataclass(frozen=True)
@@ -23,68 +26,48 @@ class SpecFiles:
     origin: str | None = None
 
     @classmethod
-    def gather(cls, spec: str | Path) -> SpecFiles:
-        """The files of a spec given as a path, `path:model`, a shipped name, or its text."""
-        from archdsl.pipeline import open_spec
-
-        opened = open_spec(spec)
-        if opened.source.name.startswith("<"):
-            start = opened.folder / "spec.arch"
-            origin = None
-        else:
-            start = Path(opened.source.name).resolve()
-            origin = str(start)
-        texts: dict[Path, str] = {start: opened.source.text}
-        waiting = [(opened.tree, opened.folder)]
-        while waiting:
-            tree, folder = waiting.pop()
-            for use in () if tree is None else tree.uses:
-                local = (folder / use.path).resolve()
-                # Not beside the spec: one of the shipped ones, which open_spec finds by name.
-                used = open_spec(str(local) if local.exists() else use.path)
-                path = Path(used.source.name).resolve()
-                if path not in texts:
-                    texts[path] = used.source.text
-                    waiting.append((used.tree, used.folder))
+    def of(cls, spec: Spec) -> SpecFiles:
+        """What a spec was read from."""
+        named = not spec.source.name.startswith("<")
+        start = Path(spec.source.name).resolve() if named else spec.folder / "spec.arch"
+        used = {path: text for path, text in spec.loaded.texts.items() if text is not None}
+        texts = {start: spec.source.text, **used}
         top = os.path.commonpath([path.parent for path in texts])
         files = {path.relative_to(top).as_posix(): text for path, text in texts.items()}
-        return cls(files, start.relative_to(top).as_posix(), opened.model, origin)
+        root = start.relative_to(top).as_posix()
+        return cls(files, root, spec.model, str(start) if named else None)
 
     @property
     def text(self) -> str:
         return self.files[self.root]
 
     def plain(self) -> dict[str, Any]:
-        return {
-            "files": dict(self.files),
-            "root": self.root,
-            "model": self.model,
-            "origin": self.origin,
-        }
+        return {**asdict(self), "files": dict(self.files)}
+
+    def opened(self, params: Mapping[str, Any], input: Shape | None) -> Spec:
+        """The spec as it was, whatever the disk has now."""
+        start, name = self._top / self.root, self.origin or "<text>"
+        files = Files(self._held, disk=False)
+        source = Source(name, self.text)
+        return Spec(source, start.parent, self.model, params=params, input=input, files=files)
+
+    @property
+    def _top(self) -> Path:
+        if self.origin is None:
+            return Path.cwd()
+        return Path(self.origin).parents[self.root.count("/")]
+
+    @property
+    def _held(self) -> dict[Path, str]:
+        return {self._top / name: text for name, text in self.files.items()}
 
     def as_now(self) -> SpecFiles | None:
         """The same spec as its file reads now; None where there is no such file any more."""
         if self.origin is None or not Path(self.origin).is_file():
             return None
-        return SpecFiles.gather(self._named(self.origin))
-
-    @contextmanager
-    def opened(self) -> Iterator[str]:
-        """What to hand to the compiler: the file itself while it is unchanged, else a copy."""
-        now = self.as_now()
-        if now is not None and now.files == self.files:
-            assert self.origin is not None
-            yield self._named(self.origin)
-            return
-        with tempfile.TemporaryDirectory(prefix="archdsl-") as folder:
-            for name, text in self.files.items():
-                path = Path(folder, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
-            yield self._named(str(Path(folder, self.root)))
-
-    def _named(self, path: str) -> str:
-        return f"{path}:{self.model}" if self.model else path
+        if DISK.are(self._held):
+            return self
+        return SpecFiles.of(open_spec(f"{self.origin}:{self.model}" if self.model else self.origin))
 
     def difference(self, other: SpecFiles) -> str:
         """What another version changes; empty when nothing."""
