@@ -150,6 +150,13 @@ def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str, passed: Setting | 
         fix = rounded(expr, value) if whole and spec.type.accepts(int(value)) else ()
         if isinstance(expr, t.Literal) and _is_size(value) and spec.type.accepts(8):
             fix = (Fix(f"without quotes: `{value}`", ((expr.span, value),), safe=True),)
+        fits = whole and value.is_integer() and spec.type.accepts(int(value))
+        if fits and isinstance(expr, t.Literal):
+            number = f"{value:.0f}"
+            fix = (Fix(f"write `{number}`", ((expr.span, number),), safe=True),)
+        if is_int(value) and value in (0, 1) and spec.type.accepts(True):
+            word = "true" if value else "false"
+            fix = (Fix(f"write `{word}`", ((expr.span, word),), safe=isinstance(expr, t.Literal)),)
         hint = fix[0].title if fix else hint
         raise Problem(
             c.BadValue(expr.span, problem, f"this is {written(expr, value)}", hint, fixes=fix)

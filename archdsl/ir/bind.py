@@ -115,6 +115,8 @@ def _unknown(
 ) -> Diagnostic:
     where, near = argument.name_span or argument.span, similar(key, known)
     hint = advice(key) or ("" if near or not example else f"such as `{example}`")
+    if key == "stride" and argument.name_span is None:
+        hint = "`/` stands for a stride; a quotient stands in parentheses: `(1/2)`"
     fix = fixes(key, where, known) if argument.name_span else ()
     if key in NEEDLESS:
         fix = (Fix(hint, ((_with_space(argument.span), ""),), safe=True),)
@@ -191,6 +193,9 @@ def _extra_hint(name: str, slots: tuple[Slot, ...], args: tuple[t.Argument, ...]
     if all(s.keyword for s in slots):
         return "leave it out: what comes in is never written; other arguments are `name=value`"
     hints = []
+    given = next((word for word in plain if word in names), "")
+    if given:
+        return f"an argument's name ends with `=` and its value: `{given}=...`"
     if "x" in plain:
         return "a size is one word: `3x3`; `x3` behind a step repeats it"
     if "out" in names:

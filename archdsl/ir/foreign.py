@@ -45,6 +45,8 @@ ALIASES = {
     "droppath": "stochastic_depth", "multiheadattention": "mha", "selfattention": "mha",
     "attention": "mha", "squeezeexcitation": "se", "squeezeexcite": "se",
     "depthtospace": "pixel_shuffle", "spacetodepth": "pixel_unshuffle",
+    "no": "false", "off": "false", "yes": "true", "on": "true",
+    "s": "stride", "p": "pad", "k": "kernel", "d": "dilation", "g": "groups",
     "padding": "pad", "kernelsize": "kernel", "ceilmode": "ceil", "outchannels": "out",
     "outfeatures": "out", "channels": "out", "filters": "out", "units": "out", "strides": "stride",
     "outputsize": "out", "rate": "p", "numgroups": "groups", "epsilon": "eps",
@@ -53,6 +55,7 @@ ALIASES = {
 #: those that may have meant something else
 _LOOSE = frozenset(
     [
+        "d", "g", "k", "p", "s",
         "attention", "avg", "basicblock", "batchnormrelu", "cbr", "channels", "circularpad",
         "constantpad", "convbnact", "depthtospace", "globalpool", "interpolate", "max", "norm",
         "pool", "reducemean", "reflectionpad", "reflectpad", "replicationpad", "resblock",
@@ -70,6 +73,9 @@ _RECURRENT = "there are no layers for sequences of words; `archdsl ops` lists th
 _STEP = "write it as a step of its own: `conv 64 3x3 -> relu`"
 _DEPTHWISE = "as many groups as channels: `conv 64 3x3 groups=64`"
 _ENCODER = "`residual { ln -> mha 12 }` and `residual { ln -> mlp 3072 }`, as in vit_b_16"
+_LET = "`let width = 3` names a value"
+_USE = '`use "resnet50.arch"`, above the models, makes the blocks of another file known'
+_JOIN = "branches stand in the braces of a join: `concat { a; b }`, `add { a; b }`"
 _SUMS = "values meet in `add`, `mul` and `concat`; `affine 2 1` is 2x + 1"
 _CUT = "`relu6` cuts below 0 and above 6; `archdsl ops` lists the activations"
 _NORM = "`ln`, `gn` and others normalise: `archdsl ops` lists them"
@@ -105,6 +111,11 @@ ADVICE = {
     "constant": "`buffer one [1] constant 1` is a value, `add @one` uses it",
     "expand": "`add` and `mul` repeat what is smaller; `upsample` enlarges",
     "view": "`flatten` makes each sample a vector, `reshape [48, -1]` any other shape",
+    "const": _LET, "var": _LET, "pass": "`identity` does nothing", "end": "a part ends with `}`",
+    "break": "a loop runs to its end; `if c { ... }` leaves steps out",
+    "import": _USE, "include": _USE, "branch": _JOIN, "branches": _JOIN, "parallel": _JOIN,
+    "unless": "`if not c { ... }`", "optimizer": _RECIPE, "scheduler": _RECIPE, "epochs": _RECIPE,
+    "lr": _RECIPE, "learningrate": _RECIPE, "batchsize": _RECIPE, "dataset": _RECIPE,
     "device": "where a model runs is said when it is loaded", "dtype": "every tensor is float32",
     "print": "`archdsl check --shapes` shows every shape",
     "while": "`repeat n { ... }` repeats a number of times",

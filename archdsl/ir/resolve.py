@@ -8,6 +8,7 @@ a parameter) is left to elaboration.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from archdsl.diagnostics.catalogue import (
     DuplicateName,
@@ -254,6 +255,8 @@ class _Definition:
         if target is None:
             known = [*self.unit.names(), *scope, "residual", "repeat", "input", "output", "tap"]
             names, fix = similar(call.name, known), fixes(call.name, call.name_span, known)
+            if any(a.name in ("dim", "dims", "axis") for a in call.args):
+                fix = tuple(replace(one, safe=False) for one in fix)  # torch's count the batch
             other = "" if names else "`archdsl ops` lists the operators"
             hint = advice(call.name) or other
             if not fix and not advice(call.name) and self._is_step(call, names):

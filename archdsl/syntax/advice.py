@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from archdsl.diagnostics.source import Span
-from archdsl.syntax.branches import of_values
+from archdsl.syntax.branches import joins, of_values
 from archdsl.syntax.lexer import CLOSING, OPENING
 from archdsl.syntax.place import WORDS, Edits, Place
 
@@ -57,10 +57,14 @@ def advice(place: Place) -> tuple[str, Edits]:
         return f'a file stands in quotes: `use "{file}"`', [(path, f'"{file}"')]
     if line[0] in ("MODEL", "BLOCK") and place.is_outside():
         return _header(place, line)
+    if kind == "ARROW" and line[0] == "INPUT":
+        return "the first step stands on a line of its own, without `->` before it", []
     if line[0] == "INPUT" or (line[0] == "LABEL" and start == "input"):
         return _input(place, line)
     if kind in ("COLON", "LABEL") and (body := _BODIES.get(line[0])):
         return f"what belongs to it stands in braces: `{body} {{ ... }}`", []
+    if kind == "EQUAL" and line[0] == "FOR":
+        return "`for i in [1, 2] { ... }`; `repeat 3 as i { ... }` counts from 0", []
     if kind == "EQUAL":
         return _equal(place, line)
     if line[-2:] == ["LET", "LABEL"]:
@@ -74,6 +78,8 @@ def advice(place: Place) -> tuple[str, Edits]:
 def _named(place: Place, kind: str) -> str | None:
     """Names that the language has a use for, and such as it has no form for."""
     token, before = place.token, place.kind(-1)
+    if kind in ("USE", "BLOCK", "MODEL") and not place.is_outside():
+        return f"`{token}` stands outside of models and blocks, on the file's own level"
     names = before in ("_TAP", "PARAM", "BUFFER", "LET", "SHORTCUT", "AS")
     if names and kind not in ("NAME", *WORDS) and str(token).isidentifier() and kind != "TIMES":
         if before == "SHORTCUT" and kind == "IF":
@@ -90,7 +96,7 @@ def _comment(place: Place, kind: str, *, alone: bool) -> tuple[str, Edits] | Non
         return _COMMENT, [(place.span(place.at, place.at), "#")]
     if kind == "INTDIV" and not place.near(-1) and not place.near(1):
         return f"{_COMMENT}; a division stands in parentheses: `(width // 2)`", []
-    twice = kind == place.kind(-1) == "MINUS" and place.near(-1)
+    twice = kind == "MINUS" in (place.near(-1) and place.kind(-1), place.near(1) and place.kind(1))
     starred = {kind, place.kind(1)} == {"SLASH", "STAR"} and place.near(1)
     starred = starred or ({kind, place.kind(-1)} == {"SLASH", "STAR"} and place.near(-1))
     return (_COMMENT, []) if twice or starred else None
@@ -281,6 +287,8 @@ def _comma(place: Place) -> tuple[str, Edits]:
             return f"a size is one word: `{size}`", [(place.span(opening, closing), size)]
     if OPENING & {t.type for t in place.tokens[place.first : place.at]}:
         return "a list is `[1, 2]`: square brackets, a comma between two values", []
+    if place.kind(1) in (*WORDS, "TAP", "RESIDUAL", "LBRACE") and joins(place):
+        return "each branch stands on a line of its own, or behind `;`", []
     commas, depth = Edits(), 0
     for at in range(place.at, place.last + 1):
         kind = place.tokens[at].type

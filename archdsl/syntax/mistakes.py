@@ -91,7 +91,10 @@ def bad_character(span: Span) -> Diagnostic:
         instead = text.replace("_", "")
         hint = f"write `{instead}`"
     elif re.fullmatch("[0-9]+[xX]", text):
-        hint = f"a repetition stands behind its step: `conv 64 3x3 x{text[:-1]}`"
+        count, behind = text[:-1], span.source.text[span.end :].lstrip()[:1]
+        hint = f"a repetition stands behind its step: `conv 64 3x3 x{count}`"
+        hint = f"`repeat {count} {{ ... }}` repeats a group" if behind == "{" else hint
+        hint = "every side is a number: `3x224x224`" if behind == "?" else hint
     elif not text.isascii():
         hint = "names are made of the letters a to z, digits and `_`"
     fixes = (Fix(hint, ((span, instead),), safe=True),) if instead else ()

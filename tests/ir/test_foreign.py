@@ -7,6 +7,7 @@ from torch import nn
 
 from archdsl.ir.foreign import ALIASES, advice, similar
 from archdsl.ops import TABLE, Op
+from archdsl.pipeline import open_spec
 
 
 def _layers() -> list[tuple[str, type[Op]]]:
@@ -40,3 +41,10 @@ def test_what_has_no_counterpart_has_advice() -> None:
 def test_aliases_are_as_words_are_looked_up() -> None:
     for word in ALIASES:
         assert word == word.lower().replace("_", "")
+
+
+def test_words_whose_dimensions_count_otherwise_are_not_put_in_unasked() -> None:
+    """torch's `dim=1` is the channels, ours the height."""
+    for step, safe in (("Softmax", True), ("Softmax dim=1", False)):
+        spec = open_spec(f"model m {{\n  input 4x8x8\n  {step}\n}}\n")
+        assert [fix.safe for found in spec.diagnostics for fix in found.fixes] == [safe]

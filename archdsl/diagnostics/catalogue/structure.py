@@ -134,7 +134,7 @@ class TakesNoBody(Misplaced):
 
 class TakesNoTaps(Misplaced):
     title = "`{called}` takes no taps"
-    help = "`@name -> ...`"
+    help = "it works on what flows: `@name -> {called}`"
     called: str
 
 
