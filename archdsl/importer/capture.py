@@ -366,8 +366,6 @@ def _fits(signature: inspect.Signature, given: dict[str, Any]) -> bool:
             return False
         if many and "ist" not in wanted and "uple" not in wanted:
             return False
-        if isinstance(value, int) and ("ist[int" in wanted) and "Optional" not in wanted:
-            return False
         if isinstance(value, str) and "str" not in wanted:
             return False
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from archdsl.importer.capture import Value
 from archdsl.importer.pieces import (
     BlockCall,
     Body,
@@ -20,6 +21,7 @@ from archdsl.importer.pieces import (
     Use,
     bodies,
     same_scope,
+    walk,
 )
 
 LONGEST = 6
@@ -27,16 +29,17 @@ VARIABLES = "ijklmn"
 _NUMBER = re.compile(r"[0-9]+")
 
 
-def fold(body: Body, depth: int = 0) -> Body:
-    """The body with its runs folded, those inside first."""
+def fold(body: Body, tapped: frozenset[Value] = frozenset(), depth: int = 0) -> Body:
+    """The body with its runs folded, those inside first; `tapped`: what is taken up elsewhere, and
+    so must be in no loop but at its end."""
     for piece in body:
         for inner in bodies(piece):
-            inner[:] = fold(inner, depth + (not isinstance(piece, Scope)))
+            inner[:] = fold(inner, tapped, depth + (not isinstance(piece, Scope)))
     result: Body = []
     place = 0
     while place < len(body):
-        period, count = _run(body, place)
-        series = _series(body, place) if count == 1 else 1
+        period, count = _run(body, place, tapped)
+        series = _series(body, place, tapped) if count == 1 else 1
         if series > 2:
             result.append(_for(body[place : place + series], VARIABLES[min(depth, 5)]))
             place += series
@@ -49,15 +52,17 @@ def fold(body: Body, depth: int = 0) -> Body:
     return result
 
 
-def _run(body: Body, place: int) -> tuple[int, int]:
+def _run(body: Body, place: int, tapped: frozenset[Value]) -> tuple[int, int]:
     """The period and length of the run that begins here and saves most; a length of 1: none."""
     best = (0, 1, 1)
     for period in range(1, LONGEST + 1):
         first = body[place : place + period]
-        if len(first) < period or any(isinstance(p, (Param, Tap)) for p in first):
+        if len(first) < period or any(isinstance(p, (Param, Tap)) or p.aux for p in first):
             break
         count = 1
-        while _continues(body, place, period, count):
+        while _continues(body, place, period, count) and not _taken(
+            body[place : place + period * count], tapped
+        ):
             count += 1
         layers = any(isinstance(p, (BlockCall, Scope, Join)) for p in same_scope(first))
         saved = (count - 1) * period
@@ -66,7 +71,11 @@ def _run(body: Body, place: int) -> tuple[int, int]:
     return best[1], best[2]
 
 
-def _series(body: Body, place: int) -> int:
+def _taken(body: Body, tapped: frozenset[Value]) -> bool:
+    return any(piece.value in tapped for piece in walk(body))
+
+
+def _series(body: Body, place: int, tapped: frozenset[Value]) -> int:
     """How many calls from here on differ in one and the same argument."""
     first, keys = body[place], None
     if not isinstance(first, BlockCall) or first.label is not None or first.aux is not None:
@@ -74,6 +83,8 @@ def _series(body: Body, place: int) -> int:
     count = 1
     for piece in body[place + 1 :]:
         if not isinstance(piece, BlockCall) or piece.label is not None or piece.times != 1:
+            break
+        if _taken([body[place + count - 1]], tapped):
             break
         if piece.block != first.block or piece.args.keys() != first.args.keys():
             break
@@ -147,8 +158,7 @@ def _shape(piece: Piece, numbers: list[int], own: bool) -> Any:
         case Step():
             return ("step", label, piece.op.name, _args(piece.args))
         case BlockCall():
-            aux = piece.aux and id(piece)
-            return ("call", label, piece.block, _args(piece.args), piece.times, aux)
+            return ("call", label, piece.block, _args(piece.args), piece.times)
         case Scope():
             return ("scope", label, piece.declare, inside)
         case Join():

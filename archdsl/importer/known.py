@@ -13,7 +13,7 @@ from archdsl.ops import TABLE, Op
 
 #: torch's modules that hold others, and have no computation of their own
 CONTAINERS = tuple(
-    c for c in vars(container).values() if inspect.isclass(c) and issubclass(c, nn.Module)
+    c for c in vars(container).values() if inspect.isclass(c) and c.__module__ == container.__name__
 )
 
 
@@ -34,15 +34,14 @@ def class_name(module: nn.Module) -> str:
 
 
 def is_leaf(module: nn.Module) -> bool:
-    """Whether a module is called as a whole: the table knows it, or it is torch's own."""
-    name = class_name(module)
-    if name in lifters():
-        return True
-    return (
-        name.startswith("nn.")
-        and not any(True for _ in module.children())
-        and not isinstance(module, CONTAINERS)
-    )
+    """Whether a module is called as a whole: the table knows it."""
+    return class_name(module) in lifters()
+
+
+def torch_name(module: nn.Module) -> str:
+    """The name of torch's own layers, such as `nn.LSTM`; "" for others and for containers."""
+    own = type(module).__module__.startswith("torch.nn.modules.")
+    return _name(type(module)) if own and not isinstance(module, CONTAINERS) else ""
 
 
 @functools.cache

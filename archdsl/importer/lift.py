@@ -14,7 +14,7 @@ from torch import nn
 
 from archdsl.importer.capture import CONSTANT, Call, Function, Trace, Value
 from archdsl.importer.errors import CannotImport, Problem
-from archdsl.importer.known import lifters
+from archdsl.importer.known import lifters, torch_name
 from archdsl.ops.join import Concat
 from archdsl.ops.seen import Seen
 from archdsl.ops.table import Blame, Lifted, Op, Shape
@@ -63,6 +63,7 @@ class _Lift:
         self.same: dict[Value, Value] = {}
         self.nodes: dict[Function, list[Node]] = {}
         self.problems: list[Problem] = []
+        self.readers: dict[Value, list[Op | None]] = {}  # None: the outside
 
     def graph(self, results: list[Value]) -> Graph:
         self._live(results)
@@ -88,6 +89,8 @@ class _Lift:
     def _live(self, results: list[Value]) -> None:
         """From the last call to the first: what is read later, or has weights."""
         needed = set(results)
+        for value in results:
+            self.readers.setdefault(value, []).append(None)
         for function in reversed(self.functions):
             wanted = [v for v in function.outputs if v in needed]
             if not wanted and not (function.leaf and _stateful(function.leaf)):
@@ -111,12 +114,13 @@ class _Lift:
                 continue
             if made is not None:
                 return self._accept(function, value, made)
-        name = function.name
+        inside = self.trace.root.module.get_submodule(function.path)
+        name = torch_name(inside) or function.name
         what = (
             "is no operator of the language" if name not in lifters() else "is not expressible so"
         )
         self.problems.append(Problem(function.place, f"`{name}` {what}{reason and ': '}{reason}"))
-        return []
+        return [v for v in function.inputs if v.param is None]  # for the places before it
 
     def _accept(self, function: Function, value: Value, made: Lifted) -> list[Value]:
         base = function
@@ -125,15 +129,41 @@ class _Lift:
         places = range(len(base.inputs)) if made.inputs is None else made.inputs
         inputs = [base.inputs[place] for place in places]
         shapes = [v.sample for v in inputs]
-        named = function.path if function.leaf else None
+        named, leaf = (function.path, function.leaf) if function.leaf else (None, None)
+        weights = [v.param for v in base.inputs if v.param is not None and v not in inputs]
+        if weights:
+            named, leaf = self._owner(function, made.op, shapes, [w for w in weights if w])
         positional = named is not None and named.rpartition(".")[2].isdigit()
-        given = function.leaf is not None and bool(made.op.args)  # `dropout 0.0` is meant
+        given = leaf is not None and bool(made.op.args)  # `dropout 0.0` is meant
         if not positional and not given and _passes(made.op, shapes, value):
             self.same[value] = inputs[0]
+            self.readers.setdefault(inputs[0], []).extend(self.readers.get(value, ()))
             return inputs
-        node = Node(made.op, inputs, value, named, function.leaf)
+        for source in inputs:
+            self.readers.setdefault(source, []).append(made.op)
+        node = Node(made.op, inputs, value, named, leaf)
         self.nodes.setdefault(function, []).append(node)
         return inputs
+
+    def _owner(
+        self, function: Function, op: Op, shapes: list[Shape], weights: list[str]
+    ) -> tuple[str | None, nn.Module | None]:
+        """The module whose own weights a function is given: it then is that module's layer."""
+        owners = {weight.rpartition(".")[0] for weight in weights}
+        owner = next(iter(owners))
+        if len(owners) == 1 and weights[0] != CONSTANT:
+            module = self.trace.root.module.get_submodule(owner)
+            own = [k for k in module.state_dict() if "." not in k]
+            if own == [w.name for w in op.weights(*shapes)] and owner:
+                return owner, module
+        message = f"`{function.name}` works with weights that are not those of one module"
+        self.problems.append(Problem(function.place, message))
+        return None, None
+
+    def _broadcast(self, value: Value) -> bool:
+        """Whether all that read a value repeat it as often as is needed."""
+        readers = self.readers.get(value, [])
+        return bool(readers) and all(op is not None and op.broadcasts for op in readers)
 
     def _seen(self, function: Function, value: Value) -> Seen:
         def maker(place: int) -> Seen | None:
@@ -149,6 +179,7 @@ class _Lift:
             function.outputs.index(value),
             tuple(function.inputs),
             value.batched,
+            self._broadcast(value),
             maker,
         )
 
@@ -159,7 +190,10 @@ class _Lift:
         for event in call.events:
             if isinstance(event, Call):
                 inner = self._build(event)
-                if inner.items:
+                itself = any(isinstance(i, Node) and i.path == inner.path for i in inner.items)
+                if itself:  # the module is a layer, with what it does besides
+                    graph.items += inner.items
+                elif inner.items:
                     graph.items.append(inner)
                 continue
             for node in self.nodes.get(event, ()):

@@ -28,6 +28,7 @@ from archdsl.importer.pieces import (
     walk,
 )
 from archdsl.ir.labels import LABEL, RESERVED
+from archdsl.ops.shape import Identity
 
 
 def name_everything(body: Body, module: nn.Module) -> Scope:
@@ -98,13 +99,14 @@ class _Naming:
         taken: set[str] = set()
         ahead = {name for name in wanted if name.isdigit()}
         for piece in pieces:
-            own: str | None = piece.names[0] if _stateful(piece) else None
+            kept = _stateful(piece) or piece.aux is not None
+            own: str | None = piece.names[0] if kept else None
             position = next(str(n) for n in range(len(pieces) * 2 + 2) if str(n) not in taken)
             if own is not None:
                 self._valid(own, scope.path)
                 piece.positional = own == position
                 # a group has its name by its label alone
-                positional = piece.positional and not isinstance(piece, Scope)
+                positional = piece.positional and isinstance(piece, Step) and piece.aux is None
                 piece.label = None if positional else own
                 ahead.discard(own)
             elif position in ahead:
@@ -122,15 +124,20 @@ class _Naming:
         training alone, and the two sides of a sum or product."""
         module = scope.module or self.module.get_submodule(scope.path)
         order = {name: place for place, (name, _) in enumerate(module.named_children())}
-        for aux in [p for p in scope.body if isinstance(p, Scope) and p.aux is not None]:
+        for aux in [p for p in scope.body if p.aux is not None]:
+            runs = scope.body.index(aux)
             scope.body.remove(aux)
-            place = order[aux.names[0]]
+            place = order.get(aux.names[0], len(order))
             before = [n for n, p in enumerate(scope.body) if _first(p, order) < place]
-            scope.body.insert(max(before, default=-1) + 1, aux)
+            scope.body.insert(max(runs, *(n + 1 for n in before), 0), aux)
         for piece in same_scope(scope.body):
-            sides = piece.branches if isinstance(piece, Join) and piece.op.broadcasts else []
+            free = isinstance(piece, Join) and piece.op.broadcasts and not piece.exact
+            sides = piece.branches if isinstance(piece, Join) and free else []
             if len(sides) == 2 and all(sides):
                 sides.sort(key=lambda side: min(_first(p, order) for p in side))
+        for piece in same_scope(scope.body):
+            if isinstance(piece, Join):
+                _say_identity(piece)
 
     def _declared(self, scope: Scope) -> tuple[str, ...]:
         """The names that must be declared first, for the modules' order of construction."""
@@ -202,6 +209,17 @@ def _short(value: float) -> str:
     return repr(value)
 
 
+def _say_identity(join: Join) -> None:
+    """A branch that is what flows in has a word and a position, unless the join says it."""
+    if join.op.broadcasts and len(join.branches) == 2 and not join.branches[1] and not join.exact:
+        join.branches.reverse()  # what flows first: the sum is the same
+    if join.residual or join.with_taps:
+        return
+    for branch in join.branches:
+        if not branch:
+            branch.append(Step(op=Identity()))
+
+
 def _first(piece: Piece, order: dict[str, int]) -> int:
     """When the first module in a piece is constructed; those without weights come last."""
     names = (p.names[0] for p in same_scope([piece]) if _stateful(p) and p.names)
@@ -238,7 +256,7 @@ def _spliced(body: Body) -> Body:
     """Modules without weights need no scope: what they compute stands in the text around."""
     result: Body = []
     for piece in body:
-        if isinstance(piece, Scope) and not _has_weights(piece):
+        if isinstance(piece, Scope) and piece.aux is None and not _has_weights(piece):
             for inner in walk(piece.body):
                 inner.names = ()
             result += _spliced(piece.body)

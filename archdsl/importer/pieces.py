@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from archdsl.importer.capture import Value
+from archdsl.ops.join import Add
 from archdsl.ops.table import Op, Shape
 
 Body = list["Piece"]
@@ -34,6 +35,7 @@ class Piece:
     label: str | None = None
     value: Value | None = None
     positional: bool = False  # its position gives it its name
+    aux: Use | None = None  # it runs in training alone, on this value
 
 
 @dataclass(eq=False)
@@ -57,7 +59,6 @@ class Scope(Piece):
     source: Value | None = None
     alone: bool = False  # one value goes in, one comes out
     declare: tuple[str, ...] = ()
-    aux: Use | None = None  # it runs in training alone, on this value
 
 
 @dataclass(eq=False)
@@ -83,6 +84,24 @@ class Join(Piece):
     branches: list[Body] = field(default_factory=list)
     present: tuple[bool, ...] = ()
     condition: str = ""
+    exact: bool = False  # the order of the branches is kept, though the sum is the same
+    inputs: tuple[Shape, ...] = ()
+
+    @property
+    def residual(self) -> bool:
+        """Whether it is written so: one of two branches is what flows in, of the same shape."""
+        if not isinstance(self.op, Add) or len(self.branches) != 2 or len(set(self.inputs)) > 1:
+            return False
+        first, second = self.branches
+        main = first or second
+        plain = bool(main) and not isinstance(main[0], (Use, Tap))
+        return plain and not (first and second) and bool(first or not self.exact)
+
+    @property
+    def with_taps(self) -> bool:
+        """Whether it is what flows in with tapped values, `add @a @b`."""
+        first, *others = self.branches
+        return not first and all(len(b) == 1 and isinstance(b[0], Use) for b in others)
 
 
 @dataclass(eq=False)
@@ -102,7 +121,6 @@ class BlockCall(Piece):
     args: dict[str, Any] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)  # None: an argument is required
     times: Any = 1
-    aux: Use | None = None
 
 
 @dataclass(eq=False)
@@ -132,6 +150,13 @@ class For(Piece):
     body: Body = field(default_factory=list)
 
 
+@dataclass(eq=False)
+class Output(Piece):
+    """What the model gives, where that is more than the last value."""
+
+    used: list[Use] = field(default_factory=list)
+
+
 def bodies(piece: Piece) -> list[Body]:
     """The bodies inside a piece."""
     match piece:
@@ -148,8 +173,10 @@ def walk(body: Body) -> Iterator[Piece]:
     """All pieces, those inside too."""
     for piece in body:
         yield piece
-        if isinstance(piece, (Scope, BlockCall)) and piece.aux is not None:
+        if piece.aux is not None:
             yield piece.aux
+        if isinstance(piece, Output):
+            yield from piece.used
         for inner in bodies(piece):
             yield from walk(inner)
 

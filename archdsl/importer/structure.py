@@ -12,15 +12,20 @@ from dataclasses import dataclass, field
 
 from archdsl.importer.capture import Value
 from archdsl.importer.lift import Graph, Node
-from archdsl.importer.pieces import Body, Join, Piece, Scope, Step, Use
+from archdsl.importer.pieces import Body, Join, Output, Piece, Scope, Step, Tap, Use, walk
 
 #: a skip over more pieces than this is easier to read as a tap
 LONG = 8
 
 
-def structure(graph: Graph, aux: Iterable[Value] = ()) -> Body:
-    """The body of a graph; `aux`: the outputs that training alone has."""
-    return _Body(graph, graph.path, aux=tuple(aux)).body()
+def structure(graph: Graph, aux: Iterable[Value] = (), *, exact: bool = False) -> Body:
+    """The body of a graph; `aux`: the outputs that training alone has; `exact`: sums and products
+    keep their order, on which the memory layout of what follows may depend, and so its last bit."""
+    body = _Body(graph, graph.path, aux=tuple(aux)).body()
+    for piece in walk(body):
+        if isinstance(piece, Join):
+            piece.exact = exact
+    return body
 
 
 @dataclass(eq=False)
@@ -48,20 +53,23 @@ class _Body:
         self.units = [self._unit(item) for item in self.graph.items]
         self._reduce()
         inputs = self.graph.inputs
-        source = inputs[-1] if inputs else None
+        source = inputs[0] if inputs else None
         outputs = [v for v in self.graph.outputs if v not in self.aux]
         result = outputs[-1] if outputs else None
         for unit in self.units:
-            if set(unit.outputs) & set(self.aux) and isinstance(unit.piece, Scope):
-                unit.piece.aux = Use(value=unit.inputs[-1], used=unit.inputs[-1])
-        return _emit(self.units, source, result)
+            if set(unit.outputs) & set(self.aux) and unit.piece.names:
+                unit.piece.aux = Use(value=unit.inputs[0], used=unit.inputs[0])
+        body = _emit(self.units, source, result)
+        if not self.scope and len(outputs) > 1:
+            body += _outputs(outputs)
+        return body
 
     def _unit(self, item: Node | Graph) -> _Unit:
         if isinstance(item, Graph):
             body = structure(item)
             alone = len(item.inputs) == 1 and len(item.outputs) <= 1
             value = item.outputs[-1] if item.outputs else None
-            source = item.inputs[-1] if item.inputs else None
+            source = item.inputs[0] if item.inputs else None
             piece: Piece = Scope(
                 self._names(item.path),
                 value=value,
@@ -130,7 +138,8 @@ class _Body:
             _emit(region, fork, value) for region, value in zip(regions, join.inputs, strict=True)
         ]
         op, args = join.piece.op, join.piece.args
-        piece = Join(value=join.outputs[0], op=op, args=args, branches=branches)
+        shapes = join.piece.inputs
+        piece = Join(value=join.outputs[0], op=op, args=args, branches=branches, inputs=shapes)
         made = _Unit([fork], join.outputs, piece, 1 + sum(sizes))
         self.units[self.units.index(join)] = made
         self.units = [u for u in self.units if u not in inside]
@@ -200,6 +209,20 @@ class _Dominators:
         return found
 
 
+def _outputs(values: list[Value]) -> Body:
+    """What the model gives; a value that it gives twice has two names."""
+    before: Body = []
+    used: list[Use] = []
+    for number, value in enumerate(values):
+        use = Use(value=value, used=value)
+        if value in values[:number]:
+            name = f"again{number}"
+            before += [use, Tap(name=name)]
+            use = Use(name=name)
+        used.append(use)
+    return [*before, Output(used=used)]
+
+
 # ---- what remains, in order ----------------------------------------------------------------------
 
 
@@ -209,7 +232,7 @@ def _emit(units: list[_Unit], source: Value | None, result: Value | None) -> Bod
     flow = source
     for unit in units:
         piece = unit.piece
-        if isinstance(piece, Scope) and piece.aux is not None:
+        if piece.aux is not None:
             body.append(piece)
             continue
         if unit.join and isinstance(piece, Step):
@@ -219,12 +242,18 @@ def _emit(units: list[_Unit], source: Value | None, result: Value | None) -> Bod
             branches: list[Body] = [
                 [] if v is flow else [Use(value=v, used=v)] for v in unit.inputs
             ]
-            piece = Join(value=piece.value, op=piece.op, args=piece.args, branches=branches)
-        elif unit.inputs and flow not in unit.inputs[-1:]:
-            flow = unit.inputs[-1]
+            piece = Join(
+                value=piece.value,
+                op=piece.op,
+                args=piece.args,
+                branches=branches,
+                inputs=piece.inputs,
+            )
+        elif unit.inputs and flow is not unit.inputs[0]:
+            flow = unit.inputs[0]
             body.append(Use(value=flow, used=flow))
         body.append(piece)
-        flow = unit.outputs[-1] if unit.outputs else flow
+        flow = unit.outputs[-1] if unit.outputs else None
     if result is not None and flow is not result:
         body.append(Use(value=result, used=result))
     return body

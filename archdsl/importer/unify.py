@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
+from archdsl.importer.capture import Value
 from archdsl.importer.fold import fold
 from archdsl.importer.known import CONTAINERS
 from archdsl.importer.merge import CannotMerge, merge
@@ -33,7 +34,7 @@ def unify(root: Scope) -> list[Block]:
         block = _block(_free(cls.__name__, blocks), scopes, root)
         if block is not None:
             blocks.append(block)
-    root.body = fold(root.body)
+    root.body = fold(root.body, _tapped(root.body))
     name_taps(root)
     return blocks
 
@@ -60,7 +61,7 @@ def _depth(scope: Scope) -> int:
 def _block(name: str, scopes: list[Scope], root: Scope) -> Block | None:
     copies = []
     for scope in scopes:
-        scope.body = fold(scope.body)
+        scope.body = fold(scope.body, _tapped(scope.body))
         copy = Scope(body=_copied(scope.body), source=scope.source, value=scope.value)
         name_taps(copy)
         copies.append(copy)
@@ -81,10 +82,23 @@ def _block(name: str, scopes: list[Scope], root: Scope) -> Block | None:
     for scope, given in zip(scopes, solution.calls, strict=True):
         label = None if scope.positional and scope.aux is None else scope.label
         ordered = {key: given[key] for key in solution.params if key in given}
-        where = scope.names, label, scope.value, scope.positional
-        calls[scope] = BlockCall(*where, name, ordered, solution.params, aux=scope.aux)
+        calls[scope] = BlockCall(
+            scope.names,
+            label,
+            scope.value,
+            scope.positional,
+            scope.aux,
+            name,
+            ordered,
+            solution.params,
+        )
     _replace(root.body, calls)
     return Block(name, list(solution.params.items()), body, scopes[0].declare)
+
+
+def _tapped(body: Body) -> frozenset[Value]:
+    """The values that a body takes up again."""
+    return frozenset(p.used for p in walk(body) if isinstance(p, Use) and p.used is not None)
 
 
 def _size(body: Body) -> int:

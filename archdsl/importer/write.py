@@ -14,6 +14,7 @@ from archdsl.importer.pieces import (
     For,
     If,
     Join,
+    Output,
     Param,
     Piece,
     Repeat,
@@ -79,7 +80,7 @@ def _chains(body: Body) -> Iterator[list[Piece]]:
 
 def _follows(piece: Piece, chain: list[Piece]) -> bool:
     last = chain[-1]
-    if isinstance(last, (Scope, BlockCall)) and last.aux is not None:
+    if last.aux is not None or piece.aux is not None:
         return False
     if isinstance(piece, Tap):
         return not isinstance(last, Param)
@@ -105,6 +106,7 @@ def _chain(chain: list[Piece]) -> list[str]:
 
 def _piece(piece: Piece) -> list[str]:
     label = f"{_label(piece.label)}: " if piece.label is not None else ""
+    label += f"aux @{piece.aux.name} " if piece.aux is not None else ""
     match piece:
         case Step() if "*op" in piece.args:
             return [label + value(piece.args["*op"])]
@@ -112,12 +114,7 @@ def _piece(piece: Piece) -> list[str]:
             return [label + _call(piece.op.name, _arguments(piece))]
         case BlockCall():
             times = _times(piece.times)
-            aux = f"aux @{piece.aux.name} " if piece.aux is not None else ""
-            return [label + aux + _call(piece.block, [*_given(piece), *times])]
-        case Scope() if piece.aux is not None:
-            source = f"@{piece.aux.name} " if piece.aux.name else ""
-            lines = _braced("", _statements(piece.body, piece.declare))
-            return [f"{label}aux {source}{lines[0]}", *lines[1:]]
+            return [label + _call(piece.block, [*_given(piece), *times])]
         case Scope() if _single(piece):
             lines = _piece(piece.body[0])
             return [f"{label}{lines[0]}", *lines[1:]]
@@ -125,6 +122,8 @@ def _piece(piece: Piece) -> list[str]:
             return _braced(label.rstrip(), _statements(piece.body, piece.declare))
         case Use():
             return [f"@{piece.name}"]
+        case Output():
+            return [" ".join(["output", *(f"@{use.name}" for use in piece.used)])]
         case Tap():
             return [f"tap {piece.name}"]
         case Param():
@@ -173,16 +172,14 @@ def _indented(lines: Iterable[str]) -> list[str]:
 
 def _join(join: Join) -> list[str]:
     branches = join.branches
-    if join.op.broadcasts and len(branches) == 2 and not branches[1]:
-        branches = branches[::-1]  # what flows first: the sum is the same
     if isinstance(join.op, Add) and len(branches) == 2:
-        residual = _residual(branches, f" if {join.condition}" if join.condition else "")
+        residual = _residual(join, f" if {join.condition}" if join.condition else "")
         if residual is not None:
             return residual
     name = _call(join.op.name, [f"{k}={atom(v)}" for k, v in join.args.items()])
-    taps = [b for b in branches if len(b) == 1 and isinstance(b[0], Use)]
-    if len(taps) == len(branches) - 1 and not branches[0]:  # the flow with tapped values
-        return [" ".join([name, *(f"@{b[0].name}" for b in taps if isinstance(b[0], Use))])]
+    if join.with_taps:
+        taps = (b[0].name for b in branches[1:] if isinstance(b[0], Use))
+        return [" ".join([name, *(f"@{tap}" for tap in taps)])]
     lines: list[str] = []
     for branch in branches:
         lines += _branch(branch)
@@ -200,24 +197,23 @@ def _branch(branch: Body) -> list[str]:
     return _braced("", _statements(branch))
 
 
-def _residual(branches: list[Body], condition: str) -> list[str] | None:
+def _residual(join: Join, condition: str) -> list[str] | None:
     """`residual` where one side is what flows in, perhaps projected."""
-    first, second = branches
-    if any(isinstance(p, (Use, Tap)) for b in branches for p in b[:1]):
+    first, second = join.branches
+    if join.residual:
+        return _braced(f"residual{condition}", _statements(first or second))
+    if not first or not second or len(second) > 1 or isinstance(first[0], (Use, Tap, If)):
         return None
-    if not first or not second:
-        main = first or second
-        return _braced(f"residual{condition}", _statements(main)) if main else None
-    main, side = first, second
-    if len(side) == 1 and isinstance(side[0], If) and not side[0].otherwise:
-        shortcut = _shortcut(side[0].body, f" if {side[0].condition}")
-        lines = _braced("residual", _statements(main))
-        return [*lines[:-1], f"{lines[-1]} {shortcut[0]}", *shortcut[1:]]
-    if len(second) <= 1 and not isinstance(second[0], If) and not isinstance(first[0], If):
-        lines = _braced("residual", _statements(first))
-        shortcut = _shortcut(second, "")
-        return [*lines[:-1], f"{lines[-1]} {shortcut[0]}", *shortcut[1:]]
-    return None
+    side, when = second, ""
+    if isinstance(second[0], If) and not second[0].otherwise:
+        side, when = second[0].body, f" if {second[0].condition}"
+    elif isinstance(second[0], (If, Use, Tap)) or len(set(join.inputs)) > 1:
+        return None
+    if isinstance(side[0], Step) and side[0].op.arity == 1 and side[0].op.itself(*side[0].inputs):
+        return None
+    shortcut = _shortcut(side, when)
+    lines = _braced("residual", _statements(first))
+    return [*lines[:-1], f"{lines[-1]} {shortcut[0]}", *shortcut[1:]]
 
 
 def _shortcut(side: Body, condition: str) -> list[str]:

@@ -21,7 +21,7 @@ from archdsl.ops.spatial import (
     spread,
     windows,
 )
-from archdsl.ops.table import INPUT, Blame, Call, Op, Reach, Saved, Shape, Weight, arg, call
+from archdsl.ops.table import INPUT, Blame, Call, Lifted, Op, Reach, Saved, Shape, Weight, arg, call
 from archdsl.ops.types import Bool, Choice, Int, Size
 from archdsl.text import shape_text
 
@@ -96,7 +96,7 @@ class Conv(_Filters, name="conv", family="convolution"):
     example = "conv 64 7x7 /2 pad=3 bias=false"
     support = "same"
     lifts = (
-        *(name for n in (1, 2, 3) for name in (f"nn.Conv{n}d", f"Conv{n}dSame")),
+        *(name for n in (1, 2, 3) for name in (f"nn.Conv{n}d", f"Conv{n}dSame", f"conv{n}d")),
         "timm.layers.conv2d_same.Conv2dSame",
     )
 
@@ -113,8 +113,17 @@ class Conv(_Filters, name="conv", family="convolution"):
 
     @classmethod
     def _given(cls, seen: Seen) -> dict[str, Any]:
+        weight = seen.tensor("weight")
+        if weight is not None:
+            sizes = {"out_channels": weight[0], "kernel_size": weight[2:]}
+            seen = Seen(seen.name, {**seen.args, **sizes}, seen.inputs)
         values = super()._given(seen)
         return {**values, "pad": SAME_TF} if seen.name.endswith("Same") else values
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        made = super().of(seen)
+        return made and Lifted(made.op, (0,))
 
     def shape(self, *inputs: Shape) -> Shape:
         channels, space = image(self, inputs[0])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from archdsl.ops.table import ALL, INPUT, Blame, Call, Op, Reach, Shape, Weight, arg, call
+from archdsl.ops.seen import Seen
+from archdsl.ops.table import ALL, INPUT, Blame, Call, Lifted, Op, Reach, Shape, Weight, arg, call
 from archdsl.ops.types import Bool, Int
 
 
@@ -23,11 +24,18 @@ class Linear(Op, name="linear", family="linear"):
     filters_at = 0
     reads = INPUT
     free = ("out",)
-    lifts = ("nn.Linear",)
+    lifts = "nn.Linear", "linear"
     aliases = (("out", "out_features"),)
 
     out: int = arg(Int(1), doc="output features")
     bias: bool = arg(Bool(), default=True, doc="add a learned bias", keyword=True)
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        weight = seen.tensor("weight")
+        if weight is None:
+            return super().of(seen)
+        return Lifted(cls(out=weight[0], bias=seen.args.get("bias") is not None), (0,))
 
     def shape(self, *inputs: Shape) -> Shape:
         if not inputs[0]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from archdsl.ops.seen import NoField, Seen
 from archdsl.ops.spatial import check_groups, image
-from archdsl.ops.table import INPUT, Blame, Call, Op, Saved, Shape, Weight, X, arg, call
+from archdsl.ops.table import INPUT, Blame, Call, Lifted, Op, Saved, Shape, Weight, X, arg, call
 from archdsl.ops.types import Bool, Float, Floats, Int
 from archdsl.text import shape_text
 
@@ -34,6 +34,17 @@ class _Statistics(Op):
     )
     affine: bool
     track_running_stats: bool
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        if "running_mean" in seen.args and seen.name.islower():  # a function is given its weights
+            given = {
+                "affine": seen.args.get("weight"),
+                "track_running_stats": seen.args["running_mean"],
+            }
+            seen = Seen(seen.name, {**seen.args, **given}, seen.inputs)
+        made = super().of(seen)
+        return made and Lifted(made.op, (0,))
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         channels = inputs[0][:1]
@@ -63,7 +74,7 @@ class BatchNorm(_Statistics, name="bn", family="normalisation"):
 
     example = "bn"
     torch = "BatchNorm"
-    lifts = "nn.BatchNorm1d", "nn.BatchNorm2d", "nn.BatchNorm3d"
+    lifts = "nn.BatchNorm1d", "nn.BatchNorm2d", "nn.BatchNorm3d", "batch_norm"
     passes = True
     of_batch = True
 
@@ -119,8 +130,8 @@ class LayerNorm(Op, name="ln", family="normalisation"):
 
     autocast = "full"
     example = "ln eps=1e-6"
-    lifts = ("nn.LayerNorm",)
-    aliases = (("affine", "elementwise_affine"),)
+    lifts = "nn.LayerNorm", "layer_norm"
+    aliases = (("affine", "elementwise_affine"), ("affine", "weight"))
     example_input = (197, 768)
     fresh = True
 
@@ -140,6 +151,11 @@ class LayerNorm(Op, name="ln", family="normalisation"):
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         return _affine(inputs[0][-self.dims :], self.bias) if self.affine else ()
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        made = super().of(seen)
+        return made and Lifted(made.op, (0,))
 
     def lost(self, *inputs: Shape) -> str:
         return _SINGLE if math.prod(inputs[0][-self.dims :]) == 1 else ""
@@ -206,8 +222,14 @@ class GroupNorm(Op, name="gn", family="normalisation"):
 
     autocast = "full"
     example = "gn 8"
-    lifts = ("nn.GroupNorm",)
-    aliases = (("groups", "num_groups"),)
+    lifts = "nn.GroupNorm", "group_norm"
+    aliases = (("groups", "num_groups"), ("affine", "weight"))
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        made = super().of(seen)
+        return made and Lifted(made.op, (0,))
+
     example_input = (32, 16, 16)
     fresh = True
     reads = INPUT

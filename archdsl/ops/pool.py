@@ -86,6 +86,8 @@ class _Pool(Op):
     def _given(cls, seen: Seen) -> dict[str, Any]:
         if seen.args.get("return_indices") or seen.args.get("divisor_override"):
             raise NoField
+        if not seen.args.get("stride", True):  # none is given: the kernel's
+            seen = Seen(seen.name, {**seen.args, "stride": None}, seen.inputs)
         values = super()._given(seen)
         if seen.name.endswith("Same"):
             values["pad"] = SAME_TF

@@ -45,11 +45,13 @@ class Seen:
     place: int = 0
     sources: tuple[Any, ...] = ()
     batched: bool = True  # what came out has a batch
+    broadcast: bool = False  # all that read it repeat it as often as is needed
     maker: Callable[[int], Seen | None] = field(default=lambda _: None, repr=False)
 
-    def tensor(self, name: str) -> bool:
-        """Whether an argument is a tensor."""
-        return isinstance(self.args.get(name), Tensor)
+    def tensor(self, name: str) -> Shape | None:
+        """The shape of an argument that is a tensor, such as a weight."""
+        given = self.args.get(name)
+        return self.inputs[given.index] if isinstance(given, Tensor) else None
 
 
 class NoField(Exception):
@@ -58,6 +60,8 @@ class NoField(Exception):
 
 def as_field(kind: Type, value: Any) -> Any:
     """What torch was given, as an operator holds it. Raises `NoField`."""
+    if isinstance(value, Tensor) and isinstance(kind, Bool):
+        return True
     if isinstance(value, (Batch, Tensor)):
         raise NoField
     match kind:

@@ -22,14 +22,18 @@ class Identity(Op, name="identity", family="shape"):
 
     example = "identity"
     idle = True
-    lifts = "nn.Identity", "contiguous", "clone", "expand", "to", "float", "type_as"
+    lifts = (
+        *("nn.Identity", "contiguous", "clone", "to", "float", "type_as"),
+        *("expand", "expand_as", "broadcast_to"),
+    )
     reads = VIEW
     passes = True
 
     @classmethod
     def of(cls, seen: Seen) -> Lifted | None:
-        if seen.name == "expand" and seen.inputs[0] not in (seen.output, (1, *seen.output)):
-            return None  # a parameter may get a batch
+        same = seen.inputs[0] in (seen.output, (1, *seen.output))  # a parameter may get a batch
+        if seen.name in ("expand", "expand_as", "broadcast_to") and not (same or seen.broadcast):
+            return None
         return Lifted(cls(), (0,))
 
     def module(self, *inputs: Shape) -> Call:
@@ -275,7 +279,7 @@ class Slice(Op, name="slice", family="shape"):
     """
 
     example = "slice 0 16"
-    lifts = "Slice", "narrow", "split", "split_with_sizes", "tensor_split"
+    lifts = "Slice", "slice", "narrow", "split", "split_with_sizes", "tensor_split"
     counting = ("dim",)
     example_input = (64, 16, 16)
     reads = VIEW

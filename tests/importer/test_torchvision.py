@@ -13,7 +13,7 @@ LIGHT = ("alexnet", "resnet18", "squeezenet1_0", "mobilenet_v2", "shufflenet_v2_
 def _holds(name: str) -> None:
     row = survey_torchvision(name)
     assert row.result.startswith("equal"), row.result
-    assert row.codes == ()
+    assert not [code for code in row.codes if code.startswith("E")]
     assert row.lines <= 2 * row.shipped
 
 

@@ -1,0 +1,95 @@
+"""Networks of users come back as specs of about the length that a person would write."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archdsl
+from archdsl.importer import CannotImport, import_module
+from archdsl.pipeline import open_spec
+from tests.importer.networks import NETWORKS
+
+GOLDENS = Path(__file__).with_name("goldens")
+
+
+@pytest.mark.parametrize("cls", NETWORKS, ids=lambda cls: cls.__name__)
+def test_golden(cls: type[nn.Module], pytestconfig: pytest.Config) -> None:
+    torch.manual_seed(0)
+    module = cls()
+    made = import_module(module, cls.shape)  # type: ignore[arg-type]
+    assert made.proof, made.proof
+    assert made.proof.evaluated == 2 and made.proof.trained
+    text = re.sub(r"normal std=[0-9.e-]+", "normal std=...", made.text)
+    golden = GOLDENS / f"{cls.__name__.lower()}.arch"
+    if pytestconfig.getoption("--update-goldens"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+    assert not [d for d in open_spec(made.text).diagnostics if d.severity == "error"]
+
+
+def test_a_module_is_left_as_it_was() -> None:
+    module = NETWORKS[6]().train()
+    before = {k: v.clone() for k, v in module.state_dict().items()}
+    archdsl.spec(module, input=(3, 8, 8))
+    assert module.training
+    assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
+
+
+class Odd(nn.Module):
+    """Three things that no operator is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.rnn = nn.LSTM(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.cumsum(self.conv(x), 2)
+        x, _ = self.rnn(x.flatten(1, 2))
+        return x.sort().values
+
+
+def test_every_place_that_cannot_be_said_is_listed() -> None:
+    with pytest.raises(CannotImport) as caught:
+        archdsl.spec(Odd(), input=(3, 4, 4))
+    found = [(p.place.path, p.message.split("`")[1]) for p in caught.value.problems]
+    assert found == [("", "cumsum"), ("rnn", "nn.LSTM"), ("", "sort")]
+    assert all(__file__ in p.place.line for p in caught.value.problems)
+
+
+class Raises(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        raise RuntimeError("not today")
+
+
+class Decides(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.relu() if x.sum() > 0 else x
+
+
+@pytest.mark.parametrize("cls", [Raises, Decides])
+def test_what_cannot_run_is_one_error(cls: type[nn.Module]) -> None:
+    with pytest.raises(CannotImport) as caught:
+        archdsl.spec(cls(), input=(4,))
+    (problem,) = caught.value.problems
+    assert __file__ in problem.place.line
+
+
+class Shared(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.conv(self.conv(x).relu())
+        return result
+
+
+def test_weights_that_are_shared_are_refused() -> None:
+    with pytest.raises(CannotImport, match="conv: the module is used more than once"):
+        archdsl.spec(Shared(), input=(3, 4, 4))
