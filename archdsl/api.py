@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def _picture(program: Program, include: Any = None, exclude: Any = None) -> dict[str, str]:
     """What a notebook shows of a program."""
-    from archdsl.backends.notebook import bundle
+    from archdsl.pictures.notebook import bundle
 
     return bundle(program)
 

@@ -136,7 +136,7 @@ def _tree(spec: Spec) -> object:
     return spec.tree
 
 
-_EXPORT, _DRAW, _JSON = "archdsl.backends.export", "archdsl.backends.diagram", {".json": "json"}
+_EXPORT, _DRAW, _JSON = "archdsl.backends.export", "archdsl.pictures", {".json": "json"}
 _AS: dict[str, Any] = {"options": ("format",), "formats": _JSON}
 _OPEN: dict[str, Any] = {"options": ("depth",), "picture": True}
 ARTEFACTS: dict[str, Artefact] = {

@@ -32,6 +32,7 @@ ORDER = (
     ("loading",),
     ("pipeline",),
     ("backends",),
+    ("pictures",),
     ("artefacts", "explain", "fix", "importer", "new"),
     ("api",),
     ("train", "editor"),

@@ -15,9 +15,9 @@ from difflib import SequenceMatcher
 from math import prod
 from typing import Any
 
-from archdsl.backends.diagram.wording import block_text, varying
 from archdsl.ir.graph import Graph, Param, Program, Scope
 from archdsl.ir.show import as_document
+from archdsl.ir.wording import block_text, varying
 from archdsl.ops.table import Op
 from archdsl.text import shape_text
 

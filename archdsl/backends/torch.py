@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from archdsl.backends.errors import WeightsError
-from archdsl.backends.notebook import bundle
 from archdsl.backends.python import Emitted, emit_module
 from archdsl.backends.weights import assign_weights, load_weights, read_weights
 from archdsl.ir.graph import Program
@@ -123,9 +122,8 @@ def _execute(source: str, model: str) -> ModuleType:
 
 def _bundle(self: Any, include: Any = None, exclude: Any = None) -> dict[str, str]:
     """What a notebook shows: the program's picture; after a pickle, which has none, the text."""
-    if self.program is None:
-        return {"text/plain": repr(self)}
-    return bundle(self.program, repr(self))
+    shown = {} if self.program is None else self.program._repr_mimebundle_()
+    return {**shown, "text/plain": repr(self)}
 
 
 def _carry_source(cls: type, source: str, model: str) -> None:

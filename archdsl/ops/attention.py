@@ -59,7 +59,7 @@ class MultiHeadAttention(Op, name="mha", family="attention"):
     holds = LINEAR
     support = "attention"
 
-    heads: int = arg(Int(1), doc=HEADS)
+    heads: int = arg(Int(1), doc=HEADS, told="heads={}")
     dropout: float = arg(PROBABILITY, default=0.0, doc="on the attention's weights", keyword=True)
     bias: bool = arg(Bool(), default=True, doc="add learned biases", keyword=True)
 
@@ -136,7 +136,7 @@ class WindowAttention(Op, name="window_attention", family="attention"):
     fresh = True
     holds = LINEAR
 
-    heads: int = arg(Int(1), doc=HEADS)
+    heads: int = arg(Int(1), doc=HEADS, told="heads={}")
     window: tuple[int, ...] = arg(Size(1), doc="size of the windows")
     shift: tuple[int, ...] = arg(
         Size(0), default=(0,), doc="shift of the windows, less than their size", keyword=True
@@ -233,7 +233,7 @@ class RelativeAttention(Op, name="relative_attention", family="attention"):
     holds = LINEAR
     support = "attention"
 
-    heads: int = arg(Int(1), doc=HEADS)
+    heads: int = arg(Int(1), doc=HEADS, told="heads={}")
 
     def shape(self, *inputs: Shape) -> Shape:
         _, places, channels = layout(self, inputs[0], "G×P×C")

@@ -50,15 +50,18 @@ class _Filters(Op):
     out: int = arg(Int(1), doc="output channels, the number of filters")
     kernel: tuple[int, ...] = arg(Size(1), doc="size of the filters")
     stride: tuple[int, ...] = arg(
-        Size(1), default=(1,), doc="step of the filters; `/2`", keyword=True
+        Size(1), default=(1,), doc="step of the filters; `/2`", keyword=True, told="/{}"
     )
     pad: tuple[int, ...] | str = arg(Size(0), default=(0,), doc="", keyword=True)
-    dilation: tuple[int, ...] = arg(Size(1), default=(1,), doc="gap between taps", keyword=True)
+    dilation: tuple[int, ...] = arg(
+        Size(1), default=(1,), doc="gap between taps", keyword=True, told="dilation={}"
+    )
     groups: int = arg(
         Int(1),
         default=1,
         doc="independent groups of channels; `groups=in` is depthwise",
         keyword=True,
+        told="groups={}",
     )
     bias: bool = arg(Bool(), default=True, doc="add a learned bias", keyword=True)
 

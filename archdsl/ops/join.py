@@ -129,7 +129,7 @@ class Add(_Elementwise, name="add", family="join"):
     """
 
     example = "add { identity; conv in 3x3 pad=1 }"
-    infix = "+"
+    infix = symbol = "+"
     lifts = ("add",)
 
 
@@ -153,6 +153,7 @@ class Mul(_Elementwise, name="mul", family="join"):
 
     example = "mul { identity; { gap -> conv in 1x1 -> sigmoid } }"
     infix = "*"
+    symbol = "×"
     lifts = ("mul",)
 
     def saved(self, *inputs: Shape) -> Saved:

@@ -235,7 +235,7 @@ class GroupNorm(Op, name="gn", family="normalisation"):
     reads = INPUT
     shifts = True
 
-    groups: int = arg(Int(1), doc="number of groups; must divide the channels")
+    groups: int = arg(Int(1), doc="number of groups; must divide the channels", told="groups={}")
     eps: float = arg(Float(0.0), default=1e-5, doc=EPS, keyword=True)
     affine: bool = arg(Bool(), default=True, doc=AFFINE, keyword=True)
 

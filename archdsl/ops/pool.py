@@ -40,7 +40,11 @@ class _Pool(Op):
 
     kernel: tuple[int, ...] = arg(Size(1), doc="size of the window")
     stride: tuple[int, ...] | None = arg(
-        Size(1), default=None, doc="step of the window; the kernel where not given", keyword=True
+        Size(1),
+        default=None,
+        doc="step of the window; the kernel where not given",
+        keyword=True,
+        told="/{}",
     )
     pad: tuple[int, ...] | str = arg(
         Size(0, (SAME_TF,)),
@@ -129,7 +133,9 @@ class MaxPool(_Pool, name="maxpool", family="pooling"):
     torch = "MaxPool", "max_pool"
     lifts = (*dimensional(torch), "timm.layers.pool2d_same.MaxPool2dSame")
 
-    dilation: tuple[int, ...] = arg(Size(1), default=(1,), doc="gap between taps", keyword=True)
+    dilation: tuple[int, ...] = arg(
+        Size(1), default=(1,), doc="gap between taps", keyword=True, told="dilation={}"
+    )
 
     def shape(self, *inputs: Shape) -> Shape:
         result = super().shape(*inputs)

@@ -248,7 +248,7 @@ class ChannelShuffle(Op, name="channel_shuffle", family="shape"):
     lifts = "nn.ChannelShuffle", "channel_shuffle", "view", "reshape"
     example_input = (64, 16, 16)
 
-    groups: int = arg(Int(1), doc="number of groups; must divide the channels")
+    groups: int = arg(Int(1), doc="number of groups; must divide the channels", told="groups={}")
 
     @classmethod
     def of(cls, seen: Seen) -> Lifted | None:

@@ -69,6 +69,9 @@ class Arg:
     default: Any
     doc: str
     keyword: bool  # may only be given by name
+    #: how a picture says a value that is not the default, such as `/{}`; empty: only a positional
+    #: one is said, as it is
+    told: str = ""
 
     @property
     def required(self) -> bool:
@@ -89,11 +92,14 @@ class _Declared:
     default: Any
     doc: str
     keyword: bool
+    told: str
 
 
-def arg(type: Type, *, default: Any = REQUIRED, doc: str, keyword: bool = False) -> Any:
+def arg(
+    type: Type, *, default: Any = REQUIRED, doc: str, keyword: bool = False, told: str = ""
+) -> Any:
     """Declare an argument of an operator in its class body; the order there is the signature."""
-    return _Declared(type, default, doc, keyword)
+    return _Declared(type, default, doc, keyword, told)
 
 
 # ---- torch lowering as data ------------------------------------------------------------------
@@ -226,6 +232,8 @@ class Op:
     arity: ClassVar[int | None] = 1
     #: a join whose inputs are repeated to fit each other, as torch broadcasts
     broadcasts: ClassVar[bool] = False
+    #: the sign that a person writes for it, where there is one
+    symbol: ClassVar[str] = ""
     #: torch's module and function take `inplace=True`
     inplace: ClassVar[bool] = False
     #: a new tensor that the operator's own backward does not read: the next may overwrite it
@@ -276,7 +284,7 @@ class Op:
     def __init_subclass__(cls, *, name: str = "", family: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         declared = {
-            key: Arg(key, value.type, value.default, value.doc, value.keyword)
+            key: Arg(key, value.type, value.default, value.doc, value.keyword, value.told)
             for key, value in vars(cls).items()
             if isinstance(value, _Declared)
         }

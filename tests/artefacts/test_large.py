@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import archdsl
-from archdsl.backends import diagram
+from archdsl import pictures
 from archdsl.backends.errors import ArtefactError
 
 BRANCHES = "model m { input 4; add { repeat 3000 { identity } } }"
@@ -55,7 +55,7 @@ def test_a_picture_that_is_too_deep_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     blocks = [f"block b{i}() {{ {down}; b{i - 1}; {up} }}" for i in range(1, 40)]
     text = "\n".join(["block b0() { relu }", *blocks, "model m { input 4x8x8; b39 }"])
     assert archdsl.draw(text, depth=99).count("<text") > 400
-    monkeypatch.setattr(diagram, "DEEPEST", 0)  # Python's own limit, which is lower
+    monkeypatch.setattr(pictures, "DEEPEST", 0)  # Python's own limit, which is lower
     with pytest.raises(ArtefactError, match=r"too deep in one another.*\n.*--depth 3"):
         archdsl.draw(text, depth=99)
 

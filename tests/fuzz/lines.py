@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from archdsl.backends.diagram.drawing import Box, Frame, Sheet
-from archdsl.backends.diagram.layout import HEAD, STACK
-from archdsl.backends.diagram.paint import HEADING, MARGIN
-from archdsl.backends.diagram.scene import Element
+from archdsl.pictures.drawing import Box, Frame, Sheet
+from archdsl.pictures.layout import HEAD, STACK
+from archdsl.pictures.paint import HEADING, MARGIN
+from archdsl.pictures.scene import Element
 
 Point = tuple[float, float]
 

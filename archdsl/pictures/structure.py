@@ -10,9 +10,9 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from archdsl.backends.diagram.scene import Edge, Element, Flow
-from archdsl.backends.diagram.wording import labels_text
 from archdsl.ops.table import Shape
+from archdsl.pictures.scene import Edge, Element, Flow
+from archdsl.pictures.wording import labels_text
 
 LONGEST_PERIOD = 6
 #: more forks than this in one another are no nest to a reader, but lines beside a column

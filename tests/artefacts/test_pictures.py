@@ -12,14 +12,16 @@ from xml.etree import ElementTree
 import pytest
 
 import archdsl
-from archdsl.backends import diagram
-from archdsl.backends.diagram.compose import compose
-from archdsl.backends.diagram.depth import opened
-from archdsl.backends.diagram.drawing import Box, Frame, Sheet, Wire
-from archdsl.backends.diagram.hairpin import hairpin
-from archdsl.backends.diagram.scene import Element
-from archdsl.backends.diagram.structure import Leaf, Parallel, Repeated, structure
+from archdsl import pictures
 from archdsl.ir.graph import Program
+from archdsl.ops import TABLE
+from archdsl.pictures.compose import compose
+from archdsl.pictures.depth import opened
+from archdsl.pictures.drawing import Box, Frame, Sheet, Wire
+from archdsl.pictures.paint import FAMILIES
+from archdsl.pictures.scene import Element
+from archdsl.pictures.structure import Leaf, Parallel, Repeated, structure
+from archdsl.pictures.u_shape import u_shape
 from archdsl.pipeline import open_spec, shipped
 from tests.artefacts.specs import MIXED, UNET
 
@@ -98,24 +100,24 @@ def test_a_skip_is_drawn_as_one() -> None:
 
 
 def test_a_unet_is_a_u() -> None:
-    sheet = hairpin(structure(opened(_program(UNET))))
+    sheet = u_shape(structure(opened(_program(UNET))))
     assert sheet is not None
     at = {s.element.label: s for s in sheet.drawn if isinstance(s, Box) and s.element.label}
     assert at["down1"].y < at["down2"].y < at["middle"].y
     assert at["join1"].y < at["join2"].y < at["middle"].y
     assert at["down1"].x == at["down2"].x < at["middle"].x < at["join1"].x == at["join2"].x
     for spec in ("lenet5", "resnet18", "googlenet"):
-        assert hairpin(structure(opened(_program(spec), 3))) is None
+        assert u_shape(structure(opened(_program(spec), 3))) is None
 
 
 def test_what_the_picture_says() -> None:
-    texts = _texts(diagram.draw_svg(_program("resnet50")))
+    texts = _texts(pictures.draw_svg(_program("resnet50")))
     assert {"resnet50", "layer1", "64×112×112", "2048×7×7", "fc", "2.05M"} <= set(texts)
     assert "bottleneck 64 ×2" in texts
     # both ways in which it is built
     assert {"inside bottleneck 256", "inside bottleneck 64", "downsample"} <= set(texts)
     assert "3×224×224 → 1000 · 25.6M parameters · 4.09G MACs" in texts
-    texts = _texts(diagram.draw_svg(_program("resnet50"), depth=1))
+    texts = _texts(pictures.draw_svg(_program("resnet50"), depth=1))
     assert not any(text.startswith("inside") for text in texts)
 
 
@@ -136,7 +138,7 @@ def test_what_is_in_columns_leaves_its_frame_where_it_entered() -> None:
 
 
 def test_svg_is_safe_to_embed() -> None:
-    first, second = (diagram.draw_svg(_program(name)) for name in ("lenet5", "resnet18"))
+    first, second = (pictures.draw_svg(_program(name)) for name in ("lenet5", "resnet18"))
     for svg in (first, second):
         root = ElementTree.fromstring(svg)
         tags = {node.tag.removeprefix(SVG) for node in root.iter()}
@@ -148,15 +150,15 @@ def test_svg_is_safe_to_embed() -> None:
         selectors = [line for line in rules.text.splitlines() if "{" in line and "@" not in line]
         assert all(line.startswith(f"#{root.get('id')} ") for line in selectors)
     assert ElementTree.fromstring(first).get("id") != ElementTree.fromstring(second).get("id")
-    assert diagram.draw_svg(_program("lenet5")) == first
+    assert pictures.draw_svg(_program("lenet5")) == first
 
 
 def test_words_cannot_become_markup() -> None:
-    from archdsl.backends.diagram.dot import to_dot
-    from archdsl.backends.diagram.mermaid import to_mermaid
-    from archdsl.backends.diagram.outline import Item, Outline
-    from archdsl.backends.diagram.paint import Picture, Text
-    from archdsl.backends.diagram.svg import to_svg
+    from archdsl.pictures.dot import to_dot
+    from archdsl.pictures.mermaid import to_mermaid
+    from archdsl.pictures.outline import Item, Outline
+    from archdsl.pictures.paint import Picture, Text
+    from archdsl.pictures.svg import to_svg
 
     word = '"]; <script>&#x;\\ end 1. x`'
     svg = to_svg(Picture(9, 9, (Text(0, 0, word, 9),), word, word))
@@ -170,14 +172,14 @@ def test_words_cannot_become_markup() -> None:
 
 
 def test_mermaid_and_dot() -> None:
-    text = diagram.draw_mermaid(_program("googlenet"), depth=1)
+    text = pictures.draw_mermaid(_program("googlenet"), depth=1)
     assert text.startswith("flowchart TD\n")
     assert '-->|"64×112×112"|' in text
     assert text.count("subgraph") == text.count("\n  end")
     assert text.count("-.->") == 2
-    skips = diagram.draw_mermaid(_program(UNET))
+    skips = pictures.draw_mermaid(_program(UNET))
     assert skips.count("==>") == 2
-    dot = diagram.draw_dot(_program("resnet18"), depth=3)
+    dot = pictures.draw_dot(_program("resnet18"), depth=3)
     assert dot.count("{") == dot.count("}")
     assert dot.count("subgraph cluster_") == dot.count("label=") - dot.count("->") - dot.count(
         ", fillcolor"
@@ -185,10 +187,10 @@ def test_mermaid_and_dot() -> None:
 
 
 def test_png(tmp_path: Path) -> None:
-    data = diagram.draw_png(_program("lenet5"))
+    data = pictures.draw_png(_program("lenet5"))
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", data[16:24])
-    root = ElementTree.fromstring(diagram.draw_svg(_program("lenet5")))
+    root = ElementTree.fromstring(pictures.draw_svg(_program("lenet5")))
     assert abs(width - 2 * float(root.get("width") or 0)) <= 2
     assert abs(height - 2 * float(root.get("height") or 0)) <= 2
 
@@ -197,10 +199,11 @@ def test_no_torch_is_needed() -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "import archdsl.api\n"
-        "from archdsl.backends import diagram\n"
+        "from archdsl import pictures\n"
         "from archdsl.pipeline import open_spec\n"
         "p = open_spec('resnet18').checked()\n"
-        "diagram.draw_svg(p), diagram.draw_mermaid(p), diagram.draw_dot(p), p._repr_mimebundle_()\n"
+        "pictures.draw_svg(p), pictures.draw_mermaid(p), pictures.draw_dot(p)\n"
+        "p._repr_mimebundle_()\n"
         "assert 'matplotlib' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -213,7 +216,7 @@ def test_notebooks_show_it() -> None:
     assert program is not None
     bundle = program._repr_mimebundle_()
     assert set(bundle) == {"image/svg+xml", "text/plain"}
-    assert bundle["image/svg+xml"] == diagram.draw_svg(program)
+    assert bundle["image/svg+xml"] == pictures.draw_svg(program)
     module = archdsl.load("lenet5")
     shown = module._repr_mimebundle_()  # type: ignore[operator]
     assert shown["image/svg+xml"] == bundle["image/svg+xml"]
@@ -226,7 +229,7 @@ def test_notebooks_show_it() -> None:
 def test_all_specs(name: str) -> None:
     for depth in (None, 0, 2, 5):
         test_no_box_lies_on_another(name, depth)
-        ElementTree.fromstring(diagram.draw_svg(_program(name), depth=depth))
+        ElementTree.fromstring(pictures.draw_svg(_program(name), depth=depth))
     test_every_parameter_is_shown_once(name)
 
 
@@ -281,7 +284,7 @@ def test_edges_come_from_the_true_producers(text: str, edges: str) -> None:
     program = open_spec(text).checked()
     names = ["deconv", "conv 8", "conv 16", "conv 5", "conv 4 1", "conv 4 3", "conv 4 5", "+"]
     names += ["maxpool", "concat", "output", "input", "early", "late", "×"]
-    drawn = diagram.draw_mermaid(program, depth=9).replace("#43;", "+")
+    drawn = pictures.draw_mermaid(program, depth=9).replace("#43;", "+")
     shown = dict(re.findall(r"^ *(n\d+)[(\[]+\"(.*?)\"", drawn, re.MULTILINE))
     called = {node: next(n for n in names if n in label) for node, label in shown.items()}
     pairs = re.findall(r"^ *(n\d+) \S+>\|.*\| (n\d+)$", drawn, re.MULTILINE)
@@ -301,11 +304,22 @@ def test_a_name_is_said_once() -> None:
     block = "block mlp() { linear 8 -> relu; linear 4 }"
     text = f"{block}\nmodel m() {{ input 4; mlp: mlp; flatten: flatten }}"
     for depth in (0, 1):
-        texts = _texts(diagram.draw_svg(_program(text), depth=depth))
+        texts = _texts(pictures.draw_svg(_program(text), depth=depth))
         assert texts.count("mlp") == 1 + 1  # the legend says it too
         assert texts.count("flatten") == 1
 
 
 def test_repeated_forks_of_several_shapes_name_none() -> None:
-    texts = _texts(diagram.draw_svg(_program("densenet121")))
+    texts = _texts(pictures.draw_svg(_program("densenet121")))
     assert "denselayer1–6" in texts and texts.count("64×56×56") == 1 + 1  # before, and inside one
+
+
+def test_every_family_of_operators_has_a_colour() -> None:
+    assert {kind.family for kind in TABLE.values()} <= FAMILIES.keys()
+
+
+def test_what_is_said_of_an_operator() -> None:
+    """Its arguments say themselves how; no drawing code knows their names."""
+    text = "conv 8 3x3 /2 pad=1 groups=2; mul { identity; identity }; conv 4 3x3 dilation=2 pad=2"
+    texts = _texts(pictures.draw_svg(_program(f"model m {{ input 4x8x8; {text} }}")))
+    assert {"conv 8 3×3 /2 groups=2", "conv 4 3×3 dilation=2"} <= set(texts)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from archdsl.backends.diagram.drawing import Sheet
-from archdsl.backends.diagram.hairpin import hairpin
-from archdsl.backends.diagram.layout import frame, series
-from archdsl.backends.diagram.scene import Element, Flow
-from archdsl.backends.diagram.structure import Leaf, Parallel, Repeated, Series, count, structure
-from archdsl.backends.diagram.wrap import unfitness
+from archdsl.pictures.drawing import Sheet
+from archdsl.pictures.layout import frame, series
+from archdsl.pictures.scene import Element, Flow
+from archdsl.pictures.structure import Leaf, Parallel, Repeated, Series, count, structure
+from archdsl.pictures.u_shape import u_shape
+from archdsl.pictures.wrap import unfitness
 
 BETWEEN = 48.0
 PANELS = 2
@@ -20,7 +20,7 @@ LARGEST = 16
 def compose(flow: Flow, *, insides: bool) -> Sheet:
     """`insides`: show what the closed blocks hold."""
     whole = structure(flow)
-    main = hairpin(whole) or series(whole, wrap=True)
+    main = u_shape(whole) or series(whole, wrap=True)
     panels = [_panel(element) for element in _explained(whole)] if insides else []
     if not panels:
         return main

@@ -12,10 +12,10 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from archdsl.backends.diagram.contents import Contents, passes
-from archdsl.backends.diagram.wording import block_text, op_text, varying
 from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope
+from archdsl.ir.wording import block_text, op_text, varying
 from archdsl.ops.table import Shape
+from archdsl.pictures.contents import Contents, passes
 
 Kind = Literal["input", "output", "layer", "pill", "join", "param", "block", "entry", "exit"]
 
@@ -345,9 +345,7 @@ def _element(node: Node) -> Element:
     op = node.op
     only = node.training_only
     if op.arity is None and node.name is None:
-        call = op.function(*node.input_shapes)
-        symbol = call.target if call is not None and not call.target[0].isalpha() else ""
-        title = {"+": "+", "*": "×"}.get(symbol, op.name)
+        title = op.symbol or op.name
         return Element(
             "join",
             "",

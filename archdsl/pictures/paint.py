@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from archdsl.backends.diagram.drawing import Box, Frame, Point, Sheet, Wire, moved
-from archdsl.backends.diagram.layout import (
+from archdsl.ir.graph import Program
+from archdsl.pictures.drawing import Box, Frame, Point, Sheet, Wire, moved
+from archdsl.pictures.layout import (
     PAD,
     SMALL,
     STACK,
@@ -23,10 +24,9 @@ from archdsl.backends.diagram.layout import (
     lines,
     small,
 )
-from archdsl.backends.diagram.metrics import text_width
-from archdsl.backends.diagram.scene import Element
-from archdsl.backends.diagram.wording import shape_text
-from archdsl.ir.graph import Program
+from archdsl.pictures.metrics import text_width
+from archdsl.pictures.scene import Element
+from archdsl.pictures.wording import shape_text
 from archdsl.text import count_text
 
 MARGIN = 22.0
@@ -63,6 +63,7 @@ FAMILIES = {
     "activation": "#c9962a",
     "regularisation": "#8a94a3",
     "attention": "#c8457b",
+    "patches": "#4f6d8f",
     "shape": "#8a94a3",
     "join": "#8a94a3",
     "data": "#8a94a3",

@@ -1,4 +1,4 @@
-"""Pictures of random specs: their edges are the program's. `python -m tests.fuzz.drawn 3000`."""
+"""Pictures of random specs: their edges are the program's. `python -m tests.fuzz.drawing 3000`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from archdsl.backends.diagram.depth import opened
-from archdsl.backends.diagram.scene import Edge, Flow
 from archdsl.ir.graph import Program
-from tests.fuzz import drawn
-from tests.fuzz.drawn import Weaver, verdict
+from archdsl.pictures.depth import opened
+from archdsl.pictures.scene import Edge, Flow
+from tests.fuzz import drawing
+from tests.fuzz.drawing import Weaver, verdict
 from tests.fuzz.lines import Wrong
 
 Change = Callable[[Flow], Flow]
@@ -21,7 +21,7 @@ CHUNK = 20
 
 @pytest.mark.parametrize("first", range(0, 120, CHUNK))
 def test_edges_are_the_programs(first: int) -> None:
-    results = [drawn.judged(seed) for seed in range(first, first + CHUNK)]
+    results = [drawing.judged(seed) for seed in range(first, first + CHUNK)]
     assert not [what for _, what in results if what]
     assert sum(result == "right" for result, _ in results) > CHUNK // 2
 
@@ -29,7 +29,7 @@ def test_edges_are_the_programs(first: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(100_000, 103_000, 500))
 def test_edges_of_many(first: int) -> None:
-    assert not [what for seed in range(first, first + 500) if (what := drawn.judged(seed)[1])]
+    assert not [what for seed in range(first, first + 500) if (what := drawing.judged(seed)[1])]
 
 
 def test_specs_have_what_may_go_wrong() -> None:
@@ -63,6 +63,6 @@ def test_finds_a_wrong_edge(change: Change, monkeypatch: pytest.MonkeyPatch) -> 
     def wrong(program: Program, depth: int) -> Flow:
         return change(opened(program, depth))
 
-    monkeypatch.setattr(drawn, "scene", wrong)
+    monkeypatch.setattr(drawing, "opened", wrong)
     with pytest.raises(Wrong):
         verdict(SPEC)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archdsl.backends.diagram.outline import Item, Outline, elements, group_title, node_lines
-from archdsl.backends.diagram.paint import LIGHT, family_colours
-from archdsl.backends.diagram.wording import shape_text
+from archdsl.pictures.outline import Item, Outline, elements, group_title, node_lines
+from archdsl.pictures.paint import LIGHT, family_colours
+from archdsl.pictures.wording import shape_text
 
 _OUTLINES = {"input": "oval", "output": "oval", "join": "oval", "pill": "oval"}
 _STYLES = {

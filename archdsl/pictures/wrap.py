@@ -6,7 +6,7 @@ import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
-from archdsl.backends.diagram.drawing import Drawn, Note, Sheet, Wire, moved
+from archdsl.pictures.drawing import Drawn, Note, Sheet, Wire, moved
 
 #: a picture is wrapped where it is higher than this
 TALLEST = 900.0

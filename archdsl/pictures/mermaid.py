@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from archdsl.backends.diagram.outline import Item, Outline, elements, group_title, node_lines
-from archdsl.backends.diagram.paint import family_colours
-from archdsl.backends.diagram.wording import shape_text
+from archdsl.pictures.outline import Item, Outline, elements, group_title, node_lines
+from archdsl.pictures.paint import family_colours
+from archdsl.pictures.wording import shape_text
 
 _ARROWS = {"flow": "-->", "skip": "==>", "aside": "-.->"}
 #: kind of element -> the brackets that make its outline

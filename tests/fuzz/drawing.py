@@ -1,4 +1,4 @@
-"""Random specs, drawn: every picture's edges are the program's. python -m tests.fuzz.drawn 3000
+"""Random specs, drawn: every picture's edges are the program's. python -m tests.fuzz.drawing 3000
 
 What is drawn is read back as a person would: Mermaid's and DOT's edges from their text, those of an
 SVG (whose marks a PNG has too) by following its lines from end point to end point. What must be
@@ -15,18 +15,18 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from archdsl.backends.diagram.compose import compose
-from archdsl.backends.diagram.depth import opened
-from archdsl.backends.diagram.dot import to_dot
-from archdsl.backends.diagram.mermaid import to_mermaid
-from archdsl.backends.diagram.outline import Item as Drawn
-from archdsl.backends.diagram.outline import outline
-from archdsl.backends.diagram.paint import paint
-from archdsl.backends.diagram.scene import Element, Flow
-from archdsl.backends.diagram.structure import structure
-from archdsl.backends.diagram.svg import to_svg
 from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope
 from archdsl.ops.table import Shape
+from archdsl.pictures.compose import compose
+from archdsl.pictures.depth import opened
+from archdsl.pictures.dot import to_dot
+from archdsl.pictures.mermaid import to_mermaid
+from archdsl.pictures.outline import Item as Drawn
+from archdsl.pictures.outline import outline
+from archdsl.pictures.paint import paint
+from archdsl.pictures.scene import Element, Flow
+from archdsl.pictures.structure import structure
+from archdsl.pictures.svg import to_svg
 from archdsl.pipeline import open_spec
 from tests.fuzz.lines import Group, Pairs, Wrong, read_svg
 from tests.fuzz.specs import Env, Maker, Piece
@@ -349,7 +349,7 @@ def judged(seed: int) -> tuple[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.drawn")
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.drawing")
     parser.add_argument("count", type=int, nargs="?", default=1000)
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
     args = parser.parse_args()

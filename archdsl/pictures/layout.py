@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archdsl.backends.diagram.drawing import Box, Drawn, Frame, Note, Point, Sheet, Wire, moved
-from archdsl.backends.diagram.metrics import text_width
-from archdsl.backends.diagram.scene import Element
-from archdsl.backends.diagram.structure import Leaf, Parallel, Part, Repeated, Series, Tangle
-from archdsl.backends.diagram.wording import joined, shape_text
-from archdsl.backends.diagram.wrap import INSET, wrapped
 from archdsl.ops.table import Shape
+from archdsl.pictures.drawing import Box, Drawn, Frame, Note, Point, Sheet, Wire, moved
+from archdsl.pictures.metrics import text_width
+from archdsl.pictures.scene import Element
+from archdsl.pictures.structure import Leaf, Parallel, Part, Repeated, Series, Tangle
+from archdsl.pictures.wording import joined, shape_text
+from archdsl.pictures.wrap import INSET, wrapped
 from archdsl.text import count_text
 
 TITLE, SMALL, TINY = 12.0, 10.5, 9.5

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from archdsl.backends.diagram.drawing import Point
-from archdsl.backends.diagram.metrics import text_width
-from archdsl.backends.diagram.paint import DARK, LIGHT, Line, Mark, Picture, Rect, Text, Triangle
+from archdsl.pictures.drawing import Point
+from archdsl.pictures.metrics import text_width
+from archdsl.pictures.paint import DARK, LIGHT, Line, Mark, Picture, Rect, Text, Triangle
 
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 

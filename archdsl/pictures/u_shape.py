@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from archdsl.backends.diagram.drawing import Drawn, Note, Point, Sheet, Wire
-from archdsl.backends.diagram.layout import LABELLED, leaf_sheet, sole_width
-from archdsl.backends.diagram.structure import Leaf, Parallel, Series
-from archdsl.backends.diagram.wording import shape_text
 from archdsl.ops.table import Shape
+from archdsl.pictures.drawing import Drawn, Note, Point, Sheet, Wire
+from archdsl.pictures.layout import LABELLED, leaf_sheet, sole_width
+from archdsl.pictures.structure import Leaf, Parallel, Series
+from archdsl.pictures.wording import shape_text
 
 ACROSS = 120.0  # the least between the two arms
 BESIDE = 30.0  # between an arm and what lies at the bottom
@@ -24,7 +24,7 @@ class _Level:
     shape: Shape
 
 
-def hairpin(whole: Series) -> Sheet | None:
+def u_shape(whole: Series) -> Sheet | None:
     """The series as a U; None where it is none."""
     levels: list[_Level] = []
     parts = [p for p in whole.parts if not (isinstance(p, Leaf) and p.element.kind == "entry")]

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from archdsl.backends.diagram.layout import lines
-from archdsl.backends.diagram.scene import Element
-from archdsl.backends.diagram.structure import Leaf, Parallel, Repeated, Series, Tangle
 from archdsl.ops.table import Shape
+from archdsl.pictures.layout import lines
+from archdsl.pictures.scene import Element
+from archdsl.pictures.structure import Leaf, Parallel, Repeated, Series, Tangle
 from archdsl.text import count_text
 
 

@@ -1,21 +1,14 @@
-"""What a picture says: operators and blocks in a few characters, numbers that a person can read."""
+"""Operators and calls of blocks in a few characters, as a person says them: `conv 64 7×7 /2`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from archdsl import text
 from archdsl.ir.graph import Graph, Program, Scope
-from archdsl.ops.table import Op, Shape
+from archdsl.ops.table import Op
 from archdsl.ops.types import Float, Int, Size
 
 LONGEST = 36
-#: keyword arguments that change what a layer is for a reader, and how they are written
-_TOLD = {"stride": "/{}", "groups": "groups={}", "dilation": "dilation={}", "heads": "heads={}"}
-
-
-def shape_text(shape: Shape) -> str:
-    return text.shape_text(shape, by="×", empty="1")
 
 
 def op_text(op: Op) -> str:
@@ -23,14 +16,14 @@ def op_text(op: Op) -> str:
     words = [op.name.replace("_", " ")]
     for name, arg in op.args.items():
         value = getattr(op, name)
-        if name in _TOLD:
+        if arg.told:
             if value not in (arg.default, None):
-                words.append(_TOLD[name].format(_value(value)))
+                words.append(arg.told.format(_value(value)))
         elif not arg.keyword and isinstance(arg.type, (Int, Size)) and value != arg.default:
             words.append(_size(value) if isinstance(arg.type, Size) else _value(value))
         elif not arg.keyword and isinstance(arg.type, Float) and value != arg.default:
             words.append(_value(value))
-    return _short(words)
+    return short(words)
 
 
 def block_text(graph: Graph, differs: dict[str, set[str]]) -> str:
@@ -45,7 +38,7 @@ def block_text(graph: Graph, differs: dict[str, set[str]]) -> str:
             words += [f"/{_value(value)}"] if value not in (1, (1,)) else []
         elif value is not None and not isinstance(value, (bool, float)):
             words.append(_value(value))
-    return _short(words)
+    return short(words)
 
 
 def varying(program: Program) -> dict[str, set[str]]:
@@ -64,25 +57,8 @@ def varying(program: Program) -> dict[str, set[str]]:
     return result
 
 
-def labels_text(labels: list[str]) -> str:
-    """One name for several: `denselayer1–6`."""
-    if len(set(labels)) == 1:
-        return labels[0]
-    if not all(labels):
-        return ""
-    head = labels[0].rstrip("0123456789")
-    tails = [label[len(head) :] for label in labels]
-    if all(label.startswith(head) for label in labels) and all(t.isdigit() for t in tails):
-        return f"{head}{tails[0]}–{tails[-1]}"
-    return f"{labels[0]} – {labels[-1]}"
-
-
-def joined(parts: list[str]) -> str:
-    """A layer and what follows it, as far as there is room: `conv 64 7×7 · bn · relu`."""
-    return _short(parts, " · ", LONGEST + 20)
-
-
-def _short(words: list[str], between: str = " ", longest: int = LONGEST) -> str:
+def short(words: list[str], between: str = " ", longest: int = LONGEST) -> str:
+    """Words in a row, as far as there is room."""
     text = words[0] if words else ""
     for word in words[1:]:
         if len(text) + len(between) + len(word) > longest:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from archdsl.backends.diagram.scene import Flow, scene
-from archdsl.backends.diagram.structure import count, structure
 from archdsl.ir.graph import Program
+from archdsl.pictures.scene import Flow, scene
+from archdsl.pictures.structure import count, structure
 
 COMFORTABLE = 28  # boxes that a picture has at most
 

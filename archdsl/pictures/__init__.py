@@ -18,8 +18,8 @@ from archdsl.backends.errors import ArtefactError
 from archdsl.ir.graph import Program
 
 if TYPE_CHECKING:
-    from archdsl.backends.diagram.outline import Outline
-    from archdsl.backends.diagram.paint import Picture
+    from archdsl.pictures.outline import Outline
+    from archdsl.pictures.paint import Picture
 
 __all__ = ["draw_dot", "draw_mermaid", "draw_png", "draw_svg"]
 
@@ -28,28 +28,28 @@ DEEPEST = 6000  # Python calls inside one another; what lies in what is read rec
 
 
 def draw_svg(program: Program, *, depth: int | None = None) -> str:
-    from archdsl.backends.diagram.svg import to_svg
+    from archdsl.pictures.svg import to_svg
 
     with _deep(program):
         return to_svg(_picture(program, depth))
 
 
 def draw_png(program: Program, *, depth: int | None = None) -> bytes:
-    from archdsl.backends.diagram.png import to_png
+    from archdsl.pictures.png import to_png
 
     with _deep(program):
         return to_png(_picture(program, depth))
 
 
 def draw_mermaid(program: Program, *, depth: int | None = None) -> str:
-    from archdsl.backends.diagram.mermaid import to_mermaid
+    from archdsl.pictures.mermaid import to_mermaid
 
     with _deep(program):
         return to_mermaid(_outline(program, depth))
 
 
 def draw_dot(program: Program, *, depth: int | None = None) -> str:
-    from archdsl.backends.diagram.dot import to_dot
+    from archdsl.pictures.dot import to_dot
 
     with _deep(program):
         return to_dot(_outline(program, depth), program.name)
@@ -72,16 +72,16 @@ def _deep(program: Program) -> Iterator[None]:
 
 
 def _picture(program: Program, depth: int | None) -> Picture:
-    from archdsl.backends.diagram.compose import compose
-    from archdsl.backends.diagram.depth import opened
-    from archdsl.backends.diagram.paint import paint
+    from archdsl.pictures.compose import compose
+    from archdsl.pictures.depth import opened
+    from archdsl.pictures.paint import paint
 
     return paint(program, compose(opened(program, depth), insides=depth is None))
 
 
 def _outline(program: Program, depth: int | None) -> Outline:
-    from archdsl.backends.diagram.depth import opened
-    from archdsl.backends.diagram.outline import outline
-    from archdsl.backends.diagram.structure import structure
+    from archdsl.pictures.depth import opened
+    from archdsl.pictures.outline import outline
+    from archdsl.pictures.structure import structure
 
     return outline(structure(opened(program, depth)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from archdsl.backends.diagram.scene import Element
+from archdsl.pictures.scene import Element
 
 Point = tuple[float, float]
 Style = Literal["flow", "skip", "aside"]
