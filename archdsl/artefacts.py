@@ -8,8 +8,9 @@ file names follow from it.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +35,8 @@ class Request:
     optimize: bool = False
     #: how deep a picture opens blocks; None: as deep as it stays readable
     depth: int | None = None
+    #: told what is done, where that takes seconds
+    say: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +86,28 @@ def write(artefact: Artefact, spec: Spec, path: Path, request: Request) -> None:
         write_atomic(path, _made(artefact, spec, request))
         return
     program = spec.checked()
-    from archdsl.backends.export import module_for
+    with replacing(path) as beside, _uncollected():  # first: no folder costs no work
+        request.say(f"building {program.name}")
+        from archdsl.backends.export import module_for
 
-    with replacing(path) as beside:  # first: a folder that is not there costs no work
         module = module_for(
             program, weights=request.weights, seed=request.seed, optimized=request.optimize
         )
-        artefact.function(_program(spec, request), module, beside)
+        given = {name: getattr(request, name) for name in artefact.options}
+        artefact.function(_program(spec, request), module, beside, **given)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without Python's search for circles: of what torch and its exporters import and trace nothing
+    is garbage, and looking for some is a sixth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def by_suffix(path: Path) -> str:
@@ -145,8 +163,22 @@ ARTEFACTS: dict[str, Artefact] = {
         Artefact(
             "python", "source that imports torch alone", "archdsl.backends.python:emit", (".py",)
         ),
-        Artefact("onnx", "ONNX, with a dynamic batch", f"{_EXPORT}:write_onnx", (".onnx",), "file"),
-        Artefact("pt2", "torch.export's program", f"{_EXPORT}:write_pt2", (".pt2",), "file"),
+        Artefact(
+            "onnx",
+            "ONNX, with a dynamic batch",
+            f"{_EXPORT}:write_onnx",
+            (".onnx",),
+            "file",
+            options=("weights", "say"),
+        ),
+        Artefact(
+            "pt2",
+            "torch.export's program",
+            f"{_EXPORT}:write_pt2",
+            (".pt2",),
+            "file",
+            options=("say",),
+        ),
         Artefact(
             "safetensors", "weights", f"{_EXPORT}:write_safetensors", (".safetensors",), "file"
         ),

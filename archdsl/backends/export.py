@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,13 @@ from archdsl.backends.onnx_words import sayable
 from archdsl.backends.optimize import optimize
 from archdsl.backends.refusal import refusal
 from archdsl.backends.torch import build
-from archdsl.backends.weights import assign
+from archdsl.backends.weights import assign, trained_on
 from archdsl.ir.graph import Program
 
 #: protobuf refuses messages of 2 GiB; larger weights go into a file beside the model
 ONE_FILE = 2_000_000_000
+#: told what is done
+Say = Callable[[str], None]
 INSTALL = 'pip install "archdsl[onnx]"'
 __all__ = ["ExportError", "inference", "module_for", "write_onnx", "write_pt2", "write_safetensors"]
 
@@ -72,25 +75,40 @@ def channels_last(module: nn.Module) -> nn.Module:
     return module
 
 
-def write_onnx(program: Program, module: nn.Module, path: Path) -> None:
-    """ONNX by torch's exporter, checked by `onnx.checker`. Raises ExportError."""
+def write_onnx(
+    program: Program,
+    module: nn.Module,
+    path: Path,
+    weights: Path | None = None,
+    say: Say = lambda text: None,
+) -> None:
+    """ONNX by torch's exporter, checked by `onnx.checker`. With `weights` of a run, the
+    file's metadata say what the run knows of its samples. Raises ExportError."""
     missing = [n for n in ("onnx", "onnxscript") if find_spec(n) is None]
     if missing:
         names = " and ".join(f"`{name}`" for name in missing)
         raise ExportError(f"ONNX needs {names}\n{INSTALL}")
-    size = sum(t.numel() * t.element_size() for t in module.state_dict().values())
     try:
-        _save_onnx(program, module, path, external=size > ONE_FILE)
+        _save_onnx(program, module, path, weights, say)
     except OSError:
         raise
     except Exception as error:  # torch's converter and onnx's checker have many of their own
+        say("looking for the step that ONNX has no words for")
         raise refusal(program, "ONNX", _save_onnx) from error
 
 
-def _save_onnx(program: Program, module: nn.Module, path: Path, *, external: bool = False) -> None:
+def _save_onnx(
+    program: Program,
+    module: nn.Module,
+    path: Path,
+    weights: Path | None = None,
+    say: Say = lambda text: None,
+) -> None:
     import onnx
 
+    say("reading it with torch.export")
     exported = _exported(program, module)
+    say("translating it to ONNX")
     with _quiet():
         made = torch.onnx.export(
             sayable(exported),
@@ -105,23 +123,34 @@ def _save_onnx(program: Program, module: nn.Module, path: Path, *, external: boo
         raise ValueError("torch.onnx.export gave nothing")
     made.model.producer_name, made.model.producer_version = "archdsl", __version__
     made.model.doc_string, made.model.graph.name = program.text, program.name
-    made.model.metadata_props.update({"model": program.name, "archdsl": __version__})
-    made.save(path, external_data=external)
+    facts = {} if weights is None else trained_on(weights)
+    said = {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}
+    made.model.metadata_props.update({"model": program.name, "archdsl": __version__, **said})
+    say("writing and checking it")
+    size = sum(t.numel() * t.element_size() for t in module.state_dict().values())
+    made.save(path, external_data=size > ONE_FILE)
     onnx.checker.check_model(path, full_check=True)
 
 
-def write_pt2(program: Program, module: nn.Module, path: Path) -> None:
+def write_pt2(
+    program: Program, module: nn.Module, path: Path, say: Say = lambda text: None
+) -> None:
     """torch.export's format, for `torch.export.load`. Raises ExportError."""
     try:
-        _save_pt2(program, module, path)
+        _save_pt2(program, module, path, say)
     except OSError:
         raise
     except Exception as error:  # torch.export has many of its own
+        say("looking for the step that torch.export has no words for")
         raise refusal(program, "torch.export", _save_pt2) from error
 
 
-def _save_pt2(program: Program, module: nn.Module, path: Path) -> None:
+def _save_pt2(
+    program: Program, module: nn.Module, path: Path, say: Say = lambda text: None
+) -> None:
+    say("reading it with torch.export")
     exported = _exported(program, module)
+    say("writing it")
     with _quiet():
         torch.export.save(exported, path, extra_files={"spec.arch": program.text})
 

@@ -81,6 +81,18 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     return state
 
 
+def trained_on(path: str | Path) -> dict[str, object]:
+    """What a checkpoint of `archdsl train`, or the one beside the best weights of a run, knows of
+    its samples: the names of the classes, the mean and deviation that normalise each channel."""
+    path = Path(path)
+    path = path.with_suffix(".pt") if path.suffix == ".safetensors" else path
+    content = _pickled(path) if path.is_file() else None
+    if not isinstance(content, Mapping) or not isinstance(content.get("fit"), Mapping):
+        return {}
+    known = {"classes": content.get("classes"), "mean": None, "std": None, **content["fit"]}
+    return {key: known[key] for key in ("classes", "mean", "std") if known[key]}
+
+
 def _safetensors(path: Path) -> Any:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -116,6 +128,8 @@ def _unwrap(content: Any) -> dict[str, Tensor] | None:
         return None
     if content and all(isinstance(v, Tensor) for v in content.values()):
         return dict(content) if all(isinstance(k, str) for k in content) else None
+    if isinstance(average := content.get("ema"), Mapping):  # a run's, which is what was tested
+        return _unwrap({k[7:]: v for k, v in average.items() if k.startswith("module.")})
     for holder in HOLDERS:
         if isinstance(content.get(holder), Mapping):
             return _unwrap(content[holder])

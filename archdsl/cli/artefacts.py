@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,7 +111,7 @@ def compile(
             usage(f"{output} is a picture: `archdsl draw` makes it")
     if weights is not None and name not in WITH_WEIGHTS:
         usage(f"--weights is for {', '.join(WITH_WEIGHTS)}: {name} holds none")
-    request = Request(weights=weights, seed=seed, optimize=optimize)
+    request = Request(weights=weights, seed=seed, optimize=optimize, say=_say)
     with spec_errors(), _file_errors(output):
         _make(name, spec_from(spec, param, input, limit), output, request)
 
@@ -189,8 +190,6 @@ def diff(
     if format is DiffFormat.json:
         typer.echo(json.dumps(difference.as_dict(), indent=2))
     elif difference:
-        import sys
-
         from archdsl.diagnostics.terminal import use_color
 
         typer.echo(show_difference(difference, color=use_color(sys.stdout)))
@@ -214,6 +213,12 @@ def _make(name: str, spec: Spec, output: Path | None, request: Request) -> None:
     if artefact.binary:
         usage(f"{name} is no text: say where to with -o FILE{artefact.suffixes[0]}")
     typer.echo(make_text(artefact, spec, request), nl=False)
+
+
+def _say(text: str) -> None:
+    """To a person who waits, and to no file."""
+    if sys.stderr.isatty():
+        typer.echo(f"{text} ...", err=True)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +14,11 @@ import torch
 from torch import Tensor, nn
 
 import archdsl
+from archdsl.artefacts import ARTEFACTS, Request, write
 from archdsl.backends import export
 from archdsl.backends.export import ExportError
 from archdsl.ir.graph import Node, Program
+from archdsl.pipeline import open_spec
 from tests.artefacts.specs import MIXED
 from tests.artefacts.test_optimize import outputs, trained
 
@@ -138,12 +142,12 @@ def test_what_a_format_cannot_say_is_one_error_at_its_step(
         "  concat { conv 2 1x1; identity }\n}\n"
     )
 
-    def write(program: Program, module: nn.Module, path: Path, **_: Any) -> None:
+    def fail(program: Program, module: nn.Module, path: Path, *_: Any) -> None:
         kinds = [type(i.op).__name__ for _, i in program.walk() if isinstance(i, Node)]
         if lacking in kinds or (program.name == "m" and not lacking):
             raise RuntimeError("words of torch's own\nmany lines")
 
-    monkeypatch.setattr(export, f"_save_{form}", write)
+    monkeypatch.setattr(export, f"_save_{form}", fail)
     with pytest.raises(ExportError) as caught:
         archdsl.export(spec, tmp_path / f"m.{form}")
     expected = said.replace("FORMAT", {"onnx": "ONNX", "pt2": "torch.export"}[form])
@@ -160,3 +164,37 @@ def test_onnx_says_what_it_is(tmp_path: Path) -> None:
     assert model.graph.name == "lenet5"
     entries = {entry.key: entry.value for entry in model.metadata_props}
     assert entries["archdsl"] == archdsl.__version__ and entries["model"] == "lenet5"
+
+
+def test_onnx_of_a_run_knows_its_samples(tmp_path: Path) -> None:
+    """The run's classes and normalisation, and the weights that it tested: the average's."""
+    onnx = pytest.importorskip("onnx")
+    spec = "model m { input 3x4x4; conv 2 1x1 -> gap -> flatten }"
+    state = archdsl.load(spec).state_dict()
+    average = {f"module.{name}": tensor + 1 for name, tensor in state.items()}
+    run = {
+        "format": 1,
+        "classes": ["Kätzchen", "dog"],
+        "fit": {"input_shape": [3, 4, 4], "mean": [0.5, 0.4, 0.3], "std": None},
+        "model": state,
+        "ema": {"n_averaged": torch.tensor(3), **average},
+    }
+    torch.save(run, tmp_path / "best.pt")
+    archdsl.export(spec, tmp_path / "best.safetensors", weights=tmp_path / "best.pt")
+    found = archdsl.load(spec, weights=tmp_path / "best.safetensors").state_dict()
+    assert all(torch.equal(found[name], tensor + 1) for name, tensor in state.items())
+    for weights in ("best.pt", "best.safetensors"):  # beside the one lies the other
+        archdsl.export(spec, tmp_path / "m.onnx", weights=tmp_path / weights)
+        entries = {e.key: e.value for e in onnx.load(tmp_path / "m.onnx").metadata_props}
+        assert entries["classes"] == '["Kätzchen", "dog"]'
+        assert json.loads(entries["mean"]) == [0.5, 0.4, 0.3] and "std" not in entries
+        assert entries["model"] == "m"
+
+
+@pytest.mark.parametrize("form", ["onnx", "pt2", "safetensors"])
+def test_what_takes_seconds_is_told(form: str, tmp_path: Path) -> None:
+    told: list[str] = []
+    write(ARTEFACTS[form], open_spec("lenet5"), tmp_path / f"m.{form}", Request(say=told.append))
+    assert told[0] == "building lenet5"
+    assert ("translating it to ONNX" in told) == (form == "onnx")
+    assert gc.isenabled()
