@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archdsl.backends.body import Body
-from archdsl.backends.code import Code, Expr, Lit
+from archdsl.backends.code import Code, Expr, Lit, Named
 from archdsl.backends.names import TAKEN, unique, variable
 from archdsl.ir.graph import Graph
 from archdsl.ir.labels import RESERVED
@@ -187,6 +187,8 @@ def type_of(column: Iterable[Lit]) -> str:
     names: dict[str, None] = {}
     for lit in column:
         name = "None" if lit.value is None else type(lit.value).__name__
+        if isinstance(lit.value, Named):
+            name = "Callable[..., nn.Module]"
         if isinstance(lit.value, tuple):
             name = f"tuple[{', '.join(type(part).__name__ for part in lit.value)}]"
         names[name] = None

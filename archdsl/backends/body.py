@@ -23,6 +23,7 @@ from archdsl.backends.code import (
     Make,
     Many,
     Member,
+    Named,
     Repeat,
     Value,
     found,
@@ -37,6 +38,7 @@ from archdsl.ops.types import is_int
 if TYPE_CHECKING:
     from archdsl.backends.loops import Loop
 
+ACT = "act"
 LONGEST = 100  # operands of one sum or product
 MORE = (1, 2, 3, 8, -1)  # how much larger a side is, to see whether others fit
 
@@ -172,7 +174,7 @@ def _layers(flow: Flow, built: Mapping[Graph, Expr]) -> tuple[Expr, ...]:
         item = flow.graph.items[place]
         if item.name is None or (place == last and _nothing(item)):
             continue
-        expr = built[item.graph] if isinstance(item, Scope) else _module(item, flow)  # type: ignore[arg-type]
+        expr = built[item.graph] if isinstance(item, Scope) else _layer(item, flow)  # type: ignore[arg-type]
         parts.append((item.name, expr))
     if [name for name, _ in parts] != [str(number) for number in range(len(parts))]:
         pairs = tuple(Many((Code(literal(name)), e), "()") for name, e in parts)
@@ -215,6 +217,16 @@ def _own(param: Param) -> Own:
     fill, rule = own_rule(param.rule, Member(param.name))
     shape: tuple[Expr, ...] = sides or (Many((), "()"),)
     return Own(param.name, param.buffer, Apply(Code(f"torch.{fill}"), shape), rule)
+
+
+def _layer(node: Node, flow: Flow) -> Expr:
+    """A layer of an nn.Sequential; activations that take the same arguments may be one another."""
+    made = _module(node, flow)
+    if not isinstance(made, Apply) or not isinstance(made.target, Code):
+        return made
+    if not node.op.nonlinear or node.weights or made.args:
+        return made
+    return replace(made, target=Lit(Named(made.target.text), ACT, role=ACT))
 
 
 def _module(node: Node, flow: Flow) -> Expr:

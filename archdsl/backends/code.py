@@ -47,6 +47,10 @@ class Lit:
     free: str = field(compare=False, default="")
 
 
+class Named(str):
+    """A class of torch as the value of a literal: what it makes may be another's argument."""
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """Python text of ours."""
@@ -79,13 +83,15 @@ class Attr:
 @dataclass(frozen=True, slots=True)
 class Apply:
     """`target(*args, **kwargs)`. `rows`: each argument in a line of its own where one line is too
-    short (layers of a Sequential). `item`: which of the results, where there are several."""
+    short (layers of a Sequential). `item`: which of the results, where there are several.
+    `optional`: a layer that is not there where its class is None."""
 
     target: Expr
     args: tuple[Expr, ...] = ()
     kwargs: tuple[tuple[str, Expr], ...] = ()
     rows: bool = False
     item: int | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +172,9 @@ def is_attribute(name: str) -> bool:
 
 
 def literal(value: Any) -> str:
-    """A number, bool, string, None or tuple of these as Python source."""
+    """A number, bool, string, None, class or tuple of these as Python source."""
+    if isinstance(value, Named):
+        return str(value)
     if isinstance(value, bool) or value is None:
         return repr(value)
     if isinstance(value, int):

@@ -16,6 +16,8 @@ OURS = frozenset(
         "Tensor",
         "math",
         "OrderedDict",
+        "Callable",
+        "layers",
         "NamedTuple",
         "self",
         "m",

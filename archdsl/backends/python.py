@@ -17,6 +17,7 @@ from archdsl.backends.code import (
     Apply,
     Code,
     Expr,
+    Many,
     flat,
     is_attribute,
     lay,
@@ -96,6 +97,7 @@ def _imports(code: str) -> str:
     standard = {
         "math": "import math",
         "OrderedDict": "from collections import OrderedDict",
+        "Callable": "from collections.abc import Callable",
         "NamedTuple": "from typing import NamedTuple",
     }
     first = [line for name, line in standard.items() if name in used]
@@ -246,7 +248,9 @@ def _def(name: str, parameters: list[str], returns: str) -> list[str]:
 def _construct(cls: ClassDef) -> list[str]:
     """The body of the constructor; nothing where it would only call nn.Module's."""
     body = cls.body
-    if body.layers is not None:
+    if body.layers and isinstance(body.layers[-1], Apply) and body.layers[-1].optional:
+        lines = _last_optional(body.layers)
+    elif body.layers is not None:
         lines = lay(Apply(Code("super().__init__"), body.layers, rows=True), 2)
     else:
         lines = [f"{STEP * 2}super().__init__()"]
@@ -263,6 +267,18 @@ def _construct(cls: ClassDef) -> list[str]:
     if len(lines) == 1 and not body.inits and not body.layers:
         return []
     return lines + _inits(body.inits)
+
+
+def _last_optional(layers: tuple[Expr, ...]) -> list[str]:
+    """An nn.Sequential whose last layer may be missing."""
+    *first, last = layers
+    assert isinstance(last, Apply)
+    return [
+        *lay(Many(tuple(first)), 2, "layers: list[nn.Module] = "),
+        f"{STEP * 2}if {flat(last.target)} is not None:",
+        *lay(last, 3, "layers.append(", ")"),
+        f"{STEP * 2}super().__init__(*layers)",
+    ]
 
 
 def _child(child: Child) -> list[str]:

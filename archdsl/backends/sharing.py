@@ -102,7 +102,7 @@ def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> 
             family = families.setdefault((name, content), Family(name, content))
             family.graphs.append(graph)
             family.bodies.append(content)
-        for family in families.values():
+        for family in _merged(families):
             if _inline(family, sum(uses[graph] for graph in family.graphs)):
                 for graph, content in zip(family.graphs, family.bodies, strict=True):
                     built[graph] = _sequential(content.layers or ())
@@ -165,6 +165,30 @@ def _checks(program: Program) -> dict[Graph, frozenset[int]]:
         loose = unheld(graph)
         sides.setdefault(key, set()).update(loose & varying(graph) if loose else loose)
     return {graph: frozenset(sides[key]) for graph, key in keys.items()}
+
+
+def _merged(families: dict[tuple[str, Body], Family]) -> list[Family]:
+    """Blocks with and without an activation at their end are one family: it is optional there."""
+    for (name, content), family in list(families.items()):
+        *first, last = content.layers or (None,)
+        plain_ = families.get((name, replace(content, layers=tuple(first))))
+        if not first or plain_ is None or content.outputs or family.graphs[0].block is None:
+            continue
+        if not isinstance(last, Apply) or not isinstance(last.target, Lit):
+            continue
+        none = replace(last, target=replace(last.target, value=None, silent=True), optional=True)
+        made = Family(name, replace(content, layers=(*first, none)))
+        made.graphs = [*family.graphs, *plain_.graphs]
+        for body_ in family.bodies:
+            *layers, act = body_.layers or ()
+            assert isinstance(act, Apply)
+            made.bodies.append(replace(body_, layers=(*layers, replace(act, optional=True))))
+        for body_ in plain_.bodies:
+            made.bodies.append(replace(body_, layers=(*(body_.layers or ()), none)))
+        for old in (family, plain_):
+            del families[name, old.body]
+        families[name, made.body] = made
+    return [*families.values()]
 
 
 def _inline(family: Family, uses: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from archdsl.backends.code import Apply, Code, Infix, Make, found
+from archdsl.backends.code import Apply, Code, Infix, Lit, Make, found
 from archdsl.backends.names import camel, unique
 
 if TYPE_CHECKING:
@@ -83,5 +83,7 @@ def _own(cls: ClassDef) -> Iterator[str]:
     for make in found(cls.body, Make):
         yield camel(make.cls.family)
     for call in found((cls.body.layers, cls.body.members, cls.body.steps), Apply):
-        if isinstance(call.target, Code) and call.target.text.startswith(("nn.", "F.", "torch.")):
-            yield camel(call.target.text.rpartition(".")[2])
+        if isinstance(call.target, (Code, Lit)):
+            text = call.target.text if isinstance(call.target, Code) else str(call.target.value)
+            if text.startswith(("nn.", "F.", "torch.")):
+                yield camel(text.rpartition(".")[2])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import archdsl
 
@@ -48,6 +49,11 @@ def test_nothing_ends_with_an_identity(sources: dict[str, str]) -> None:
 def test_names_of_the_spec_are_kept(sources: dict[str, str]) -> None:
     """Those of `let`, too; what is a multiple or a part of an argument needs no name."""
     assert "mid: int" in sources["efficientnet_b0"]
+    assert "act: Callable[..., nn.Module] | None = None" in sources["mobilenet_v3_small"]
+    assert (
+        "Convnorm(3, out=16, kernel=3, stride=2, act=nn.Hardswish)"
+        in (sources["mobilenet_v3_small"])
+    )
     assert "Se(mid, r=in_channels // 4)" in sources["efficientnet_b0"]
     assert "padding=kernel // 2" in sources["efficientnet_b0"]
     assert "nn.Linear(4 * dim, 2 * dim, bias=False)" in sources["swin_t"]
@@ -80,3 +86,27 @@ def test_what_looks_like_a_multiple_is_right_for_each_instance(values: str) -> N
     module = archdsl.load(text)
     state = {key: tuple(value.shape) for key, value in module.state_dict().items()}
     assert state == {key: weight.shape for key, weight in program.state()}
+
+
+def test_one_class_for_a_block_whose_activation_differs() -> None:
+    """Also where it is missing, or its arguments cannot be shared."""
+    text = """block b(o, act) { conv o 3x3 pad=1; bn; act }
+    model m { input 3x8x8
+      b 4 relu; b 4 silu; b 5 identity; b 6 gelu; b 4 leaky_relu(0.3); b 4 prelu; b 4 relu; b 4 tanh
+    }"""
+    source = archdsl.compile(text)
+    names = [line for line in source.splitlines() if line.startswith("class B")]
+    assert len(names) == 1  # the others are used once, and stand where they are
+    program = archdsl.check(text).program
+    assert program is not None
+    module = archdsl.load(text).eval()
+    assert list(module.state_dict()) == [key for key, _ in program.state()]
+    x = torch.randn(2, 3, 8, 8)
+    acts = [nn.ReLU(), nn.SiLU(), nn.Identity(), nn.GELU(), nn.LeakyReLU(0.3), None, nn.ReLU()]
+    expected = x
+    for block, act in zip(module, [*acts, nn.Tanh()], strict=True):
+        expected = block[1](block[0](expected))
+        expected = (act or block[2])(expected)
+    assert torch.equal(module(x), expected)
+    assert torch.equal(torch.jit.script(module)(x), expected)
+    assert torch.equal(torch.fx.symbolic_trace(module)(x), expected)

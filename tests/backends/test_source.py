@@ -86,7 +86,13 @@ def test_the_source_stands_alone(programs: dict[str, Program], tmp_path: Path) -
     for program in programs.values():
         for node in ast.walk(ast.parse(emit(program))):
             if isinstance(node, ast.ImportFrom):
-                assert node.module in ("torch", "torch.nn", "collections", "typing")
+                assert node.module in (
+                    "torch",
+                    "torch.nn",
+                    "collections",
+                    "collections.abc",
+                    "typing",
+                )
             elif isinstance(node, ast.Import):
                 assert [alias.name for alias in node.names] in (["torch"], ["math"])
     code = "import sys; import archdsl.backends.python; assert 'torch' not in sys.modules"
