@@ -132,6 +132,8 @@ def _place(span: Any) -> str:
 
 
 def _data(sizes: InputSizes, size: tuple[int, ...] | None) -> dict[str, Any]:
+    from archdsl.sizes.words import show
+
     program = sizes.program
     data: dict[str, Any] = {
         "model": program.name,
@@ -141,7 +143,7 @@ def _data(sizes: InputSizes, size: tuple[int, ...] | None) -> dict[str, Any]:
         "single": sizes.single,
         "smallest": list(sizes.smallest()),
         "boxes": sizes.described_boxes(),
-        "formulas": [str(demand.cond) for demand in sizes.formulas],
+        "formulas": [show(demand.cond) for demand in sizes.formulas],
         "bounds": [_bound(r) for r in sizes.reasons()],
     }
     if size is not None:

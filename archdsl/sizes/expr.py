@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -45,9 +45,6 @@ class Expr(_Interned):
     """A number that depends on the sides."""
 
     __slots__ = ()
-
-    def __str__(self) -> str:
-        return show(self)
 
 
 class Var(Expr):
@@ -101,9 +98,6 @@ class Cond(_Interned):
     """A condition on the sides."""
 
     __slots__ = ()
-
-    def __str__(self) -> str:
-        return show(self)
 
 
 class Cmp(Cond):
@@ -271,7 +265,7 @@ def at_most(one: int | Expr, other: int | Expr) -> bool | Cond:
     return made
 
 
-def below(one: int | Expr, other: int | Expr) -> bool | Cond:
+def less(one: int | Expr, other: int | Expr) -> bool | Cond:
     return at_most(add(one, 1), other)
 
 
@@ -343,7 +337,8 @@ class At:
         if not isinstance(part, _Interned):
             return part
         if part not in self.known:
-            self.known[part] = self._value(part)
+            for inner in below(part, self.known):
+                self.known[inner] = self._value(inner)
         return self.known[part]
 
     def _value(self, part: Any) -> Any:
@@ -374,77 +369,16 @@ class At:
         raise TypeError(part)
 
 
-def inside(part: Any) -> Iterator[Any]:
-    """An expression or condition, and all it is made of."""
-    if isinstance(part, _Interned):
-        yield part
-        for inner in part.parts:
-            yield from inside(inner)
-    elif isinstance(part, tuple):
-        for inner in part:
-            yield from inside(inner)
-
-
-# ---- text ------------------------------------------------------------------------------------
-
-
-def show(part: Any) -> str:
-    """As a person would write it: `⌊(H - 1)/2⌋ + 1`."""
-    match part:
-        case Var():
-            return str(part.parts[1])
-        case Lin():
-            return _shown_sum(part)
-        case Mul():
-            return "·".join(f"({show(f)})" if isinstance(f, Lin) else show(f) for f in part.parts)
-        case Div():
-            return f"⌊{_atom(part.parts[0])}/{_atom(part.parts[1])}⌋"
-        case Mod():
-            return f"{_atom(part.parts[0])} % {_atom(part.parts[1])}"
-        case Pick():
-            return f"({show(part.parts[1])} if {show(part.parts[0])} else {show(part.parts[2])})"
-        case Cmp():
-            return _shown_comparison(part)
-        case Not(parts=(Cmp(),)):
-            return _shown_comparison(part.parts[0]).replace("==", "!=")
-        case Not():
-            return f"not ({show(part.parts[0])})"
-        case All():
-            return " and ".join(map(_case, part.parts))
-        case Case(parts=(cond, True, other)):
-            return f"{show(cond)} or {show(other)}"
-        case Case(parts=(cond, one, other)):
-            return f"{_case(one)} if {_case(cond)} else {_case(other)}"
-        case Call() | Holds():
-            return f"a function of {', '.join(map(show, part.parts[1:]))}"
-    return str(part).lower() if isinstance(part, bool) else str(part)
-
-
-def _case(part: Any) -> str:
-    return f"({show(part)})" if isinstance(part, Case) else show(part)
-
-
-def _atom(part: Any) -> str:
-    return f"({show(part)})" if isinstance(part, Lin | Mod) else show(part)
-
-
-def _shown_sum(part: Lin) -> str:
-    text = ""
-    for term, factor in (*part.parts[0], (1, part.parts[1])):
-        size = abs(factor)
-        if not size:
-            continue
-        shown = str(size) if term == 1 else f"{'' if size == 1 else f'{size}·'}{_atom(term)}"
-        sign = "-" if factor < 0 else "+"
-        text += f" {sign} {shown}" if text else shown if factor > 0 else f"-{shown}"
-    return text
-
-
-def _shown_comparison(part: Cmp) -> str:
-    """With positive factors on both sides."""
-    sign, (terms, constant) = part.parts[0], split(part.parts[1])
-    left = total({t: c for t, c in terms.items() if c > 0}, max(constant, 0))
-    right = total({t: -c for t, c in terms.items() if c < 0}, max(-constant, 0))
-    if isinstance(left, int) and sign == "<=":
-        return f"{show(right)} >= {left}"
-    return f"{show(left)} {sign} {show(right)}"
+def below(part: Any, known: Collection[Any]) -> list[Any]:
+    """What a number or condition is made of and is not known yet, the innermost first, itself last;
+    without recursion, for a network may be thousands of layers deep."""
+    found: set[Any] = set()
+    stack = [part]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, tuple):
+            stack.extend(one)
+        elif isinstance(one, _Interned) and one not in known and one not in found:
+            found.add(one)
+            stack.extend(one.parts)
+    return sorted(found, key=lambda one: one.serial)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,10 +16,11 @@ from archdsl.sizes import expr as e
 from archdsl.sizes.course import Sizes, describe, only
 from archdsl.sizes.solve import Box, Solved, solve
 from archdsl.sizes.walk import Cause, Demand, Walk
+from archdsl.sizes.words import show
 
 LETTERS = {0: (), 1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 MAX_BOXES = 6  # that a description lists
-REACH = 400  # how far around a size the nearest are looked for, where no set gives them
+TRIED = 3_000  # sizes around one, where no set gives the nearest
 CHOICES = 4  # nearest sizes along an axis
 
 
@@ -126,11 +129,10 @@ class InputSizes:
 
     def smallest(self) -> tuple[int, ...]:
         """Of the fewest places."""
-        if not self.formulas:
-            corners = [tuple(s.least or 1 for s in box) for box in self.boxes]
-            return min(corners, key=lambda c: (_area(c), c))
-        around = _by_area(max(self.declared))
-        return next((s for s in around(len(self.axes)) if s in self), self.declared)
+        corners = [tuple(s.least or 1 for s in box) for box in self.boxes]
+        if self.formulas:
+            corners = [*itertools.islice(self._around(min(corners, key=math.prod)), 1)]
+        return min(corners or [self.declared], key=lambda corner: (math.prod(corner), corner))
 
     def nearest(self, size: Any, count: int = 2) -> list[tuple[int, ...]]:
         """The sizes that are taken whose sides differ least from these in all."""
@@ -143,24 +145,15 @@ class InputSizes:
         for box in self.boxes:
             found.update(itertools.product(*map(_around, box, sides)))
         if self.formulas:
-            found = {s for s in self._near(sides, far) if s in self}
+            found = {*itertools.islice(self._around(sides), count)}
         return sorted(found or {self.declared}, key=far)[:count]
 
-    def _near(self, sides: tuple[int, ...], far: Any) -> Iterator[tuple[int, ...]]:
-        """Sizes that the boxes hold, nearest first, as far as it takes to find some."""
-        box = self.boxes[0]
-        axes = [
-            [h for h in range(max(1, s - REACH), s + REACH) if h in b]
-            for s, b in zip(sides, box, strict=True)
-        ]
-        at = e.At
-        left = 16
-        for size in sorted(itertools.product(*axes), key=far):
-            if all(at(size)(d.cond) for d in self.formulas):
+    def _around(self, sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """Sizes that are taken, nearest first, as far as `TRIED` sizes go."""
+        for size in itertools.islice(_shells(sides), TRIED):
+            boxed = any(all(map(operator.contains, box, size)) for box in self.boxes)
+            if boxed and all(e.At(size)(d.cond) for d in self.formulas):
                 yield size
-                left -= 1
-                if not left:
-                    return
 
     # ---- words -------------------------------------------------------------------------------
 
@@ -179,7 +172,7 @@ class InputSizes:
         if len(self.boxes) > MAX_BOXES:
             shown.append(f"one of {len(self.boxes) - MAX_BOXES} more")
         boxes = shown[0] if len(shown) == 1 else ", or ".join(shown)
-        parts = [part for part in (boxes, *(str(d.cond) for d in self.formulas)) if part]
+        parts = [part for part in (boxes, *(show(d.cond) for d in self.formulas)) if part]
         if len(parts) > 1:
             parts = [f"({part})" if " or " in part else part for part in parts]
         return " and ".join(parts)
@@ -198,7 +191,7 @@ class InputSizes:
         merged: dict[Any, list[Any]] = {}
         for demand, axis, sizes in self._solved.causes:
             if axis is None or sizes is None:
-                clause, at = str(demand.cond), self._refused(demand, None, None)
+                clause, at = show(demand.cond), self._refused(demand, None, None)
                 merged[demand.cond] = [[clause], demand, at]
             else:
                 at = self._refused(demand, axis, sizes)
@@ -215,13 +208,10 @@ class InputSizes:
             around = _around(~sizes, self.declared[axis])
             near = min(around, key=lambda h: abs(h - self.declared[axis]))
             return (*self.declared[:axis], near, *self.declared[axis + 1 :])
-        for step in range(1, REACH):
-            for place, side in enumerate(self.declared):
-                for near in (side - step, side + step):
-                    size = (*self.declared[:place], near, *self.declared[place + 1 :])
-                    alone = near > 0 and near in self._solved.alone[place]
-                    if alone and not e.At(size)(demand.cond):
-                        return size
+        for size in itertools.islice(_shells(self.declared), TRIED):
+            alone = all(map(operator.contains, self._solved.alone, size))
+            if alone and not e.At(size)(demand.cond):
+                return size
         return self.declared
 
     def __repr__(self) -> str:
@@ -241,16 +231,16 @@ def _around(sizes: Sizes, side: int) -> list[int]:
     return sorted(set(found))
 
 
-def _area(sides: tuple[int, ...]) -> int:
-    product = 1
-    for side in sides:
-        product *= side
-    return product
+def _shells(sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """All sizes by their distance from one, which is the sum of the sides' differences."""
+    return (size for far in itertools.count() for size in _at_distance(sides, far))
 
 
-def _by_area(largest: int) -> Any:
-    def sizes(axes: int) -> list[tuple[int, ...]]:
-        every = itertools.product(range(1, largest + 1), repeat=axes)
-        return sorted(every, key=lambda s: (_area(s), s))
-
-    return sizes
+def _at_distance(sides: tuple[int, ...], far: int) -> Iterator[tuple[int, ...]]:
+    first, *rest = sides
+    for own in range(far + 1) if rest else (far,):
+        for side in {first - own, first + own}:
+            if side > 0 and rest:
+                yield from ((side, *more) for more in _at_distance(tuple(rest), far - own))
+            elif side > 0:
+                yield (side,)

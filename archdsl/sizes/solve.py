@@ -31,7 +31,7 @@ from archdsl.sizes.expr import Cond, Expr
 from archdsl.sizes.walk import Demand
 
 DECIDED = 1024  # sizes of an axis that are decided one by one where nothing is proven
-MAX_CLASSES = 100_000  # of pairs of sizes
+MAX_CLASSES = 40_000  # of pairs of sizes
 Box = tuple[Sizes, ...]  # a set for each axis
 
 
@@ -126,7 +126,7 @@ class _Solver:
         try:
             keys = [*self._keys(cond)]
             classes = [self._classes(axis, keys) for axis in range(self.axes)]
-        except Unproven:
+        except (Unproven, RecursionError):  # too deep
             return None
         if math.prod(map(len, classes)) > MAX_CLASSES:
             return None

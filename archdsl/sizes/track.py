@@ -19,6 +19,7 @@ from archdsl.sizes import expr as e
 from archdsl.sizes.expr import Cond, Expr
 
 MAX_PATHS = 256
+MAX_DECISIONS = 20_000  # on all paths of one rule
 
 
 class Defeat(Exception):
@@ -51,6 +52,7 @@ class Known:
         value = e.total(terms, constant)
         if isinstance(value, Expr):
             self.sides.add(value)
+            self.here(value)  # while what it is made of is known
         return value
 
     def settled(self, cond: Cond) -> bool | None:
@@ -180,7 +182,7 @@ class Side:
         return not self == other
 
     def __lt__(self, other: Any) -> bool:
-        return _decide(e.below(self.expr, number(other)))
+        return _decide(e.less(self.expr, number(other)))
 
     def __le__(self, other: Any) -> bool:
         return _decide(e.at_most(self.expr, number(other)))
@@ -208,7 +210,7 @@ class Side:
         return self * self if exponent == 2 else self.__index__()
 
     def __str__(self) -> str:
-        return str(self.expr)
+        return "?"  # in a message that nobody reads
 
     __repr__ = __str__
 
@@ -271,13 +273,13 @@ def explore(
     rule: Callable[[], tuple[Any, ...]], refusals: type[Exception], known: Known
 ) -> Outcome:
     """All paths of a rule that gives sides, or refuses. Raises `Defeat`."""
-    left = MAX_PATHS
+    left, decisions = MAX_PATHS, 0
 
     def grow(script: list[bool]) -> Outcome | None:
         """The outcome below some decisions; None: it refuses, whatever follows."""
-        nonlocal left
+        nonlocal left, decisions
         left -= 1
-        if left < 0:
+        if left < 0 or decisions > MAX_DECISIONS:
             raise Defeat
         path = _Path(script, known)
         _paths.append(path)
@@ -289,6 +291,7 @@ def explore(
         finally:
             _paths.pop()
         taken = list(path.taken.items())
+        decisions += len(taken)
         for place in range(len(taken) - 1, len(script) - 1, -1):
             cond, outcome = taken[place]
             other = grow([*(o for _, o in taken[:place]), not outcome])

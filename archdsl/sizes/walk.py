@@ -297,7 +297,7 @@ class _Opaque:
         for rank in self.ranks:
             shapes.append(rest[:rank])
             rest = rest[rank:]
-        works = not _Refuses(self.node)(tuple(shapes))
+        works = min(numbers) > 0 and not _Refuses(self.node)(tuple(shapes))
         if self.place is None:
             return works
         return self.node.op.shape(*shapes)[self.place] if works else 1

@@ -20,6 +20,7 @@ from archdsl.sizes.course import (
     describe,
     only,
 )
+from archdsl.sizes.words import show
 
 Function = Callable[[int], int]
 H = e.Var(0, "H")
@@ -60,7 +61,7 @@ def _condition(rng: random.Random, depth: int) -> tuple[Any, Callable[[int], boo
         k, r = rng.randint(2, 9), rng.randint(0, 3)
         return e.equal(e.mod(one, k), r % k), lambda h: f(h) % k == r % k
     made, kind = rng.choice(
-        ((e.equal, operator.eq), (e.at_most, operator.le), (e.below, operator.lt))
+        ((e.equal, operator.eq), (e.at_most, operator.le), (e.less, operator.lt))
     )
     if rng.random() < 0.5:
         return e.negated(made(one, other)), lambda h: not kind(f(h), g(h))
@@ -82,7 +83,7 @@ def test_courses_of_random_numbers(seed: int) -> None:
         near = [*range(1, 200), *range(max(1, end - 40), end + 3 * course.period + 40)]
         far = [rng.randint(1, 10**7) for _ in range(50)]
         for h in rng.sample(near, min(len(near), 400)) + far:
-            assert course(h) == plain(h), (str(number), h)
+            assert course(h) == plain(h), (show(number), h)
             assert e.At((h,))(number) == plain(h)
     assert proven >= 25
 

@@ -78,3 +78,28 @@ def test_random_specs(first: int) -> None:
         spec = open_spec(text)
         if spec.program is not None and spec.program.sizes.axes:
             assert not judge(text, 8), text
+
+
+DEEP = {
+    "thousands of layers": ("input 1x64x64; repeat 400 { maxpool 2x2; upsample 2 }", "H >= 2"),
+    "windows over the edge": (
+        "input 1x64x64; repeat 200 { maxpool 2x2 ceil=true; deconv 1 2x2 /2 }",
+        "",
+    ),
+    "branches that differ": (
+        "input 2x8x8; add { for i in [1, 2, 3, 4, 5] { { maxpool 2x2 pad=1; upsample i; gap } } }",
+        "",
+    ),
+    "a sum of products": (
+        "input 1x8x8; tap a; maxpool 2x2; tap b; concat { @a -> flatten; @b -> flatten }; linear 3",
+        "is 8",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_deep_and_wide_specs_end(name: str) -> None:
+    steps, told = DEEP[name]
+    sizes = open_spec(f"model m {{ {steps} }}").checked().sizes
+    assert sizes.exact and told in sizes.condition() and sizes.declared in sizes
+    assert sizes.smallest() in sizes and all(n in sizes for n in sizes.nearest((9, 11)))
