@@ -17,6 +17,7 @@ from archdsl.importer.errors import CannotImport, Problem
 from archdsl.importer.known import lifters, torch_name
 from archdsl.ops.join import Concat
 from archdsl.ops.seen import Seen
+from archdsl.ops.shape import Permute
 from archdsl.ops.table import Blame, Lifted, Op, Shape
 
 
@@ -109,11 +110,10 @@ class _Lift:
         for op in lifters().get(function.name, ()):
             try:
                 made = op.of(seen)
+                if made is not None:
+                    return self._accept(function, value, made)
             except Blame as blame:
-                reason = str(blame)
-                continue
-            if made is not None:
-                return self._accept(function, value, made)
+                reason = blame.message
         inside = self.trace.root.module.get_submodule(function.path)
         name = torch_name(inside) or function.name
         what = (
@@ -128,7 +128,13 @@ class _Lift:
             base = self.makers[base.inputs[0]]
         places = range(len(base.inputs)) if made.inputs is None else made.inputs
         inputs = [base.inputs[place] for place in places]
+        moved = self._moved(made.op, inputs, value)
+        if moved is not None:
+            self.nodes.setdefault(function, []).extend(moved)
+            return moved[0].inputs
         shapes = [v.sample for v in inputs]
+        if any(v.param is None and not v.batched for v in (*inputs, value)):
+            raise Blame(None, "what it works on has no batch, or one of another size")
         named, leaf = (function.path, function.leaf) if function.leaf else (None, None)
         weights = [v.param for v in base.inputs if v.param is not None and v not in inputs]
         if weights:
@@ -144,6 +150,39 @@ class _Lift:
         node = Node(made.op, inputs, value, named, leaf)
         self.nodes.setdefault(function, []).append(node)
         return inputs
+
+    def _moved(self, op: Op, inputs: list[Value], value: Value) -> list[Node] | None:
+        """A factor for each channel, a parameter that is viewed as C×1×1: the channels go to the
+        end for it, and back."""
+        if not op.broadcasts or len(inputs) != 2 or value.sample == ():
+            return None
+        for x, other in (inputs, inputs[::-1]):
+            param = self._viewed(other)
+            rank = len(x.sample)
+            sides = other.shape[-rank:] if other.param is None else ()
+            places = [n for n, side in enumerate(sides) if side != 1]
+            fits = x.param is None and x.sample == value.sample and len(places) == 1
+            if param is None or not fits or x.sample[places[0]] != param.shape[0]:
+                continue
+            place = places[0]
+            away = (*(n for n in range(rank) if n != place), place)
+            back = tuple(away.index(n) for n in range(rank))
+            last = Value((x.shape[0], *(x.sample[n] for n in away)))
+            scaled = Value(last.shape)
+            return [
+                Node(Permute(dims=away), [x], last, None, None),
+                Node(op, [last, param], scaled, None, None),
+                Node(Permute(dims=back), [scaled], value, None, None),
+            ]
+        return None
+
+    def _viewed(self, value: Value) -> Value | None:
+        """The parameter of one dimension that a value is another view of."""
+        while value in self.makers and len(self.makers[value].inputs) == 1:
+            value = self.makers[value].inputs[0]
+            if value.param not in (None, CONSTANT):
+                return value if len(value.shape) == 1 else None
+        return None
 
     def _owner(
         self, function: Function, op: Op, shapes: list[Shape], weights: list[str]

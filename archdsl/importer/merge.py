@@ -14,6 +14,7 @@ from typing import Any
 from archdsl.importer.pieces import (
     BlockCall,
     Body,
+    Expr,
     For,
     If,
     Join,
@@ -195,7 +196,8 @@ def _merged(slot: list[Piece | None]) -> Piece:
             found = [p if isinstance(p, Step) else None for p in slot]
             names = [p.op.name if p else ABSENT for p in found]
             if _differ(names):
-                first.args = {"*op": Hole(names, "act", first.op.name)}
+                words = [Expr(p.op.name) if p else ABSENT for p in found]
+                first.args = {"*op": Hole(words, "act", Expr(first.op.name))}
                 return first
             defaults = {k: a.default for k, a in first.op.args.items()}
             first.args = _holes([p.args if p else None for p in found], defaults, first)

@@ -107,7 +107,7 @@ class _Solver:
         found = Counter(v for v in hole.values if v is not ABSENT)
         common, times = found.most_common(1)[0]
         usual = hole.default if hole.default in found else None
-        if isinstance(common, (bool, str)) and usual is None and 2 * times > len(hole.values):
+        if isinstance(common, (bool, str, Expr)) and usual is None and 2 * times > len(hole.values):
             usual = common
         fallback = usual if usual is not None else common
         self.params[name] = [fallback if v is ABSENT else v for v in hole.values]

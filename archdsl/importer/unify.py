@@ -17,17 +17,19 @@ from archdsl.importer.fold import fold
 from archdsl.importer.known import CONTAINERS
 from archdsl.importer.merge import CannotMerge, merge
 from archdsl.importer.naming import name_taps
-from archdsl.importer.pieces import BlockCall, Body, If, Scope, Use, bodies, walk
+from archdsl.importer.pieces import BlockCall, Body, If, Scope, Tap, Use, bodies, walk
 from archdsl.importer.solve import solve
 from archdsl.importer.write import Block
 from archdsl.ops import TABLE
 from archdsl.syntax.grammar import keywords
 
 
-def unify(root: Scope) -> list[Block]:
-    """Replace modules by calls of blocks, and fold runs. The root is changed in place."""
+def unify(root: Scope, *, plain: bool = False) -> list[Block]:
+    """Replace modules by calls of blocks, and fold runs; `plain`: no blocks. The root is changed in
+    place."""
     blocks: list[Block] = []
-    for cls in sorted(_classes(root), key=lambda c: _height(root, c)):
+    classes = [] if plain else _classes(root)
+    for cls in sorted(classes, key=lambda c: _height(root, c)):
         scopes = [s for s in _scopes(root.body) if type(s.module) is cls and s.alone]
         if len(scopes) < 2:
             continue
@@ -75,6 +77,8 @@ def _block(name: str, scopes: list[Scope], root: Scope) -> Block | None:
         body = merge([copy.body for copy in copies])
     except CannotMerge:
         return None
+    if _taps_differ(body):
+        return None
     if _size(body) > max(3 * max(_size(copy.body) for copy in copies) // 2, 3):
         return None  # they have little in common
     solution = solve(body, entering, leaving)
@@ -94,6 +98,15 @@ def _block(name: str, scopes: list[Scope], root: Scope) -> Block | None:
         )
     _replace(root.body, calls)
     return Block(name, list(solution.params.items()), body, scopes[0].declare)
+
+
+def _taps_differ(body: Body) -> bool:
+    """Whether a tap is set by some modules alone, or by others elsewhere."""
+    names = [p.name for p in walk(body) if isinstance(p, Tap)]
+    chosen = (p for p in walk(body) if isinstance(p, If))
+    return len(set(names)) < len(names) or any(
+        isinstance(inner, Tap) for piece in chosen for inner in walk([piece])
+    )
 
 
 def _tapped(body: Body) -> frozenset[Value]:

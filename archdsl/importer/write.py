@@ -47,7 +47,7 @@ def write(name: str, shape: Shape, root: Scope, blocks: Iterable[Block], comment
     """The spec, not yet aligned by the formatter."""
     lines = [f"# {line}".rstrip() for line in comment.splitlines()]
     for block in blocks:
-        params = ", ".join(n if d is None else f"{n}={value(d)}" for n, d in block.params)
+        params = ", ".join(n if d is None else f"{n}={word(d)}" for n, d in block.params)
         head = f"block {block.name}({params})"
         lines += ["", *_braced(head, _statements(block.body, block.declare))]
     size = "x".join(map(str, shape))
@@ -272,10 +272,11 @@ def _given(call: BlockCall) -> list[str]:
     """By position while none is left out; `/2` for a stride."""
     result = []
     for key, given in call.args.items():
+        shown = word(given) if isinstance(given, str) else atom(given)
         if key == "stride":
-            result.append(f"/{atom(given)}")
+            result.append(f"/{shown}")
         else:
-            result.append(atom(given) if call.defaults.get(key) is None else f"{key}={atom(given)}")
+            result.append(shown if call.defaults.get(key) is None else f"{key}={shown}")
     return result
 
 
@@ -296,6 +297,11 @@ def atom(given: Any) -> str:
     shown = value(given)
     simple = re.fullmatch(r"-?[A-Za-z0-9_.+]+|\[.*\]|in\[.*\]|\".*\"|[0-9.e+-]+", shown)
     return shown if simple and not (isinstance(given, Expr) and "+" in shown) else f"({shown})"
+
+
+def word(given: Any) -> str:
+    """A value for a parameter: a word of an operator's stands in quotes."""
+    return f'"{given}"' if isinstance(given, str) else value(given)
 
 
 def value(given: Any) -> str:

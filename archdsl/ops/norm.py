@@ -302,7 +302,7 @@ class Affine(Op, name="affine", family="normalisation"):
     """
 
     example = "affine 0.5 0.1"
-    lifts = "Affine", "mul", "add", "sub"
+    lifts = "Affine", "mul", "add", "sub", "div"
     fresh = True
     support = "norm"
 
@@ -328,6 +328,10 @@ class Affine(Op, name="affine", family="normalisation"):
             raise NoField
         if seen.name == "mul":
             return {"scale": (float(number),), "shift": (0.0,)}
+        if seen.name == "div":
+            if abs(math.frexp(number)[0]) != 0.5 or seen.args.get("rounding_mode"):
+                raise NoField  # only by powers of 2 is a quotient the product, to the last bit
+            return {"scale": (1 / number,), "shift": (0.0,)}
         return {"scale": (1.0,), "shift": (float(-number if seen.name == "sub" else number),)}
 
     def module(self, *inputs: Shape) -> Call:
