@@ -82,6 +82,7 @@ def text_of(
     the terms of sums in their order, `plain`: without blocks. Raises `CannotImport`."""
     trace, results, aux = _traced(module, shape, training)
     graph = lift(trace, [*aux, *results])
+    aux = graph.outputs[: len(aux)]
     root = name_everything(structure(graph, aux, exact=exact), module)
     root.source = graph.inputs[0]
     blocks = unify(root, plain=plain)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from archdsl.importer.capture import Value
 from archdsl.importer.lift import Graph, Node
 from archdsl.importer.pieces import Body, Join, Output, Piece, Scope, Step, Tap, Use, walk
+from archdsl.ops.shape import Identity
 
 #: a skip over more pieces than this is easier to read as a tap
 LONG = 8
@@ -54,12 +55,18 @@ class _Body:
         self._reduce()
         inputs = self.graph.inputs
         source = inputs[0] if inputs else None
-        outputs = [v for v in self.graph.outputs if v not in self.aux]
+        outputs = self.graph.outputs[len(self.aux) :]
         result = outputs[-1] if outputs else None
-        for unit in self.units:
-            if set(unit.outputs) & set(self.aux) and unit.piece.names:
+        read = {v for unit in self.units for v in unit.inputs} | set(outputs)
+        beside: Body = []
+        for number, value in enumerate(self.aux, 1):
+            unit = next((u for u in self.units if value in u.outputs), None)
+            if unit is not None and unit.piece.names and value not in read and unit.inputs:
                 unit.piece.aux = Use(value=unit.inputs[0], used=unit.inputs[0])
-        body = _emit(self.units, source, result)
+            elif not self.scope:  # a value of the main flow, or of no module
+                use = Use(value=value, used=value)
+                beside.append(Step((f"aux{number}",), op=Identity(), aux=use))
+        body = [*_emit(self.units, source, result), *beside]
         if not self.scope and len(outputs) > 1:
             body += _outputs(outputs)
         return body
