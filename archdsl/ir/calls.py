@@ -91,9 +91,10 @@ class Calls:
         if shape is None:
             return Value(None, call.span)
         draft = Draft(name, label is not None, op, [flow], call.span)
-        passed = {key: setting_of(argument.value, frame) for key, argument in bound.items()}
-        draft.free = tuple((k, s.of) for k, s in passed.items() if s is not None and k in op.free)
-        self.placed += [s for k, s in passed.items() if s is not None and k in op.free]
+        given = ((key, setting_of(bound[key].value, frame)) for key in op.free if key in bound)
+        if passed := [(key, setting) for key, setting in given if setting is not None]:
+            draft.free = tuple((key, setting.of) for key, setting in passed)
+            self.placed += [setting for _, setting in passed]
         self.budget.nodes(call.span, builder, 1)
         return builder.add(draft, shape)[0]
 

@@ -37,10 +37,11 @@ _GROUPS_IN = re.compile(r"\bgroups=in(?![\w.\[])")
 def lint(names: Resolved, *programs: Program) -> list[Diagnostic]:
     """Every warning of a file and of its programs."""
     unit = names.unit
+    calls = [part for part in t.parts(unit.file) if isinstance(part, t.Call)]
     given = {value for program in programs for value in _values(program.graph.args)}
     unused = (w for w in names.unused if not (isinstance(w, c.UnusedBlock) and w.name in given))
-    found = [*unused, *bad_comments(unit.source), *_repeated_never(unit)]
-    found += _labelled_loops(unit)
+    found = [*unused, *bad_comments(unit.source), *_repeated_never(calls)]
+    found += _labelled_loops(calls)
     for program in programs:
         found += _Lints(names, program).all()
         found += _channels_last(unit, program)
@@ -48,17 +49,15 @@ def lint(names: Resolved, *programs: Program) -> list[Diagnostic]:
     return without_ignored(once.values())
 
 
-def _repeated_never(unit: Unit) -> Iterator[Diagnostic]:
-    for part in t.parts(unit.file):
-        if isinstance(part, t.Call) and isinstance(part.times, t.Literal) and not part.times.value:
-            yield c.RepeatedNever(part.times.span, part.name)
+def _repeated_never(calls: list[t.Call]) -> Iterator[Diagnostic]:
+    for call in calls:
+        if isinstance(call.times, t.Literal) and not call.times.value:
+            yield c.RepeatedNever(call.times.span, call.name)
 
 
-def _labelled_loops(unit: Unit) -> Iterator[Diagnostic]:
-    for call in t.parts(unit.file):
-        if not isinstance(call, t.Call) or call.body is None:
-            continue
-        for line in call.body.statements:
+def _labelled_loops(calls: list[t.Call]) -> Iterator[Diagnostic]:
+    for call in calls:
+        for line in call.body.statements if call.body is not None else ():
             flows = line.flows if isinstance(line, t.Chain) else ()
             if len(flows) == 1 and flows[0].label and isinstance(flows[0].step, t.For | t.Repeat):
                 word = "for" if isinstance(flows[0].step, t.For) else "repeat"

@@ -20,6 +20,7 @@ from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t
 
 MORE = (1, 2, 7)  # how much larger a size is, to see what follows from it
+Used = dict[Graph, frozenset[str]]  # the parameters that operators of a graph get
 
 
 def settings(variables: Mapping[str, Any], model: Block) -> dict[str, Any]:
@@ -37,23 +38,27 @@ def settings(variables: Mapping[str, Any], model: Block) -> dict[str, Any]:
 
 def settable(graph: Graph, variables: Mapping[str, Any]) -> tuple[tuple[str, int | float], ...]:
     """The parameters that may be set, with their values; `variables`: `settings`."""
-    used = {name for inner in graphs(graph) for name in _used(inner)}
+    used: Used = {}
+    for inner in graphs(graph):
+        used[inner] = frozenset(_used(inner, used))
     return tuple(
         (known.of, known.value)
         for known in variables.values()
-        if isinstance(known, Setting) and not known.computed and known.of in used
-        if all(_shapes(graph, {}, known, more) is not None for more in MORE)
+        if isinstance(known, Setting) and not known.computed and known.of in used[graph]
+        if all(_shapes(graph, {}, known, more, used) is not None for more in MORE)
     )
 
 
-def _used(graph: Graph) -> Iterator[str]:
+def _used(graph: Graph, inside: Used) -> Iterator[str]:
     for item in graph.items:
         if isinstance(item, Node):
             yield from (name for _, name in item.free)
+        elif isinstance(item, Scope):
+            yield from inside[item.graph]
 
 
 def _shapes(
-    graph: Graph, changed: dict[int, Shape], setting: Setting, more: int
+    graph: Graph, changed: dict[int, Shape], setting: Setting, more: int, used: Used
 ) -> dict[int, Shape] | None:
     """The outputs with other shapes where the setting is `more` larger; None where something but
     the shapes would differ. `changed`: the values that have other shapes."""
@@ -66,10 +71,14 @@ def _shapes(
         if isinstance(item, Scope):
             if others and item.graph.block is not None:
                 return None  # its text may compute with what enters
-            inner = _shapes(item.graph, others, setting, more)
+            if not others and setting.of not in used[item.graph]:
+                continue
+            inner = _shapes(item.graph, others, setting, more, used)
             if inner is None:
                 return None
             changed.update({first + place: shape for place, shape in inner.items()})
+            continue
+        if not others and not any(name == setting.of for _, name in item.free):
             continue
         shape = _shape(item, others, setting, more)
         if shape is None:
