@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from archdsl.diagnostics import warnings as c
@@ -196,12 +197,21 @@ class _Lints:
                 span, layer.op.name, norm.op.name, advice, related=(label,), fixes=fixes
             )
 
+    @cached_property
+    def _calls(self) -> dict[Span, t.Call]:
+        return {call.span: call for call in self.names.targets}
+
+    @cached_property
+    def _starts_biases(self) -> bool:
+        """Whether an `init` rule names a bias, which must then be there."""
+        started = (s for s in t.parts(self.names.unit.file) if isinstance(s, t.InitRule))
+        return any("bias" in rule.target for rule in started)
+
     def _always_before(self, layer: Node, norm: Node) -> bool:
         """Whether the text has the norm right behind the layer, so that the bias is lost with other
         parameters and inputs too, and reads it nowhere."""
         source, start, end = layer.span.source, layer.span.end, norm.span.start
-        calls = {call.span: call for call in self.names.targets}
-        first, second = calls.get(layer.span), calls.get(norm.span)
+        first, second = self._calls.get(layer.span), self._calls.get(norm.span)
         if first is None or second is None or first.times or second.times:
             return False
         # no parameters that hold an operator, nothing of the norm depends on one, or on the width
@@ -209,12 +219,11 @@ class _Lints:
         named = named and self.names.targets[second] is type(norm.op)
         fixed = all(isinstance(argument.value, t.Literal) for argument in second.args)
         fixed = fixed and norm.op.centres(tuple(2 * side for side in norm.shape))
-        started = (s for s in t.parts(self.names.unit.file) if isinstance(s, t.InitRule))
         return (
             named
             and fixed
             and _THEN.fullmatch(source.text, start, max(start, end)) is not None
-            and all("bias" not in rule.target for rule in started)
+            and not self._starts_biases
         )
 
     def _idle(self) -> Iterator[Diagnostic]:

@@ -59,6 +59,7 @@ BOMBS: dict[str, tuple[str, str]] = {
         "E0402",
     ),
     "init rules": (model("init conv zeros\n" * 2000 + "conv 3 1x1 x20000"), "E0402"),
+    "warnings": (model("conv 8 3x3 pad=1 -> bn\n" * 1800, input="8x9x9"), "E0006"),
     "taps": (model("tap a\n" + "{ " * 20 + "repeat 40000 { @a -> relu }" + " }" * 20), "E0402"),
 }
 
