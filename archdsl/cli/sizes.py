@@ -14,6 +14,7 @@ from archdsl.cli.options import (
     LimitOption,
     ParamOption,
     SpecArgument,
+    fail,
     spec_errors,
     spec_from,
     usage,
@@ -39,6 +40,10 @@ def sizes(
         str | None,
         typer.Option(metavar="HxW", help="Whether it takes this size: exit code 0 or 1."),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the set of H and W: .png, .svg or .pdf."),
+    ] = None,
     output_format: Annotated[
         SizesFormat, typer.Option(help="Sentences, or JSON.")
     ] = SizesFormat.text,
@@ -54,12 +59,15 @@ def sizes(
       archdsl sizes alexnet
       archdsl sizes unet.arch --at 250x333
       archdsl sizes mynet.arch -p width=8 --output-format json
+      archdsl sizes lenet5 --plot sizes.png
     """
     with spec_errors():
         program = spec_from(spec, param, input, limit).checked()
     found = program.sizes
     size = None if at is None else _size(at, found)
     refused = size is not None and found.refusal(size)
+    if plot is not None:
+        _draw(found, plot)
     if output_format is SizesFormat.json:
         typer.echo(json.dumps(_data(found, size), indent=2, ensure_ascii=False))
     else:
@@ -81,6 +89,17 @@ def _size(text: str, sizes: InputSizes) -> tuple[int, ...]:
     if not wanted:
         usage(f"--at: an input of {shape_text(sizes.program.input_shape)} has no other size")
     return usage(f"--at takes {wanted}, such as {shape_text(sizes.declared)}, not {text!r}")
+
+
+def _draw(sizes: InputSizes, path: Path) -> None:
+    from archdsl.sizes.plot import plot
+
+    try:
+        plot(sizes, path)
+    except ValueError as error:
+        usage(f"--plot: {error}")
+    except OSError as error:
+        fail(f"cannot write {path}: {error.strerror}")
 
 
 def _told(sizes: InputSizes) -> list[str]:

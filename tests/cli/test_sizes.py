@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from archdsl.cli.app import app
-from archdsl.pipeline import specs_folder
+from archdsl.pipeline import open_spec, specs_folder
+from archdsl.sizes.plot import drawn, grid
 
 UNET = """block double(c) { conv c 3x3 pad=1 -> relu -> conv c 3x3 pad=1 -> relu }
 model unet {
@@ -94,6 +95,31 @@ def test_wrong_use(unet: str) -> None:
         assert wrong.exit_code == (1 if text == "250" else 2), text
     assert run("-", "--at", "9", input="model m { input 8; linear 3 }").exit_code == 2
     assert run("-", input="model m { input 8; nope }").exit_code == 1
+
+
+def test_plot(tmp_path: Path) -> None:
+    path = tmp_path / "sizes.png"
+    assert run("lenet5", "--plot", str(path)).exit_code == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+    lenet = open_spec("lenet5").checked().sizes
+    rows = grid(lenet, drawn(lenet))
+    assert sum(map(sum, rows)) == 16 and rows[31][34] and not rows[31][35] and not rows[30][31]
+    diagonal = "model m { input 3x9x9; add { identity; permute [0, 2, 1] } }"
+    sizes = open_spec(diagonal).checked().sizes
+    assert grid(sizes, 3) == [[1, 1, 1], [1, 1, 0], [1, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("spec", "file", "code"),
+    [
+        ("model m { input 3x20; conv 4 5 }", "a.png", 2),
+        ("model m { input 3x9x9; conv 4 5 }", "a.xyz", 2),
+        ("model m { input 3x9x9; conv 4 5 }", "nowhere/a.png", 1),
+    ],
+)
+def test_plots_that_cannot_be(spec: str, file: str, code: int, tmp_path: Path) -> None:
+    wrong = run("-", "--plot", str(tmp_path / file), input=spec)
+    assert wrong.exit_code == code and not [*tmp_path.iterdir()]
 
 
 def test_parameters_and_input() -> None:
