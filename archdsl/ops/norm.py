@@ -27,6 +27,7 @@ class _Statistics(Op):
     fresh = True
     reads = INPUT
     shifts = True
+    binds = False
 
     eps: float = arg(Float(0.0, above=True), default=1e-5, doc=EPS, keyword=True)
     momentum: float = arg(
@@ -222,6 +223,7 @@ class GroupNorm(Op, name="gn", family="normalisation"):
 
     autocast = "full"
     example = "gn 8"
+    binds = False
     lifts = "nn.GroupNorm", "group_norm"
     aliases = (("groups", "num_groups"), ("affine", "weight"))
 

@@ -252,6 +252,8 @@ class Op:
     idle: ClassVar[bool] = False
     #: the dimension of its weight that the output channels stand in; None: it has no such weight
     filters_at: ClassVar[int | None] = None
+    #: the numbers in its module's constructor hold the input to its size, as the weights do
+    binds: ClassVar[bool] = True
     #: takes each channel's mean over the batch away
     of_batch: ClassVar[bool] = False
     #: adds a learned number, its `bias`, to each channel

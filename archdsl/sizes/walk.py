@@ -180,7 +180,7 @@ class Walk:
         tracked = [tuple(map(side, dims)) for dims in seen]
         try:
             return explore(lambda: _Works(node)(*tracked), Blame, self.known)
-        except Defeat:
+        except (Defeat, TypeError, AttributeError):  # what a side cannot do
             return _opaque(node, seen)
 
     def _ask(self, cond: bool | Cond, cause: Cause) -> None:
@@ -217,6 +217,8 @@ def made_otherwise(node: Node, shapes: Sequence[Dims]) -> str:
         if own.shape != other.shape:
             both = shape_text(own.shape), shape_text(other.shape)
             return f"its `{own.name}` is {both[0]}, and {both[1]} would be needed"
+    if not node.op.binds:
+        return ""
     declared, needed = _call(node, node.input_shapes), _call(node, shapes)
     for mine, others in zip(declared, needed, strict=True):
         if not _same(mine, others):

@@ -44,6 +44,8 @@ FORMS = {
     "norms": "input 2x6x6; maxpool 3x3; instance_norm; gn 2; ln dims=2",
     "single twice": "input 2x4x6; avgpool 2 /1; instance_norm; avgpool 2 /1; instance_norm",
     "single": "input 2x4x4; maxpool 2x2; instance_norm",
+    "statistics without weights": "input 2x6x6; permute [1, 2, 0]; instance_norm; bn affine=false "
+    "track_running_stats=false; permute [1, 0, 2]; gn 2 affine=false",
     "volumes": "input 1x6x6x6; avgpool 2 /2 pad=1; conv 2 3; flatten; linear 2",
     "sequences": "input 3x20; conv 4 5 /2; maxpool 3; gap 2; flatten; linear 2",
     "reads": "input 2x6x6; conv 2 3x3; upsample size=(in.h)x(in.w // 2); gap",
