@@ -12,17 +12,18 @@ from archdsl.train.recipe import Recipe, json_schema
 from archdsl.train.recipe_file import Override, read_recipe
 
 if TYPE_CHECKING:
-    from archdsl.train.evaluation import Tested, evaluate
+    from archdsl.train.evaluation import evaluate
     from archdsl.train.job import fit
     from archdsl.train.loop import Result
     from archdsl.train.predicting import Prediction, predict
+    from archdsl.train.tasks.task import Tested
 
 _LATER = {
     "fit": "job",
     "Result": "loop",
     "evaluate": "evaluation",
     "predict": "predicting",
-    "Tested": "evaluation",
+    "Tested": "tasks.task",
     "Prediction": "predicting",
 }
 

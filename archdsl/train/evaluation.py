@@ -5,64 +5,27 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from archdsl.diagnostics.terminal import escaped
 from archdsl.train.checkpoint import BEST, find_checkpoint, read_checkpoint, tested_weights
 from archdsl.train.data import Batches, LoadedData, Split, load_data, split_source
 from archdsl.train.distributed import Ranks, pick_device
 from archdsl.train.errors import TrainError, shown
 from archdsl.train.loader import Fit
 from archdsl.train.model import Model
-from archdsl.train.objective import Objective, autocast, class_numbers
+from archdsl.train.objective import Objective, autocast
 from archdsl.train.own import tell_code
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import Override, read_recipe
 from archdsl.train.samples import Samples
 from archdsl.train.sources import Source, Wanted, is_code, open_source
-
-
-@dataclass
-class Tested:
-    """One pass over a test split. The shares are None where there are no classes."""
-
-    loss: float
-    count: int
-    top1: float | None = None
-    top5: float | None = None
-    classes: tuple[str, ...] = ()
-    per_class: dict[str, float | None] = field(default_factory=dict)
-    confusion: list[list[int]] = field(default_factory=list)
-    data: str = ""  # what was tested, in words
-    notes: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def __str__(self) -> str:
-        lines = [f"{'data':>8}  {escaped(self.data)}"] if self.data else []
-        lines += [f"{'note':>8}  {escaped(one)}" for one in self.notes]
-        lines += [f"{'samples':>8}  {self.count}", f"{'loss':>8}  {self.loss:.4f}"]
-        if self.top1 is not None:
-            lines.append(f"{'top-1':>8}  {self.top1:.2%}")
-        if self.top5 is not None:
-            lines.append(f"{'top-5':>8}  {self.top5:.2%}")
-        if self.per_class:
-            shown_names = list(map(escaped, self.per_class))
-            width = max(map(len, shown_names))
-            lines.append("")
-            for number, (name, share) in enumerate(
-                zip(shown_names, self.per_class.values(), strict=True)
-            ):
-                total = sum(self.confusion[number])
-                shown = "-" if share is None else f"{share:.2%}"
-                lines.append(f"  {name:<{width}}  {shown:>8} of {total}")
-        return "\n".join(lines)
+from archdsl.train.tasks import task_of
+from archdsl.train.tasks.task import Tested
 
 
 @torch.inference_mode()
@@ -74,14 +37,11 @@ def test_model(
     autocast: Any = None,
     stop: Any = None,
 ) -> Tested:
-    """Loss and accuracy over the test split, each sample counted once whatever the ranks and batch
-    size. `stop()` may end it early by raising."""
+    """Loss and what the task measures over the test split, each sample counted once whatever the
+    ranks and batch size. `stop()` may end it early by raising."""
     model.eval()
-    classes = batches.data.classes
-    size = len(classes) if 0 < len(classes) <= 1000 else 0
-    confusion = torch.zeros(size * size, dtype=torch.int64, device=ranks.device)
+    meter = task_of(batches.data.classes, objective.name).meter(ranks.device)
     loss_sum = torch.zeros((), dtype=torch.float64, device=ranks.device)
-    hits = torch.zeros(2, dtype=torch.int64, device=ranks.device)
     count = 0
     for x, y in batches.test():
         with autocast() if autocast else contextlib.nullcontext():
@@ -93,27 +53,9 @@ def test_model(
         loss, main = objective(output, y)
         loss_sum += loss.double() * len(y)
         count += len(y)
-        numbers = class_numbers(y) if classes else None
-        if numbers is not None:
-            answers = objective.classes(main)
-            hits[0] += (answers == numbers).sum()
-            if main.ndim == 2 and main.shape[1] > 5:
-                hits[1] += (main.topk(5, 1).indices == numbers[:, None]).sum()
-            if size and (main.ndim == 1 or main.shape[1] in (1, size)):
-                confusion += torch.bincount(numbers * size + answers, minlength=size * size)
-    sums = ranks.sum([float(loss_sum), count, *hits.tolist(), *confusion.tolist()])
-    total = int(sums[1])
-    tested = Tested(sums[0] / total, total, classes=classes)
-    if classes:
-        tested.top1 = sums[2] / total
-        tested.top5 = sums[3] / total if len(classes) > 5 else None
-        rows = [[int(n) for n in sums[4 + i * size : 4 + (i + 1) * size]] for i in range(size)]
-        tested.confusion = rows
-        tested.per_class = {
-            name: rows[i][i] / sum(rows[i]) if sum(rows[i]) else None
-            for i, name in enumerate(classes[:size])
-        }
-    return tested
+        meter.add(main, y)
+    total, samples, *sums = ranks.sum([float(loss_sum), count, *meter.sums()])
+    return meter.result(total / samples, int(samples), sums)
 
 
 def test_final(model: nn.Module, data: LoadedData, recipe: Recipe, device: torch.device) -> Tested:
@@ -192,7 +134,7 @@ def evaluate(
     ranks = Ranks(0, 1, trained.device)
     cast = functools.partial(autocast, recipe, trained.device)
     tested = test_model(trained.module, batches, Objective(recipe), ranks, cast)
-    missing = [name for name, share in tested.per_class.items() if share is None]
+    missing = tested.missing
     notes = data.notes + [f"left out: {name}" for name in batches.bad]
     if missing:
         some = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")

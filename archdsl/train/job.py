@@ -50,11 +50,13 @@ from archdsl.train.model import Model, describe, unchanged
 from archdsl.train.own import tell_code
 from archdsl.train.recipe import Recipe
 from archdsl.train.recipe_file import Override, read_recipe, recipe_of
-from archdsl.train.run_folder import RunFolder, best_row, new_folder
+from archdsl.train.run_folder import RunFolder, new_folder
 from archdsl.train.sampling import kept_generators
 from archdsl.train.sources import Source, Wanted, is_code, open_source
 from archdsl.train.spec_files import SpecFiles
 from archdsl.train.stopping import StopSignals
+from archdsl.train.tasks import task_of
+from archdsl.train.tasks.task import best_row
 from archdsl.train.telling import (
     announce,
     conclude,
@@ -352,7 +354,7 @@ def _train(
             let_others_speak()
             raise TrainError(*peer_lost(error)) from None
         raise
-    best = best_row(trainer.history, bool(data.classes))
+    best = best_row(trainer.history, trainer.task)
     result = Result(
         folder.folder, module, trainer.history, best, trainer.step_number, stopped, trainer.tested
     )
@@ -409,7 +411,8 @@ def _train_in_many(job: Job) -> Result:
                 print("stopped by a signal before the first step was saved")
             return Result(run, None, [], None, 0, error.number)
         saved = read_checkpoint(find_checkpoint(run))
-        best = best_row(saved["history"], bool(saved["classes"]))
+        task = task_of(saved["classes"], job.recipe.loss.name)
+        best = best_row(saved["history"], task)
         return Result(run, None, saved["history"], best, saved["step"], error.number)
     if result.run is None:  # the first rank is on another machine, and so are the files
         return result

@@ -35,13 +35,15 @@ from archdsl.train.checkpoint import (
 from archdsl.train.data import Batches, LoadedData
 from archdsl.train.distributed import Ranks
 from archdsl.train.errors import TrainError, shown
-from archdsl.train.evaluation import Tested, test_model
+from archdsl.train.evaluation import test_model
 from archdsl.train.objective import Objective, autocast, make_optimizer
 from archdsl.train.recipe import Recipe
-from archdsl.train.run_folder import Row, RunFolder, best_row, table_header, table_line
+from archdsl.train.run_folder import RunFolder, table_header, table_line
 from archdsl.train.sampling import seed_step
 from archdsl.train.schedule import learning_rate
-from archdsl.train.stopping import Agreement, Stopped, StopSignals, stale_tests
+from archdsl.train.stopping import Agreement, Stopped, StopSignals
+from archdsl.train.tasks import task_of
+from archdsl.train.tasks.task import TEST, TRAIN, Row, Tested, best_row, stale_tests
 
 WINDOW = 64  # losses kept on the device between two looks at them
 
@@ -61,35 +63,36 @@ class Result:
 
 
 class Sums:
-    """An epoch's loss and hits. They stay on the device; `flush` looks at a whole window of them.
+    """An epoch's loss and its task's count. They stay on the device; `flush` looks at a whole
+    window of them.
 
     Values are added one by one in order, so that the sum does not depend on when it was flushed.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.losses = torch.zeros(WINDOW, device=device)
-        self.hits = torch.zeros(WINDOW, device=device)
+        self.counts = torch.zeros(WINDOW, device=device)
         self.waiting: list[tuple[int, int]] = []  # (step, samples)
-        self.total = [0.0, 0.0, 0.0]  # loss, hits, samples
+        self.total = [0.0, 0.0, 0.0]  # loss, count, samples
 
-    def add(self, step: int, loss: Tensor, hits: Tensor | None, samples: int) -> None:
+    def add(self, step: int, loss: Tensor, counted: Tensor | None, samples: int) -> None:
         at = len(self.waiting)
         self.losses[at].copy_(loss.detach())
-        if hits is not None:
-            self.hits[at].copy_(hits)
+        if counted is not None:
+            self.counts[at].copy_(counted)
         self.waiting.append((step, samples))
         if len(self.waiting) == WINDOW:
             self.flush()
 
     def flush(self) -> None:
         count = len(self.waiting)
-        for (step, samples), loss, hits in zip(
-            self.waiting, self.losses[:count].tolist(), self.hits[:count].tolist(), strict=True
+        for (step, samples), loss, counted in zip(
+            self.waiting, self.losses[:count].tolist(), self.counts[:count].tolist(), strict=True
         ):
             if not math.isfinite(loss):
                 raise NotFinite(step, loss)
             self.total[0] += loss * samples
-            self.total[1] += hits
+            self.total[1] += counted
             self.total[2] += samples
         self.waiting.clear()
 
@@ -115,6 +118,7 @@ class Trainer:
         self.data = data
         self.batches = Batches(data, recipe, ranks.device, ranks.rank, ranks.world)
         self.objective = Objective(recipe)
+        self.task = task_of(data.classes, recipe.loss.name)
         self.mix = mixer(recipe.augment, len(data.classes)) if data.classes else None
         self.module = module.to(ranks.device)
         if recipe.channels_last:
@@ -202,8 +206,8 @@ class Trainer:
                 share = len(x_piece) * ranks.world / size
                 scaled = self.scaler.scale(loss if share == 1 else loss * share)
                 scaled.backward()  # type: ignore[no-untyped-call]
-            hits = self.objective.hits(main.detach(), y_piece)
-            self.sums.add(self.step_number, loss, hits, len(x_piece))
+            counted = self.task.counted(main.detach(), y_piece)
+            self.sums.add(self.step_number, loss, counted, len(x_piece))
         if recipe.clip_grad is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.module.parameters(), recipe.clip_grad)
@@ -230,15 +234,15 @@ class Trainer:
         last = partial or self.epoch + 1 == recipe.epochs or self.step_number == recipe.max_steps
         due = last or (self.epoch + 1) % recipe.eval_every == 0
         self.sums.flush()
-        loss, hits, samples = self.ranks.sum(self.sums.total)
+        loss, counted, samples = self.ranks.sum(self.sums.total)
         seconds = time.monotonic() - self.epoch_began
         row: Row = {
             "epoch": self.epoch + 1,
             "step": self.step_number,
             "train_loss": loss / samples,
-            "train_accuracy": hits / samples if self.data.classes else None,
+            TRAIN: counted / samples if self.task.panel else None,
             "test_loss": None,
-            "test_accuracy": None,
+            TEST: None,
             "lr": learning_rate(recipe, self.step_number - 1, steps),
             "seconds": round(seconds, 3),
             "samples_per_second": round(samples / max(seconds, 1e-9), 1),
@@ -247,20 +251,20 @@ class Trainer:
             self.tested = self.test(agreed)
             if math.isnan(self.tested.loss):
                 raise NotFinite(self.step_number, self.tested.loss)
-            row["test_loss"], row["test_accuracy"] = self.tested.loss, self.tested.top1
+            row["test_loss"], row[TEST] = self.tested.loss, self.tested.figure
         if not self.history:
-            self.folder.say(table_header(bool(self.data.classes)))
+            self.folder.say(table_header(self.task))
         while self.history and self.history[-1]["epoch"] == row["epoch"]:
             self.history.pop()  # of the same epoch, when it had been stopped half-way
         self.history.append(row)
         if not partial:
             self.epoch, self.epoch_seconds, self.sums = self.epoch + 1, 0.0, Sums(self.ranks.device)
         if due:
-            self.folder.say(table_line(row, bool(self.data.classes)))
+            self.folder.say(table_line(row, self.task))
             self.folder.table(self.history)
             self.folder.events(row)
-            self.save(best=best_row(self.history, bool(self.data.classes)) is row)
-            self.folder.plot(self.history, now=False)
+            self.save(best=best_row(self.history, self.task) is row)
+            self.folder.plot(self.history, self.task, now=False)
 
     @property
     def tested_model(self) -> nn.Module:
@@ -285,7 +289,7 @@ class Trainer:
             return True
         if recipe.early_stop is None:
             return False
-        stale = stale_tests(self.history, bool(self.data.classes), recipe.early_stop.min_delta)
+        stale = stale_tests(self.history, self.task, recipe.early_stop.min_delta)
         if stale >= recipe.early_stop.patience:
             self.folder.say(f"stopped early: {stale} tests without improvement")
         return stale >= recipe.early_stop.patience
@@ -306,9 +310,8 @@ class Trainer:
         if time.monotonic() - self.shown_at > 0.5:
             self.shown_at = time.monotonic()
             self.sums.flush()
-            loss, hits, samples = self.sums.total
-            shown = f"loss {loss / samples:.4f}, "
-            shown += f"acc {hits / samples:.1%}, " if self.data.classes else ""
+            loss, counted, samples = self.sums.total
+            shown = f"loss {loss / samples:.4f}, {self.task.progress(counted, samples)}"
             bar.set_postfix_str(f"{shown}lr {rate:.2g}{_memory(self.ranks.device)}", refresh=False)
         bar.update()
 

@@ -80,35 +80,6 @@ class Objective:
             loss = loss + self.aux_weight * self.loss(one, target)
         return loss, main
 
-    def classes(self, main: Tensor) -> Tensor:
-        """The class that each output names."""
-        if main.shape[-1] > 1 and main.ndim > 1:
-            return main.argmax(1)
-        return (main.flatten() > (0.0 if self.name == "bce_with_logits" else 0.5)).long()
-
-    def hits(self, main: Tensor, target: Tensor) -> Tensor | None:
-        """How many samples are classed right; None where there are no classes."""
-        numbers = class_numbers(target)
-        if numbers is None or (self.name in ("mse", "l1") and target.is_floating_point()):
-            return None
-        return (self.classes(main) == numbers).sum()
-
-    def probabilities(self, main: Tensor) -> Tensor:
-        """One column a class."""
-        if self.name == "cross_entropy":
-            return main.softmax(1)
-        if self.name == "nll":
-            return main.exp()
-        p = main if self.name == "bce" else main.sigmoid()
-        return torch.stack([1 - p.flatten(), p.flatten()], 1) if p[0].numel() == 1 else p
-
-
-def class_numbers(target: Tensor) -> Tensor | None:
-    """The class of each sample; of shares the heaviest; None where there is none."""
-    if target.ndim == 2 and target.shape[1] > 1:
-        return target.argmax(1)
-    return target if target.ndim == 1 and not target.is_floating_point() else None
-
 
 def _by(values: Tensor) -> str:
     return shape_text(values.shape[1:], empty="one number")

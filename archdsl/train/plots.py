@@ -11,22 +11,22 @@ from matplotlib.figure import Figure
 
 from archdsl.diagnostics.terminal import escaped
 from archdsl.files import write_atomic
+from archdsl.train.tasks.task import TEST, TRAIN
 
 BLUE, ORANGE, GREY = "#2a6fbb", "#e07b39", "#888888"
 
 
-def plot_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
-    """Loss, accuracy (where there are classes), and learning rate over the epochs."""
-    classes = any(row["test_accuracy"] is not None for row in history)
-    figure = Figure(figsize=(13 if classes else 9, 3.6))
+def plot_curves(history: Sequence[dict[str, Any]], panel: str | None, path: Path) -> None:
+    """Loss, the task's figure in percent (where it has one), and learning rate over the epochs."""
+    figure = Figure(figsize=(13 if panel else 9, 3.6))
     figure.subplots_adjust(left=0.06, right=0.98, bottom=0.14, top=0.9)
-    axes = list(figure.subplots(1, 3 if classes else 2))
+    axes = list(figure.subplots(1, 3 if panel else 2))
     panels = [("loss", "train_loss", "test_loss")]
-    if classes:
-        panels.append(("accuracy (%)", "train_accuracy", "test_accuracy"))
+    if panel:
+        panels.append((panel, TRAIN, TEST))
     for axis, (title, train, test) in zip(axes, panels, strict=False):
         for key, label, color in ((train, "train", BLUE), (test, "test", ORANGE)):
-            factor = 100 if "accuracy" in key else 1
+            factor = 1 if key.endswith("loss") else 100
             points = [(row["epoch"], row[key] * factor) for row in history if row[key] is not None]
             style = "o-" if len(points) <= 30 else "-"
             axis.plot(
@@ -48,20 +48,20 @@ def plot_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
     _save(figure, path)
 
 
-def plot_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], path: Path) -> None:
-    """Rows are the true classes, columns the answers, each row in percent of its samples."""
-    size = min(12.0, 3 + 0.45 * len(classes))
+def plot_table(counts: Sequence[Sequence[int]], titles: Sequence[str], path: Path) -> None:
+    """Rows are what is true, columns the answers, each row in percent of its samples."""
+    size = min(12.0, 3 + 0.45 * len(titles))
     figure = Figure(figsize=(size, size))
     figure.subplots_adjust(left=0.2, right=0.98, bottom=0.2, top=0.98)
     axis = figure.subplots()
-    shares = [[100 * n / max(1, sum(row)) for n in row] for row in confusion]
+    shares = [[100 * n / max(1, sum(row)) for n in row] for row in counts]
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    if len(classes) <= 40:
-        names = list(map(_plain, classes))
-        axis.set_xticks(range(len(classes)), names, rotation=90)
-        axis.set_yticks(range(len(classes)), names)
-    if len(classes) <= 15:
-        for i, row in enumerate(confusion):
+    if len(titles) <= 40:
+        names = list(map(_plain, titles))
+        axis.set_xticks(range(len(titles)), names, rotation=90)
+        axis.set_yticks(range(len(titles)), names)
+    if len(titles) <= 15:
+        for i, row in enumerate(counts):
             for j, n in enumerate(row):
                 if n:
                     axis.text(
@@ -100,7 +100,7 @@ def plot_samples(images: Any, titles: Sequence[str], right: Sequence[bool], path
 
 
 def _plain(name: str) -> str:
-    """A class's name as it is drawn, not taken for a formula."""
+    """A name as it is drawn, not taken for a formula."""
     return escaped(name).replace("$", r"\$")
 
 

@@ -21,10 +21,10 @@ from archdsl.train.errors import TrainError, shown
 from archdsl.train.evaluation import Trained, load_trained
 from archdsl.train.images import IMAGE_SUFFIXES, BadSample, read_image
 from archdsl.train.loader import Fit
-from archdsl.train.objective import Objective
 from archdsl.train.recipe import Augment
 from archdsl.train.samples import to_channels, to_size
 from archdsl.train.tables import Table, open_table
+from archdsl.train.tasks import task_of
 
 GROUP = 64  # samples that go through the model together
 
@@ -110,31 +110,15 @@ def predict_pretrained(
 
 @torch.inference_mode()
 def _predict(trained: Trained, items: list[tuple[str, Tensor]], top: int) -> list[Prediction]:
-    objective = Objective(trained.recipe)
     x = normalised(torch.stack([x for _, x in items]), trained.fit).to(trained.device)
     output = trained.module(x)
     main = (output if isinstance(output, Tensor) else output[0]).float().cpu()
-    names = [name for name, _ in items]
-    if not trained.classes:
-        if objective.name == "bce_with_logits":  # several labels, each by itself
-            main = main.sigmoid()
-        return [
-            Prediction(
-                name,
-                tuple((f"output{i}", float(one)) for i, one in enumerate(row.flatten())),
-                classes=False,
-            )
-            for name, row in zip(names, main, strict=True)
-        ]
-    out = []
-    for name, row in zip(names, objective.probabilities(main), strict=True):
-        best = row.topk(min(top, len(row)))
-        pairs = [
-            (trained.classes[i], p)
-            for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        ]
-        out.append(Prediction(name, tuple(pairs)))
-    return out
+    answers = task_of(trained.classes, trained.recipe.loss.name).answers(main, top)
+    named = bool(trained.classes)
+    return [
+        Prediction(name, found, classes=named)
+        for (name, _), found in zip(items, answers, strict=True)
+    ]
 
 
 def normalised(x: Tensor, fit: Fit) -> Tensor:

@@ -293,7 +293,7 @@ class Recipe(Part):
     """Several devices: copies of the model (ddp), or one model cut up among them (fsdp)."""
     checkpoint: Checkpoint = Checkpoint()
     plots: bool = True
-    """Draw curves, confusion matrix and sample answers into the run folder."""
+    """Draw curves, sample answers and, of classes, what was taken for what, into the run folder."""
     tensorboard: bool = False
     """Write events for TensorBoard into the run folder; needs the package tensorboard."""
 

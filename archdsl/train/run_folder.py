@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import os
 import sys
 import time
@@ -15,19 +14,19 @@ from typing import Any, TextIO
 from archdsl.files import write_atomic
 from archdsl.train.errors import TrainError, shown
 from archdsl.train.recipe import Recipe
+from archdsl.train.tasks.task import TEST, TRAIN, Row, Task
 
 COLUMNS = (
     "epoch",
     "step",
     "train_loss",
-    "train_accuracy",
+    TRAIN,
     "test_loss",
-    "test_accuracy",
+    TEST,
     "lr",
     "seconds",
     "samples_per_second",
 )
-Row = dict[str, float | int | None]
 
 
 def new_folder(name: str, out: str | Path | None) -> Path:
@@ -173,24 +172,23 @@ class RunFolder:
                 self.writer.add_scalar(name.replace("_", "/", 1), row[name], row["step"])
         self.writer.flush()
 
-    def plot(self, history: Sequence[Row], now: bool) -> None:
+    def plot(self, history: Sequence[Row], task: Task, now: bool) -> None:
         """curves.png; while training, once a minute at most."""
         late = now or time.monotonic() - self.plotted > 60
         if self.folder is None or not self.plots or not late:
             return
         from archdsl.train.plots import plot_curves
 
-        plot_curves(history, self.folder / "curves.png")
+        plot_curves(history, task.panel, self.folder / "curves.png")
         self.plotted = time.monotonic()
 
 
-def table_header(classes: bool) -> str:
-    train = "  train acc" if classes else ""
-    test = "  test acc" if classes else ""
+def table_header(task: Task) -> str:
+    train, test = task.titles()
     return f"  epoch  train loss{train}   test loss{test}        lr     time"
 
 
-def table_line(row: Row, classes: bool) -> str:
+def table_line(row: Row, task: Task) -> str:
     def loss(value: float | int | None) -> str:
         return (
             f"{'':>10}"
@@ -200,14 +198,9 @@ def table_line(row: Row, classes: bool) -> str:
             else f"{value:>10.2e}"
         )
 
-    def share(value: float | int | None, width: int) -> str:
-        if not classes:
-            return ""
-        return f"  {'' if value is None else f'{value:.2%}':>{width}}"
-
     return (
-        f"{row['epoch']:>7}  {loss(row['train_loss'])}{share(row['train_accuracy'], 9)}  "
-        f"{loss(row['test_loss'])}{share(row['test_accuracy'], 8)}  {row['lr']:>8.2g}  "
+        f"{row['epoch']:>7}  {loss(row['train_loss'])}{task.cell(row[TRAIN], 9)}  "
+        f"{loss(row['test_loss'])}{task.cell(row[TEST], 8)}  {row['lr']:>8.2g}  "
         f"{spent(row['seconds'] or 0):>7}"
     )
 
@@ -218,19 +211,6 @@ def spent(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def best_row(history: Sequence[Row], classes: bool) -> Row | None:
-    tested = [row for row in history if row["test_loss"] is not None]
-    if not tested:
-        return None
-    if classes:
-        return max(tested, key=lambda row: (row["test_accuracy"] or 0, -_finite(row["test_loss"])))
-    return min(tested, key=lambda row: _finite(row["test_loss"]))
-
-
-def _finite(value: float | int | None) -> float:
-    return value if value is not None and math.isfinite(value) else math.inf
 
 
 def learned(parameters: Mapping[str, Any]) -> str:

@@ -1,16 +1,14 @@
-"""Ends of a run before its time: signals, and tests that no longer improve."""
+"""Ends of a run before its time, by a signal."""
 
 from __future__ import annotations
 
 import signal
 import threading
 import time
-from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
 from archdsl.train.distributed import Ranks, launched
-from archdsl.train.run_folder import Row
 
 
 class Stopped(Exception):
@@ -76,18 +74,3 @@ class Agreement:
         number, _ = self()
         if number:
             raise Stopped(number)
-
-
-def stale_tests(history: Sequence[Row], classes: bool, min_delta: float) -> int:
-    """How many tests have passed since one was better than all before it by `min_delta`."""
-    best, stale = float("-inf"), 0
-    for row in history:
-        value = row["test_accuracy"] if classes else row["test_loss"]
-        if value is None:
-            continue
-        score = value if classes else -value
-        if score > best + min_delta or best == float("-inf"):
-            best, stale = score, 0
-        else:
-            stale += 1
-    return stale

@@ -19,6 +19,7 @@ from archdsl.train.loop import NotFinite, Result, Trainer
 from archdsl.train.memory import fitting_batch, memory_of, step_memory
 from archdsl.train.recipe import Recipe
 from archdsl.train.run_folder import learned, spent
+from archdsl.train.tasks.task import TEST
 
 READABLE_PARAMETERS = 20  # so few are printed
 
@@ -26,12 +27,12 @@ READABLE_PARAMETERS = 20  # so few are printed
 def announce(name: str, trainer: Trainer, resumed: Path | None) -> None:
     """What is about to be trained, on what."""
     folder, data, recipe, ranks = trainer.folder, trainer.data, trainer.recipe, trainer.ranks
-    classes = f", {len(data.classes)} classes" if data.classes else ""
     device = ranks.device.type + (f" x{ranks.world}" if ranks.world > 1 else "")
     folder.say(f"model  {name}, {_parameters(trainer.module):,} parameters, on {device}")
     folder.say(
         f"data   {escaped(recipe.data.name)}, {len(data.train):,} to train on, "
-        f"{len(data.test):,} to {'select' if data.final is not None else 'test'} on{classes}"
+        f"{len(data.test):,} to {'select' if data.final is not None else 'test'} on"
+        f"{trainer.task.about()}"
     )
     steps, size = trainer.batches.steps_per_epoch, trainer.batches.batch_size
     rate = f"{recipe.optimizer.name} at {recipe.optimizer.lr:g}"
@@ -58,7 +59,7 @@ def conclude(trainer: Trainer, result: Result, seconds: float) -> None:
         folder.say(f"left out: {escaped(name)}")
     if result.history:
         folder.table(result.history)
-        folder.plot(result.history, now=True)
+        folder.plot(result.history, trainer.task, now=True)
     if result.signal:
         folder.say(f"stopped by a signal after step {result.step}; nothing is lost")
         folder.say(f"  go on     archdsl train --resume {run}")
@@ -69,13 +70,11 @@ def conclude(trainer: Trainer, result: Result, seconds: float) -> None:
         folder.say("learned parameters\n" + learned(dict(trainer.module.named_parameters())))
     best = result.best
     if best is not None:
-        accuracy, loss = best["test_accuracy"], best["test_loss"]
-        value = f"accuracy {accuracy:.2%}" if accuracy is not None else f"loss {loss:.4g}"
+        value = trainer.task.told(best["test_loss"], best[TEST])
         what = trainer.data.split[0] if trainer.data.final is not None else "test"
         folder.say(f"best {what} {value} (epoch {best['epoch']}); {spent(seconds)} in all")
     if result.final is not None:
-        top1, loss = result.final.top1, result.final.loss
-        value = f"loss {loss:.4g}" if top1 is None else f"accuracy {top1:.2%}"
+        value = trainer.task.told(result.final.loss, result.final.figure)
         folder.say(
             f"{trainer.data.split[1]} {value}, of {result.final.count:,} samples, tested once"
         )
@@ -109,24 +108,19 @@ def _parameters(module: nn.Module) -> int:
 
 
 def _pictures(trainer: Trainer, run: Path) -> None:
-    from archdsl.train.plots import plot_confusion, plot_samples  # matplotlib takes a second
+    from archdsl.train.plots import plot_samples  # matplotlib takes a second
 
-    tested, data = trainer.tested, trainer.data
-    if tested is not None and 1 < len(data.classes) <= 100 and tested.confusion:
-        plot_confusion(tested.confusion, data.classes, run / "confusion.png")
-    if not data.classes or not data.fit.image or trainer.fsdp:
+    task, data = trainer.task, trainer.data
+    task.pictures(trainer.tested, run)
+    if not data.fit.image or trainer.fsdp or task.panel is None:
         return
     x, y = data.first_tested(18)
     model = trainer.tested_model.eval()
     with torch.inference_mode():
         output = model(trainer.batches.batch.plain(x.to(trainer.ranks.device)))
     main = output if isinstance(output, torch.Tensor) else output[0]
-    answers = trainer.objective.classes(main.float()).cpu()
-    titles = [
-        data.classes[a] if a == t else f"{data.classes[a]} (is {data.classes[t]})"
-        for a, t in zip(answers.tolist(), y.tolist(), strict=True)
-    ]
-    plot_samples(x, titles, (answers == y).tolist(), run / "predictions.png")
+    if (captions := task.captions(main.float(), y)) is not None:
+        plot_samples(x, *captions, run / "predictions.png")
 
 
 def odd_weight(module: nn.Module) -> str | None:

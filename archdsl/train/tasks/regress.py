@@ -1,0 +1,78 @@
+"""Numbers, or several labels a sample: the loss alone is measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from archdsl.train.tasks.task import Row, Tested
+
+
+class LossAlone:
+    """The meter of a task without a figure."""
+
+    def add(self, main: Tensor, target: Tensor) -> None:
+        pass
+
+    def sums(self) -> list[float]:
+        return []
+
+    def result(self, loss: float, count: int, sums: Sequence[float]) -> Tested:
+        return Tested(loss, count)
+
+
+class Regress:
+    """`labels`: the outputs are scores, each of a label by itself."""
+
+    panel: str | None = None
+
+    def __init__(self, labels: bool) -> None:
+        self.labels = labels
+
+    def counted(self, main: Tensor, target: Tensor) -> Tensor | None:
+        return None
+
+    def meter(self, device: Any) -> LossAlone:
+        return LossAlone()
+
+    def rank(self, row: Row) -> tuple[float, ...]:
+        return (-finite(row["test_loss"]),)
+
+    def score(self, row: Row) -> float | None:
+        loss = row["test_loss"]
+        return None if loss is None else -loss
+
+    def titles(self) -> tuple[str, str]:
+        return "", ""
+
+    def cell(self, value: float | None, width: int) -> str:
+        return ""
+
+    def progress(self, counted: float, samples: float) -> str:
+        return ""
+
+    def told(self, loss: float | None, figure: float | None) -> str:
+        return f"loss {loss:.4g}"
+
+    def about(self) -> str:
+        return ""
+
+    def answers(self, main: Tensor, top: int) -> list[tuple[tuple[str, float], ...]]:
+        rows = main.sigmoid() if self.labels else main
+        return [
+            tuple((f"output{i}", float(one)) for i, one in enumerate(row.flatten())) for row in rows
+        ]
+
+    def pictures(self, tested: Tested | None, folder: Path) -> None:
+        pass
+
+    def captions(self, main: Tensor, target: Tensor) -> tuple[list[str], list[bool]] | None:
+        return None
+
+
+def finite(value: float | int | None) -> float:
+    return value if value is not None and math.isfinite(value) else math.inf
