@@ -12,6 +12,8 @@ class Contents:
 
     def __init__(self) -> None:
         self.structures: dict[Graph, Hashable] = {}
+        self.kinds: dict[Hashable, int] = {}
+        self.kind_of: dict[Graph, int] = {}
         self.passed: dict[Graph, tuple[int | None, ...]] = {}
 
     def through(self, graph: Graph) -> tuple[int | None, ...]:
@@ -64,6 +66,30 @@ class Contents:
                 for item in graph.items
             )
         return self.structures[graph]
+
+    def alike(self, graph: Graph) -> int:
+        """Equal for graphs that show the same: labels, operators, and who feeds whom."""
+        if graph not in self.kind_of:
+            items = tuple(
+                (
+                    getattr(item, "labelled", True) and item.name,
+                    self.alike(item.graph) if isinstance(item, Scope) else _shown(item),
+                    item.inputs,
+                )
+                for item in graph.items
+            )
+            self.kind_of[graph] = self.kinds.setdefault((items, graph.outputs), len(self.kinds))
+        return self.kind_of[graph]
+
+
+def same(node: Node) -> Hashable:
+    """Equal for operators that a reader takes for the same: how often dropout strikes grows from
+    block to block in many networks."""
+    return (node.op.name, passes(node)) if node.op.idle else node.op
+
+
+def _shown(item: Node | Param) -> Hashable:
+    return same(item) if isinstance(item, Node) else (item.name, item.buffer)
 
 
 def passes(node: Node) -> bool:

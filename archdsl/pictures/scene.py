@@ -15,7 +15,7 @@ from typing import Any, Literal
 from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope
 from archdsl.ir.wording import block_text, op_text, varying
 from archdsl.ops.table import Shape
-from archdsl.pictures.contents import Contents, passes
+from archdsl.pictures.contents import Contents, passes, same
 
 Kind = Literal["input", "output", "layer", "pill", "join", "param", "block", "entry", "exit"]
 
@@ -106,10 +106,9 @@ class _Scene:
         sizes = graph.sizes
         label = scope.name if scope.labelled else ""
         shape = graph.output_shapes[0]
-        args = tuple((key, _comparable(value)) for key, value in graph.args)
         build = self.contents.structure(graph)
-        alike = (graph.block, args, build, shape[1:], scope.training_only)
         title = block_text(graph, self.varying)
+        alike = (title, self.contents.alike(graph), shape[1:], scope.training_only)
         element = Element(
             "block",
             label,
@@ -289,7 +288,7 @@ class _Flow:
             params=before.params + node.params,
             macs=before.macs + node.macs,
             shape=node.shape,
-            alike=(before.alike, note),
+            alike=(before.alike, same(node)),
             shows=((*before.shows[0], node),),
         )
 
@@ -353,7 +352,7 @@ def _element(node: Node) -> Element:
             shape=node.shape,
             hue="join",
             training_only=only,
-            alike=title,
+            alike=op.symbol or op,
             shows=((node,),),
         )
     pointwise = op.family in _POINTWISE
@@ -368,20 +367,13 @@ def _element(node: Node) -> Element:
         macs=node.macs,
         shape=node.shape,
         training_only=only,
-        alike=(op, node.shape[1:]),
+        alike=(same(node), node.shape[1:]),
         shows=((node,),),
     )
 
 
 def _size(param: Param) -> int:
     return 0 if param.buffer else math.prod(param.shape)
-
-
-def _comparable(value: Any) -> Hashable:
-    if isinstance(value, tuple):
-        return tuple(map(_comparable, value))
-    plain = value is None or isinstance(value, (bool, int, float, str))
-    return (type(value).__name__, value) if plain else id(value)
 
 
 def walk(flow: Flow) -> Iterator[Element]:

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from archdsl.ops.table import Shape
 from archdsl.pictures.scene import Edge, Element, Flow
-from archdsl.pictures.wording import labels_text
+from archdsl.pictures.wording import common_text, labels_text
 
 LONGEST_PERIOD = 6
 #: more forks than this in one another are no nest to a reader, but lines beside a column
@@ -304,6 +304,11 @@ def _several(leaves: list[Leaf]) -> Leaf:
     element = replace(
         first,
         label=labels_text([leaf.element.label for leaf in leaves]),
+        title=common_text([leaf.element.title for leaf in leaves]),
+        notes=tuple(
+            common_text(list(column))
+            for column in zip(*(leaf.element.notes for leaf in leaves), strict=True)
+        ),
         params=sum(leaf.element.params for leaf in leaves),
         macs=sum(leaf.element.macs for leaf in leaves),
         shape=last.shape,

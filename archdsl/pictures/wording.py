@@ -24,6 +24,18 @@ def labels_text(labels: list[str]) -> str:
     return f"{labels[0]} – {labels[-1]}"
 
 
+def common_text(texts: list[str]) -> str:
+    """The words that they begin with: `dropout` for `dropout 0.1` and `dropout 0.2`."""
+    if len(set(texts)) == 1:
+        return texts[0]
+    words = []
+    for column in zip(*(said.split() for said in texts), strict=False):
+        if len(set(column)) > 1:
+            break
+        words.append(column[0])
+    return " ".join(words)
+
+
 def joined(parts: list[str]) -> str:
     """A layer and what follows it, as far as there is room: `conv 64 7×7 · bn · relu`."""
     return short(parts, " · ", LONGEST + 20)

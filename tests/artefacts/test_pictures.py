@@ -323,3 +323,23 @@ def test_what_is_said_of_an_operator() -> None:
     text = "conv 8 3x3 /2 pad=1 groups=2; mul { identity; identity }; conv 4 3x3 dilation=2 pad=2"
     texts = _texts(pictures.draw_svg(_program(f"model m {{ input 4x8x8; {text} }}")))
     assert {"conv 8 3×3 /2 groups=2", "conv 4 3×3 dilation=2"} <= set(texts)
+
+
+def test_only_what_is_the_same_is_drawn_once() -> None:
+    """Groups differ in their operators' numbers, which no name says."""
+    texts = _texts(pictures.draw_svg(_program("efficientnet_b0")))
+    assert {"4", "5", "mbconv 6 80 3 ×2", "mbconv 6 112 5 ×2"} <= set(texts)
+    for kernels, shown in ((("1", "3 pad=1"), {"a1", "a2"}), (("1", "1"), {"a1–2 ×2"})):
+        groups = [f"a{i}: {{ conv 4 {k}; relu; conv 4 1 }}" for i, k in enumerate(kernels, 1)]
+        program = _program(f"model m {{ input 4x8x8; {'; '.join(groups)} }}")
+        assert shown <= set(_texts(pictures.draw_svg(program, depth=0)))
+
+
+def test_how_often_dropout_strikes_makes_no_other_block() -> None:
+    blocks = "; ".join(f"b p={p}" for p in ("0.1", "0.2", "0.3"))
+    text = (
+        f"block b(p) {{ residual {{ conv in 1x1 -> dropout p }} }}\nmodel m {{ input 4; {blocks} }}"
+    )
+    text = text.replace("input 4", "input 4x8x8")
+    assert "b ×3" in _texts(pictures.draw_svg(_program(text), depth=0))
+    assert "conv 4 1×1 · dropout" in _texts(pictures.draw_svg(_program(text), depth=1))

@@ -184,6 +184,7 @@ def compare(program: Program, top: Group, pairs: Pairs) -> None:
                 raise Wrong(f"shown twice: {_named(made)}")
             if made not in place or not _closed(elements[place[made][0]]):
                 place[made] = (number, copy, step)
+        _alike(element, truth)
     unseen = [made for made in truth.feeds if made not in place]
     if unseen:
         raise Wrong(f"not shown: {[_named(made) for made in unseen]}")
@@ -233,6 +234,17 @@ def _shown(element: Element, truth: Truth) -> Iterator[tuple[Made, int, int]]:
             else:
                 yield item, copy, step
                 step += 1
+
+
+def _alike(element: Element, truth: Truth) -> None:
+    """`×3` is said of what is the same three times, but for how much dropout drops."""
+    copies: dict[int, list[str]] = {}
+    for made, copy, _ in _shown(element, truth):
+        if isinstance(made, Node) and made not in truth.passed:
+            told = made.op.symbol or (made.op.name if made.op.idle else repr(made.op))
+            copies.setdefault(copy, []).append(told)
+    if len({tuple(sorted(told)) for told in copies.values()}) > 1:
+        raise Wrong(f"repeated, but not the same: {_title(element)} {copies}")
 
 
 def _closed(element: Element) -> bool:
