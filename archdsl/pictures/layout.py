@@ -221,6 +221,10 @@ def _lanes(wire: Wire, fork: tuple[Part, Sheet, float], join: tuple[Sheet, float
     if len(points) == 1 and lane != points[0][0]:  # from below a box
         (px, py) = points[0]
         points += [(px, py + TAKEN), (lane, py + TAKEN)]
+    elif lane > points[-1][0] and sheet.right > points[-1][0]:  # around what stands beside
+        low = y + sheet.h - FORK / 2
+        points += [(points[-1][0], low), (lane, low)]
+        return Wire((*points, (lane, height), (x, height)), wire.style)
     points = [(lane if i and px == points[-1][0] else px, py) for i, (px, py) in enumerate(points)]
     return Wire((*points, (lane, height), (x, height)), wire.style)
 

@@ -289,7 +289,7 @@ def _repeated(group: Group, pairs: Pairs) -> Iterator[tuple[int, int]]:
         begins = {b for a, b in pairs if a not in inside and b in inside}
         ends = {a for a, b in pairs if a in inside and b not in inside}
         if not ends:  # nothing follows
-            ends = inside - {a for a, b in pairs}
+            ends = {id([*group.elements()][-1])}
         yield from ((end, begin) for end in ends for begin in begins)
 
 

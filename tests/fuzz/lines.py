@@ -244,7 +244,7 @@ class _Reader:
         open_: list[Spot] = [
             ("out", i)
             for i, (points, dashed) in enumerate(self.wires)
-            if dashed and self._around((*points[0], 0, 0)) == frame
+            if dashed and self._around((*points[1], 0, 0)) == frame
         ]
         return self._reached(open_, through=True)
 
