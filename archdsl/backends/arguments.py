@@ -7,7 +7,7 @@ them; what is a multiple or a part of another argument in all graphs is computed
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,7 @@ def parameter_names(
     family: Family,
     columns: list[tuple[Lit, ...]],
     varying: list[int],
-    stored: range,
+    stored: Container[int],
     computed: dict[int, Expr],
 ) -> list[tuple[str, list[int]]]:
     """A name for each argument, and the literals it stands for; in the order of the signature.

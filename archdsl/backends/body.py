@@ -75,6 +75,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """What the forward does where the flag is not set."""
+
+    flag: Expr
+    steps: tuple[Step, ...]
+    outputs: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Body:
     """`layers`: the arguments of nn.Sequential, where all parts are numbered; else `members`, in
     the order of construction.
@@ -90,6 +99,7 @@ class Body:
     outputs: tuple[Expr, ...]
     absent: tuple[int, ...]
     inits: tuple[Branch, ...]
+    other: Other | None = None
 
 
 def is_chain(graph: Graph, outputs: tuple[int, ...], checks: Collection[int] = ()) -> bool:

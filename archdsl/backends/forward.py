@@ -44,6 +44,7 @@ def forward(
     taken: frozenset[str],
     names: dict[int, str] | None = None,
     leave: Callable[[list[str]], list[str]] | None = None,
+    indent: int = INDENT,
 ) -> list[str]:
     """The lines of the body of `forward`.
 
@@ -52,7 +53,7 @@ def forward(
     outputs are returned as they are.
     """
     if not any(isinstance(member, Loop) for member in body.members):
-        return _Writer(body, taken, names or {}).write(leave)
+        return _Writer(body, taken, names or {}, indent).write(leave)
     margin = STEP * (INDENT + 1)
     turn = _Writer(body, taken, {}, INDENT + 1).write(
         lambda texts: [f"{margin}x = {texts[0]}"] if texts != ["x"] else []
@@ -105,7 +106,7 @@ class _Writer:
             return [*self.lines, *lay(self._bound(self.pending[0].expr), self.indent, "return ")]
         self._flush()
         texts = [flat(self._bound(expr)) for expr in outputs]
-        return [*self.lines, *(leave(texts) if leave else _return(texts))]
+        return [*self.lines, *(leave(texts) if leave else _return(texts, self.indent))]
 
     def _step(self, place: int, step: Step) -> None:
         nested = self._nested(step)
@@ -228,11 +229,11 @@ class _Writer:
         return place + 1 < len(self.body.steps) and self.body.steps[place + 1].join
 
 
-def _return(texts: list[str]) -> list[str]:
-    line = f"{STEP * INDENT}return {', '.join(texts)}"
+def _return(texts: list[str], indent: int) -> list[str]:
+    line = f"{STEP * indent}return {', '.join(texts)}"
     if len(line) <= WIDTH:
         return [line]
-    return lay(Many(tuple(map(Code, texts)), "()"), INDENT, "return ")
+    return lay(Many(tuple(map(Code, texts)), "()"), indent, "return ")
 
 
 def _inner(leaf: Expr, parts: dict[int, Expr]) -> Expr:

@@ -7,7 +7,7 @@ module that `archdsl.backends.torch` builds is this very text, executed.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archdsl._version import __version__
 from archdsl.backends.body import Child, Own
@@ -220,6 +220,10 @@ def _class(cls: ClassDef, names: frozenset[str], results: _Results | None = None
         lines.append("")
     parameters = [f"{name}: Tensor" for name in inputs(cls.body.inputs)]
     lines += _def("forward", ["self", *parameters], _returns(cls, results))
+    if (other := cls.body.other) is not None:
+        lines.append(f"{STEP * 2}if {flat(other.flag)}:")
+        lines += forward(cls.body, names, indent=3)
+        return lines + forward(replace(cls.body, steps=other.steps, outputs=other.outputs), names)
     if results is not None and results.tuple:
         return lines + forward(cls.body, names, results.variables(), results.leave)
     return lines + forward(cls.body, names)

@@ -8,7 +8,7 @@ become arguments, named after the block's own parameters where the values agree 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from archdsl.backends.arguments import (
 )
 from archdsl.backends.body import Body, body, is_chain, positional, unheld
 from archdsl.backends.code import Apply, Code, Expr, Lit, Make, found, literal, rewrite
+from archdsl.backends.flags import flagged
 from archdsl.backends.loops import looped
 from archdsl.backends.names import TAKEN, unique, variable
 from archdsl.backends.variants import name_classes
@@ -102,7 +103,7 @@ def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> 
             family = families.setdefault((name, content), Family(name, content))
             family.graphs.append(graph)
             family.bodies.append(content)
-        for family in _merged(families):
+        for family in flagged(_merged(families)):
             if _inline(family, sum(uses[graph] for graph in family.graphs)):
                 for graph, content in zip(family.graphs, family.bodies, strict=True):
                     built[graph] = _sequential(content.layers or ())
@@ -249,7 +250,8 @@ def _class(family: Family, label: str) -> Iterator[tuple[Graph, Expr]]:
     rows = [found(content, Lit) for content in family.bodies]
     columns = list(zip(*rows, strict=True))
     in_forward = len(found((first.layers, first.members), Lit))
-    stored = range(in_forward, in_forward + len(found(first.steps, Lit)))
+    stored = {*range(in_forward, in_forward + len(found(first.steps, Lit)))}
+    stored |= {*range(len(columns) - len(found(first.other, Lit)), len(columns))}
     # what torch would take everywhere, though the values differ (a stride as large as its kernel)
     unsaid = [all(lit.silent for lit in column) for column in columns]
     varying = [
@@ -297,7 +299,7 @@ def _with_arguments(
     content: Body,
     arguments: dict[int, Parameter],
     computed: dict[int, Expr],
-    stored: range,
+    stored: Container[int],
     unsaid: list[bool],
 ) -> Body:
     places = iter(range(len(unsaid)))

@@ -78,7 +78,8 @@ def _own(cls: ClassDef) -> Iterator[str]:
     for member in cls.body.members:
         if name := camel(member.name):
             yield name
-    if any(part.operator == "+" for part in found(cls.body.steps, Infix)):
+    adds = cls.body.other is None  # or only where an argument says so
+    if adds and any(part.operator == "+" for part in found(cls.body.steps, Infix)):
         yield "Residual"
     for make in found(cls.body, Make):
         yield camel(make.cls.family)

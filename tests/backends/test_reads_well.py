@@ -110,3 +110,36 @@ def test_one_class_for_a_block_whose_activation_differs() -> None:
     assert torch.equal(module(x), expected)
     assert torch.equal(torch.jit.script(module)(x), expected)
     assert torch.equal(torch.fx.symbolic_trace(module)(x), expected)
+
+
+def test_one_class_for_a_block_that_adds_its_input_or_not() -> None:
+    text = """block unit(o, drop, k=3) {
+      let same = in == o
+      residual if same { body: { conv o k pad=half; bn; relu }; if same { stochastic_depth drop } }
+    }
+    model m { input 3x8x8
+      unit 4 0.1; unit 4 0.2; a: unit 6 0.3 5; b: unit 6 0.4; c: unit 6 0.0 }"""
+    source = archdsl.compile(text)
+    assert source.count("class Unit") == 1
+    assert "residual: bool = False" in source and "        if self.residual:\n" in source
+    program = archdsl.check(text).program
+    assert program is not None
+    module = archdsl.load(text)
+    assert list(module.state_dict()) == [key for key, _ in program.state()]
+    x = torch.randn(4, 3, 8, 8)
+    for train in (True, False):
+        module.train(train)
+        torch.manual_seed(0)
+        expected = x
+        for unit, drop in zip(module.children(), (0, 0.2, 0, 0.4, 0.0), strict=True):
+            value = unit.body(expected)
+            if value.shape == expected.shape:
+                if train and drop:
+                    keep = torch.empty(4, 1, 1, 1).bernoulli_(1 - drop) / (1 - drop)
+                    value = value * keep
+                value = value + expected
+            expected = value
+        torch.manual_seed(0)
+        torch.testing.assert_close(module(x), expected)
+    assert torch.equal(torch.jit.script(module)(x), module(x))
+    assert torch.equal(torch.fx.symbolic_trace(module)(x), module(x))
