@@ -20,6 +20,8 @@ class Affine(nn.Module):
     def __init__(self, scale: tuple[float, ...], shift: tuple[float, ...]) -> None:
         super().__init__()
         channels = max(len(scale), len(shift))
+        if not {len(scale), len(shift)} <= {1, channels}:
+            raise ValueError("a number for each channel, or one for all")
         self.scale = list(scale) * (channels // len(scale))
         self.shift = list(shift) * (channels // len(shift))
 
