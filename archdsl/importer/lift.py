@@ -141,7 +141,7 @@ class _Lift:
             named, leaf = self._owner(function, made.op, shapes, [w for w in weights if w])
         positional = named is not None and named.rpartition(".")[2].isdigit()
         given = leaf is not None and bool(made.op.args)  # `dropout 0.0` is meant
-        if not positional and not given and _passes(made.op, shapes, value):
+        if not positional and not given and _passes(made.op, inputs, value):
             self.same[value] = inputs[0]
             self.readers.setdefault(inputs[0], []).extend(self.readers.get(value, ()))
             return inputs
@@ -253,12 +253,13 @@ def _stateful(module: nn.Module) -> bool:
     return bool(module.state_dict())
 
 
-def _passes(op: Op, shapes: list[Shape], value: Value) -> bool:
-    """Whether an operator gives what it gets."""
-    if len(shapes) != 1:
+def _passes(op: Op, inputs: list[Value], value: Value) -> bool:
+    """Whether an operator gives what it gets; a parameter gets a batch where it has a 1 for it."""
+    if len(inputs) != 1:
         return False
-    same = shapes[0] in (value.sample, (1, *value.sample))
-    return op.arity is None or (same and op.passes and op.saved(*shapes).view) or op.itself(*shapes)
+    shape = inputs[0].sample
+    same = shape == value.sample or (bool(inputs[0].param) and shape == (1, *value.sample))
+    return op.arity is None or (same and op.passes and op.saved(shape).view) or op.itself(shape)
 
 
 # ---- what makes the graphs simpler -------------------------------------------------------------

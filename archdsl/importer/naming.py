@@ -211,9 +211,11 @@ def _short(value: float) -> str:
 
 def _say_identity(join: Join) -> None:
     """A branch that is what flows in has a word and a position, unless the join says it."""
+    if join.residual:
+        return
     if join.op.broadcasts and len(join.branches) == 2 and not join.branches[1] and not join.exact:
-        join.branches.reverse()  # what flows first: the sum is the same
-    if join.residual or join.with_taps:
+        join.branches.reverse()  # what flows first: the product is the same
+    if join.with_taps:
         return
     for branch in join.branches:
         if not branch:

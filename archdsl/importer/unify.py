@@ -17,7 +17,7 @@ from archdsl.importer.fold import fold
 from archdsl.importer.known import CONTAINERS
 from archdsl.importer.merge import CannotMerge, merge
 from archdsl.importer.naming import name_taps
-from archdsl.importer.pieces import BlockCall, Body, If, Scope, Tap, Use, bodies, walk
+from archdsl.importer.pieces import BlockCall, Body, If, Param, Scope, Tap, Use, bodies, walk
 from archdsl.importer.solve import solve
 from archdsl.importer.write import Block
 from archdsl.ops import TABLE
@@ -31,7 +31,7 @@ def unify(root: Scope, *, plain: bool = False) -> list[Block]:
     classes = [] if plain else _classes(root)
     for cls in sorted(classes, key=lambda c: _height(root, c)):
         scopes = [s for s in _scopes(root.body) if type(s.module) is cls and s.alone]
-        if len(scopes) < 2:
+        if len(scopes) < 2 and not any(_names_again(scope, root) for scope in scopes):
             continue
         block = _block(_free(cls.__name__, blocks), scopes, root)
         if block is not None:
@@ -39,6 +39,13 @@ def unify(root: Scope, *, plain: bool = False) -> list[Block]:
     root.body = fold(root.body, _tapped(root.body))
     name_taps(root)
     return blocks
+
+
+def _names_again(scope: Scope, root: Scope) -> bool:
+    """Whether a parameter of a module's own has a name that another has: only blocks may."""
+    own = {p.label for p in scope.body if isinstance(p, Param)}
+    others = (p.label for p in walk(root.body) if isinstance(p, Param) and p not in scope.body)
+    return not own.isdisjoint(others)
 
 
 def _classes(root: Scope) -> list[type]:

@@ -187,13 +187,16 @@ def _join(join: Join) -> list[str]:
 
 
 def _branch(branch: Body) -> list[str]:
+    """One branch: what a loop or a condition holds there would be branches of its own."""
     if not branch:
         return ["identity"]
-    if len(branch) == 1 and isinstance(branch[0], If) and not branch[0].otherwise:
-        lines = _braced(f"if {branch[0].condition}", _branch(branch[0].body))
-        return [*lines[:-1], f"{lines[-1]} else {{ identity }}"]
-    if len(branch) == 1:
-        return _piece(branch[0])
+    piece = branch[0]
+    if len(branch) == 1 and isinstance(piece, If):
+        lines = _braced(f"if {piece.condition}", _branch(piece.body))
+        other = _braced("else", _branch(piece.otherwise))
+        return [*lines[:-1], f"{lines[-1]} {other[0]}", *other[1:]]
+    if len(branch) == 1 and not isinstance(piece, (Repeat, For)):
+        return _piece(piece)
     return _braced("", _statements(branch))
 
 
