@@ -24,9 +24,9 @@ from tests.backends.building import SPAN, op
 from tests.ops.test_against_torch import inputs, operators, refusal
 
 #: of each operator in the slow tests
-EXAMPLES = 12
+EXAMPLES = 8
 DRAWN = settings(
-    max_examples=600,
+    max_examples=300,
     derandomize=True,
     database=None,
     deadline=None,
