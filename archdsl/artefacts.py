@@ -100,7 +100,7 @@ def write(artefact: Artefact, spec: Spec, path: Path, request: Request) -> None:
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
     """Without Python's search for circles: of what torch and its exporters import and trace nothing
-    is garbage, and looking for some is a sixth of the time."""
+    is garbage, and looking for some is a tenth of the time."""
     was = gc.isenabled()
     gc.disable()
     try:
