@@ -67,7 +67,7 @@ SETTABLE = {
     "g: { linear k }; relu; softmax": "k",
     "linear k; d": "",  # a block may compute with what enters
     "linear k; linear 3": "",
-    "linear k; chunk 2 0 dim=2": "",
+    "linear k; chunk 2 0 dim=2": "k",
     "linear k; flatten; reshape [24, -1]": "k",
     "linear k; flatten; reshape [-1, 9]": "",
     "linear k; slice 0 6 dim=2": "k",
