@@ -77,15 +77,11 @@ class _Pass:
         self.makers: dict[int, int] = {}
         self._rewrite()
         order = {place: number for number, place in enumerate(self.places)}
-        leaving = [self.values[value] for value in outputs]
-        # without the identity behind it, a parameter leaves with torch's shape
-        shapes = (*graph.input_shapes, *(shape for item in self.items for shape in item.shapes))
         self.graph = replace(
             graph,
             items=tuple(self.items),
             declared=tuple(order[place] for place in graph.declared if place in order),
-            outputs=tuple(leaving),
-            output_shapes=tuple(shapes[value] for value in leaving),
+            outputs=tuple(self.values[value] for value in outputs),
             inits=tuple(filter(self._applies, graph.inits)),
         )
 
@@ -110,6 +106,8 @@ class _Pass:
 
     def _nothing(self, node: Node) -> int | None:
         """The new value that the node's output equals in evaluation, where there is one."""
+        if node.op.idle and node.inputs[0] in self.old.unbatched:
+            return None  # behind it there is a batch of the parameter
         if node.op.idle:
             return self.values[node.inputs[0]]
         eps = node.op.rescales()
