@@ -12,6 +12,7 @@ from archdsl.ops import (
     regular,
     resample,
     shape,
+    unary,
 )
 from archdsl.ops.table import TABLE, Op
 
@@ -28,4 +29,5 @@ _FAMILIES = (
     attention,
     patches,
     join,
+    unary,
 )

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from archdsl.ops.seen import Seen
 from archdsl.ops.spatial import DIM, axis, batched, resized
-from archdsl.ops.table import Blame, Call, Input, Lifted, Mismatch, Op, Saved, Shape, arg, call
+from archdsl.ops.table import Blame, Call, Input, Lifted, Mismatch, Op, Saved, Shape, X, arg, call
 from archdsl.ops.types import Int
 from archdsl.text import shape_text
 
@@ -96,6 +96,7 @@ class _Elementwise(Op):
     """Combines the branches element by element; a side of 1 is repeated as often as needed."""
 
     infix: ClassVar[str]
+    general = True
 
     @classmethod
     def of(cls, seen: Seen) -> Lifted | None:
@@ -120,6 +121,11 @@ class _Elementwise(Op):
 
     def function(self, *inputs: Shape) -> Call:
         return call(self.infix, *map(Input, range(len(inputs))))
+
+    def between(self, *inputs: Shape) -> Saved:
+        """What products and quotients keep: their operands, with the results of the first ones."""
+        between = max(0, len(inputs) - 2)
+        return Saved(input=len(inputs) > 1, more=4 * between * math.prod(self.shape(*inputs)))
 
 
 class Add(_Elementwise, name="add", family="join"):
@@ -157,5 +163,72 @@ class Mul(_Elementwise, name="mul", family="join"):
     lifts = ("mul",)
 
     def saved(self, *inputs: Shape) -> Saved:
-        between = max(0, len(inputs) - 2)  # the products of the first ones
-        return Saved(input=True, more=4 * between * math.prod(self.shape(*inputs)))
+        return self.between(*inputs)
+
+
+class Sub(_Elementwise, name="sub", family="join"):
+    """The first branch minus the others, element by element: `sub @x` is what flows minus x. A side
+    of 1 is repeated to fit.
+
+    Source: torch.sub.
+    """
+
+    example = "sub { identity; gap }"
+    infix = "-"
+    lifts = ("sub",)
+
+
+class Div(_Elementwise, name="div", family="join"):
+    """The first branch divided by the others, element by element. A side of 1 is repeated to fit.
+
+    Source: torch.div.
+    """
+
+    example = "div { identity; { gap -> abs -> exp } }"
+    infix = "/"
+    lifts = ("div", "truediv")
+
+    def saved(self, *inputs: Shape) -> Saved:
+        return self.between(*inputs)
+
+
+class _OfTwo(_Elementwise):
+    """A function of torch that takes two values."""
+
+    infix = ""
+    torch: ClassVar[str]
+
+    def shape(self, *inputs: Shape) -> Shape:
+        if len(inputs) > 2:
+            raise Blame(None, f"`{self.name}` takes two branches, not {len(inputs)}")
+        return super().shape(*inputs)
+
+    def saved(self, *inputs: Shape) -> Saved:
+        return Saved(input=len(inputs) > 1)
+
+    def function(self, *inputs: Shape) -> Call:
+        if len(inputs) == 1:
+            return call("+", X)
+        return call(self.torch, *map(Input, range(len(inputs))))
+
+
+class Maximum(_OfTwo, name="maximum", family="join"):
+    """The larger one of two branches, element by element. A side of 1 is repeated to fit.
+
+    Source: torch.maximum.
+    """
+
+    example = "maximum { identity; conv in 3x3 pad=1 }"
+    torch = "torch.maximum"
+    lifts = ("maximum",)
+
+
+class Minimum(_OfTwo, name="minimum", family="join"):
+    """The smaller one of two branches, element by element. A side of 1 is repeated to fit.
+
+    Source: torch.minimum.
+    """
+
+    example = "minimum { identity; conv in 3x3 pad=1 }"
+    torch = "torch.minimum"
+    lifts = ("minimum",)

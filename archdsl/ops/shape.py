@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from archdsl.ops.seen import Batch, NoField, Seen
 from archdsl.ops.spatial import DIM, axis, batched, resized
@@ -185,18 +185,13 @@ class Permute(Op, name="permute", family="shape"):
         return call("torch.permute", X, self._dims(inputs[0]))
 
 
-class Mean(Op, name="mean", family="shape"):
-    """The mean over some dimensions, which go away: `mean [1, 2]` makes C×H×W into a vector.
+class Reduction(Op):
+    """Over some dimensions, which go away. `torch`: its module and its function."""
 
-    Source: torch.mean.
-    """
-
-    example = "mean [1, 2]"
-    lifts = "Mean", "mean"
+    torch: ClassVar[tuple[str, str]]
     aliases = (("dims", "dim"),)
     counting = ("dims",)
     fresh = True
-    support = "shape"
 
     dims: tuple[int, ...] = arg(Ints(), doc="dimensions, counted without the batch")
     keepdim: bool = arg(Bool(), default=False, doc="keep them with size 1", keyword=True)
@@ -217,14 +212,25 @@ class Mean(Op, name="mean", family="shape"):
     def reach(self, *inputs: Shape) -> Reach:
         return ALL if set(self.dims) - {0, -len(inputs[0])} else ()
 
-    def _dims(self) -> Shape:
-        return tuple(map(batched, self.dims))
-
     def module(self, *inputs: Shape) -> Call:
-        return call("Mean", *self._dims(), **self.keywords("keepdim"))
+        dims = map(batched, self.dims)
+        return call(self.torch[0], *dims, **self.keywords("keepdim"))
 
     def function(self, *inputs: Shape) -> Call:
-        return call("torch.mean", X, self._dims(), **self.keywords("keepdim"))
+        dims = tuple(map(batched, self.dims))
+        return call(self.torch[1], X, dims, **self.keywords("keepdim"))
+
+
+class Mean(Reduction, name="mean", family="shape"):
+    """The mean over some dimensions, which go away: `mean [1, 2]` makes C×H×W into a vector.
+
+    Source: torch.mean.
+    """
+
+    example = "mean [1, 2]"
+    lifts = "Mean", "mean"
+    support = "shape"
+    torch = "Mean", "torch.mean"
 
 
 class Chunk(Op, name="chunk", family="shape"):

@@ -121,13 +121,13 @@ def test_modules_and_functions_come_back(kind: type[Op]) -> None:
 def test_what_is_not_in_the_table_is_named_with_its_place() -> None:
     class Odd(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return torch.cumsum(x, 1)
+            return torch.cumprod(x, 1)
 
     from archdsl.importer import CannotImport
 
     with pytest.raises(CannotImport) as caught:
         lifted(Odd(), [(4,)])
     (problem,) = caught.value.problems
-    assert "cumsum" in problem.message
+    assert "cumprod" in problem.message
     line = int(problem.place.line.rpartition(":")[2])
-    assert "cumsum" in Path(__file__).read_text(encoding="utf-8").splitlines()[line - 1]
+    assert "cumprod" in Path(__file__).read_text(encoding="utf-8").splitlines()[line - 1]

@@ -43,6 +43,9 @@ DELIBERATE = {
     ("deconv", "nothing is left"): "a tensor without values",
     ("flatten", "is the batch"): "it stays only where there is nothing else",
     ("flatten", "does not exist"): "the batch, where there is nothing else",
+    ("cumsum", "does not exist"): "the batch",
+    ("std", "a single value"): "torch gives NaN",
+    ("var", "a single value"): "torch gives NaN",
     ("chunk", "does not exist"): "the batch, all of it",
     ("concat", "does not exist"): "the batch: of one branch it is the branch",
     ("slice", "does not exist"): "the batch, all of it",
@@ -138,7 +141,7 @@ def inputs(kind: type[Op]) -> st.SearchStrategy[tuple[Shape, ...]]:
 
 # ---- running a `Call` ------------------------------------------------------------------------
 
-INFIX = {"+": operator.add, "*": operator.mul}
+INFIX = {"+": operator.add, "*": operator.mul, "-": operator.sub, "/": operator.truediv}
 
 
 def run(
