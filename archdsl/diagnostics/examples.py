@@ -65,7 +65,7 @@ EXAMPLES: dict[str, Example] = {
         "conv 16 3x3 pad=1 -> tap early\nconv 16 3x3 pad=1 -> concat @erly",
         "conv 16 3x3 pad=1 -> tap early\nconv 16 3x3 pad=1 -> concat @early",
     ),
-    "E0106": _pair("conv (maximum(16, in)) 3x3", "conv (max(16, in)) 3x3"),
+    "E0106": _pair("conv (largest(16, in)) 3x3", "conv (max(16, in)) 3x3"),
     "E0107": Example(
         'use "resnet50.arch"\nmodel mynet = resnet5 classes=10\n',
         'use "resnet50.arch"\nmodel mynet = resnet50 classes=10\n',
