@@ -54,7 +54,12 @@ def parameter_names(
         same = (n for n, known in incoming.items() if tuple(map(plain, known)) == values)
         name = None if role else next(same, None)
         if name is None:
-            name = _fitting(role, [n for n, known in given.items() if known == values], roles)
+            whole = all(type(lit.value) is int for lit in columns[place])
+            # a number of the block's, which others are computed from, is no tuple of it
+            named = [
+                n for n, known in given.items() if known == values and (whole or n not in bases)
+            ]
+            name = _fitting(role, named, roles)
         key = (name or role, exact)
         groups.setdefault(key, (name, []))[1].append(place)
     order = [*incoming, *map(variable, given)]

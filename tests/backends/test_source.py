@@ -534,3 +534,16 @@ def test_nothing_without_a_name_follows_a_name(parameters: str, given: list[str]
 
 def test_a_call_without_arguments_stays_on_its_line_however_deep() -> None:
     assert lay(Apply(Code("nn.Identity")), 30) == [" " * 120 + "nn.Identity()"]
+
+
+def test_an_argument_that_is_a_tuple_too_is_no_number() -> None:
+    """`end` is where a slice begins, which torch takes in a tuple, and what channels are part of."""
+    text = """
+    block mix(end) {
+      concat { slice end; { slice 0 (end // 2) -> conv (end // 3) 1x1 } }
+    }
+    model net() { input 12x4x4; mix 6; conv 24 1x1; mix 12 }
+    """
+    program = open_spec(text).checked()
+    module = build(program)
+    assert tuple(module(torch.rand(2, 12, 4, 4)).shape[1:]) == program.output_shapes["output"]
