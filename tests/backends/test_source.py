@@ -537,13 +537,19 @@ def test_a_call_without_arguments_stays_on_its_line_however_deep() -> None:
 
 
 def test_an_argument_that_is_a_tuple_too_is_no_number() -> None:
-    """`end` is where a slice begins, which torch takes in a tuple, and what channels are part of."""
+    """`end` is where a slice begins, for which torch takes a tuple, and what widths are part of."""
     text = """
     block mix(end) {
-      concat { slice end; { slice 0 (end // 2) -> conv (end // 3) 1x1 } }
+      concat {
+        slice end=(in//4)
+        { slice (in//4) (in//2); a: conv (in//4) 3x3 pad=1 }
+        { slice (in//2) end; b: conv (end//3) 1x1 }
+        { slice end; c: conv (end//3) 1x1 }
+      }
     }
-    model net() { input 12x4x4; mix 6; conv 24 1x1; mix 12 }
+    model net() { input 8x4x4; mix 6; conv 16 1x1; mix 12 }
     """
     program = open_spec(text).checked()
     module = build(program)
-    assert tuple(module(torch.rand(2, 12, 4, 4)).shape[1:]) == program.output_shapes["output"]
+    out = module(torch.rand(2, *program.input_shape))
+    assert tuple(out.shape[1:]) == program.output_shapes["output"]
