@@ -76,24 +76,15 @@ class Source:
 def open_source(data: Data, wanted: Wanted) -> Source:
     """The dataset of that name, with only the classes asked for."""
     kind, _, rest = data.name.partition(":")
-    if kind == "folder" and rest:
-        source = _folder(Path(rest).expanduser(), wanted.classes)
-    elif kind == "csv" and rest:
-        source = _csv(Path(rest).expanduser(), data, wanted)
-    elif kind == "formula" and rest:
-        source = _formula(rest, data, wanted)
+    if kind in KINDS and (rest or kind == "fake"):
+        source = KINDS[kind][1](rest, data, wanted)
     elif is_code(data.name):
         source = _own(kind, rest, wanted)
-    elif kind == "fake":
-        source = _fake(data, wanted)
     elif data.name in NAMED:
         source = NAMED[data.name](Path(data.dir).expanduser() if data.dir else default_dir())
     else:
-        raise TrainError(
-            f"there is no dataset {data.name!r}",
-            f"known: {', '.join(NAMED)}, fake, folder:PATH, csv:PATH, formula:EXPRESSION, "
-            "module:attribute",
-        )
+        known = [*NAMED, *(written for written, _ in KINDS.values()), "module:attribute"]
+        raise TrainError(f"there is no dataset {data.name!r}", f"known: {', '.join(known)}")
     return _only(source, tuple(data.classes)) if data.classes else source
 
 
@@ -241,6 +232,16 @@ def _imagenet(root: Path) -> Source:
     return _folder(folder)
 
 
+#: kinds of data by what stands before the colon: how a name is written, and what opens it
+KINDS: dict[str, tuple[str, Callable[[str, Data, Wanted], Source]]] = {
+    "fake": ("fake", lambda _, data, wanted: _fake(data, wanted)),
+    "folder": (
+        "folder:PATH",
+        lambda path, _, wanted: _folder(Path(path).expanduser(), wanted.classes),
+    ),
+    "csv": ("csv:PATH", lambda path, data, wanted: _csv(Path(path).expanduser(), data, wanted)),
+    "formula": ("formula:EXPRESSION", lambda text, data, wanted: _formula(text, data, wanted)),
+}
 NAMED: dict[str, Callable[[Path], Source]] = {
     "mnist": _vision(
         "MNIST", "https://ossci-datasets.s3.amazonaws.com/mnist/", ((0.1307,), (0.3081,))
@@ -361,4 +362,4 @@ def _own(module: str, name: str, wanted: Wanted) -> Source:
 def is_code(name: str) -> bool:
     """Whether opening the data of that name runs code of the user's."""
     kind, _, rest = name.partition(":")
-    return bool(rest) and kind not in ("folder", "csv", "formula", "fake") and kind not in NAMED
+    return bool(rest) and kind not in KINDS and kind not in NAMED
