@@ -100,7 +100,11 @@ def _traced(
     trace = capture(module, [shape])
     results = _values(trace)
     used = {path.rpartition(".")[0] or path for path in trace.paths()} | trace.paths()
-    parts = [name for name, m in module.named_modules() if any(True for _ in m.parameters(False))]
+    parts = [
+        name
+        for name, m in module.named_modules()
+        if any(True for _ in (*m.parameters(False), *m.buffers(False)))
+    ]
     if training or any(name not in used for name in parts):
         try:
             other = capture(module, [shape], training=True)

@@ -28,7 +28,7 @@ class Net(nn.Module):
 
 class Odd(nn.Module):
     def forward(self, x):
-        return x.cumsum(1)
+        return x.cumprod(1)
 
 
 def fails():
@@ -65,7 +65,7 @@ def test_without_a_file_the_text_is_printed() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("nets.py:Odd", "--input", "4"), "`cumsum` is no operator of the language"),
+        (("nets.py:Odd", "--input", "4"), "`cumprod` is no operator of the language"),
         (("nets.py:Net", "--input", "5"), "it cannot be run: RuntimeError"),
         (("nets.py:fails", "--input", "4"), "ValueError: no network today"),
         (("nets.py:None_",), "has no 'None_'"),

@@ -80,7 +80,7 @@ def follow(folder: Path, data: Path | None = None) -> None:
         more = [] if data else shortened(command)
         result = CliRunner().invoke(app, [*shlex.split(command)[1:], *more])
         assert result.exit_code == 0, f"$ {command}\n{result.output}"
-        assert more or not shown or matches(result.output, shown), f"$ {command}\n{result.output}"
+        assert more or not shown or matches(result.stdout, shown), f"$ {command}\n{result.output}"
 
 
 def test_its_commands(tmp_path: Path) -> None:
