@@ -101,8 +101,8 @@ class _Writer:
             self._step(place, step)
         outputs = self.body.outputs
         left = [Value(p.step.results[0]) for p in self.pending]
-        if leave is None and left == [*outputs] and self._typed(self.pending[0].expr):
-            # one call is left, and it is the output
+        only = len(left) == 1 and left == [*outputs]  # one call is left, and it is the output
+        if leave is None and only and self._typed(self.pending[0].expr):
             return [*self.lines, *lay(self._bound(self.pending[0].expr), self.indent, "return ")]
         self._flush()
         texts = [flat(self._bound(expr)) for expr in outputs]

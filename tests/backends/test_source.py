@@ -553,3 +553,16 @@ def test_an_argument_that_is_a_tuple_too_is_no_number() -> None:
     module = build(program)
     out = module(torch.rand(2, *program.input_shape))
     assert tuple(out.shape[1:]) == program.output_shapes["output"]
+
+
+def test_a_group_whose_last_calls_are_all_its_outputs_returns_them_all() -> None:
+    text = """
+    model net() {
+      input 4x5x5
+      g: { tap t; relu -> tap a; @t -> tanh -> tap b; @t -> sigmoid }
+      add @a @b
+    }
+    """
+    module = build(open_spec(text).checked())
+    x = torch.randn(2, 4, 5, 5)
+    assert torch.allclose(module(x), x.sigmoid() + x.relu() + x.tanh())
