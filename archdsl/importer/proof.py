@@ -87,20 +87,49 @@ def _outputs(module: nn.Module, made: nn.Module, shape: Shape, count: int) -> st
 
 
 def _training(module: nn.Module, made: nn.Module, shape: Shape) -> str:
-    """One step forward in training, from one seed; statistics are given back."""
+    """One step forward and back in training, from one seed; statistics are given back."""
     kept = [(b, b.clone()) for m in (module, made) for b in m.buffers()]
     x = torch.randn(2, *shape, generator=torch.Generator().manual_seed(7))
+    results, slopes = [], []
     try:
-        with _as(module, made, training=True), torch.no_grad():
-            results = []
+        with _as(module, made, training=True), torch.enable_grad():
             for each in (module, made):
                 torch.manual_seed(3)
                 results.append(each(x.clone()))
-            wrong = _compare(*results)
+                slopes.append(_gradients(each, results[-1]))
+        wrong = _compare(*results) or _slopes(*slopes)
+        ours = dict(made.named_buffers())
+        theirs = {k: b for k, b in module.named_buffers() if b.is_floating_point()}  # no counters
+        changed = (k for k, b in theirs.items() if k in ours and not _same(b, ours[k]))
+        if name := next(changed, ""):
+            wrong = wrong or f"the buffer {name} is changed in another way"
     finally:
         for buffer, before in kept:
             buffer.copy_(before)
     return f"the outputs in training: {wrong}" if wrong else ""
+
+
+def _gradients(module: nn.Module, result: Any) -> dict[str, Tensor | None]:
+    """Of all outputs together, whatever their order, for each parameter that learns."""
+    outputs = [t for t in tree_leaves(result) if isinstance(t, Tensor) and t.requires_grad]
+    learned = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    if not outputs or not learned:
+        return dict.fromkeys(learned)
+    total = torch.stack([t.square().sum() for t in outputs]).sum()
+    found = torch.autograd.grad(total, [*learned.values()], allow_unused=True)
+    return dict(zip(learned, found, strict=True))
+
+
+def _slopes(theirs: dict[str, Tensor | None], ours: dict[str, Tensor | None]) -> str:
+    for name, one in theirs.items():
+        other = ours.get(name)
+        if (one is None) != (other is None):
+            return f"{name} has {'no' if one is None else 'a'} gradient"
+        if one is not None and other is not None:
+            near = 1e-4 * float(one.abs().nan_to_num().max()) + 1e-12
+            if not torch.allclose(one, other, rtol=1e-3, atol=near, equal_nan=True):
+                return f"{name} has another gradient"
+    return ""
 
 
 def _compare(theirs: Any, ours: Any) -> str:
@@ -115,7 +144,7 @@ def _compare(theirs: Any, ours: Any) -> str:
             b = other[0]
             if a.shape != b.shape:
                 return f"{tuple(a.shape)}, not {tuple(b.shape)}"
-            return f"they differ by up to {float((a - b).abs().max()):.3g}"
+            return f"they differ by up to {float((a - b).detach().abs().max()):.3g}"
         del other[place]
     return ""
 

@@ -6,8 +6,10 @@ In: a module and the shape of its input. Out: `Imported`. The module itself is l
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
@@ -42,13 +44,32 @@ class Imported:
 
 
 def import_module(module: nn.Module, shape: Shape, name: str = "") -> Imported:
-    """The spec of a module for an input of this shape. Raises `CannotImport`."""
-    first = made = _proved(module, shape, name)
-    for way in _other_ways(made.proof):
-        if made.proof:
-            break
-        made = _proved(module, shape, name, **way)
+    """The spec of a module for an input of this shape. The module and torch's random numbers are
+    left as they were. Raises `CannotImport`."""
+    if shared := list(_shared(module)):
+        raise CannotImport(shared)
+    kept = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            first = made = _proved(module, shape, name)
+            for way in _other_ways(made.proof):
+                if made.proof:
+                    break
+                made = _proved(module, shape, name, **way)
+    finally:
+        with torch.no_grad():
+            for buffer, before in kept:
+                buffer.copy_(before)
     return made if made.proof else first
+
+
+def _shared(module: nn.Module) -> Iterator[Problem]:
+    """Weights that two layers share: each layer of a spec has its own."""
+    first: dict[int, str] = {}
+    for name, tensor in module.named_parameters(remove_duplicate=False):
+        other = first.setdefault(id(tensor), name)
+        if other != name:
+            yield Problem(Place(name, "", ""), f"these are the weights of {other}, used again")
 
 
 def _other_ways(proof: Proof) -> list[dict[str, bool]]:

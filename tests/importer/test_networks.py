@@ -93,3 +93,50 @@ class Shared(nn.Module):
 def test_weights_that_are_shared_are_refused() -> None:
     with pytest.raises(CannotImport, match="conv: the module is used more than once"):
         archdsl.spec(Shared(), input=(3, 4, 4))
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 6)
+        self.b.weight = self.a.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(torch.relu(self.a(x)))
+
+
+class Half(nn.Module):
+    """Only its second layer learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            x = self.a(x)
+        return self.b(x)
+
+
+class Counting(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Linear(6, 6)
+        self.register_buffer("n", torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.n += 1
+        return self.a(x)
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [(Tied, "weights of a.weight, used again"), (Half, "gradient"), (Counting, "buffer n")],
+)
+def test_what_learns_otherwise_is_not_equal(module: type[nn.Module], words: str) -> None:
+    made = module()
+    random = torch.get_rng_state()
+    with pytest.raises(CannotImport, match=words):
+        archdsl.spec(made, input=(6,))
+    assert torch.equal(torch.get_rng_state(), random)
+    assert not any(buffer.any() for buffer in made.buffers())
