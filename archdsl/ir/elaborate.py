@@ -408,10 +408,13 @@ class _Elaborator(Calls):
 
 
 def _shortcut(step: t.Residual, main: Shape, flow: Shape, frame: Frame) -> str:
-    """The shortcut of a 1x1 convolution that makes the residual fit, if one does. What the main
-    path computes, it computes too."""
+    """The shortcut that makes the residual fit, if one does: a convolution of single cells, or for
+    a sequence that has other channels a linear layer. What the main path computes, it computes
+    too."""
     if len(main) != len(flow) or len(main) < 2:
         return ""
+    if len(main) == 2 and main[0] == flow[0]:
+        return f"shortcut {{ linear {main[1]} }}"
     space = list(zip(main[1:], flow[1:], strict=True))
     stride = next((s for s in range(1, 9) if all((b - 1) // s + 1 == a for a, b in space)), 0)
     if not stride:
@@ -419,7 +422,7 @@ def _shortcut(step: t.Residual, main: Shape, flow: Shape, frame: Frame) -> str:
     given = [a for a in t.parts(step.body) if isinstance(a, t.Argument)]
     out = _computed(main[0], (a.value for a in given if a.name is None), frame)
     over = _computed(stride, (a.value for a in given if a.name == "stride"), frame)
-    conv = f"conv {out or main[0]} 1x1"
+    conv = f"conv {out or main[0]} {shape_text((1,) * len(space))}"
     if over or stride > 1:
         conv += f" /{over or stride}"
     needed = [f"{over} != 1"] if over else []
