@@ -124,7 +124,7 @@ def _numbered(graph: Graph) -> bool:
     parts = [item for item in items if item.name is not None]
     if any(isinstance(item, Param) or item.training_only for item in items):
         return False
-    if not any(isinstance(item, Scope) or _function(item) is None for item in parts):  # type: ignore[arg-type]
+    if not any(not isinstance(item, Node) or _function(item) is None for item in parts):
         return False
     return [item.name for item in parts] == [str(number) for number in range(len(parts))]
 
@@ -184,7 +184,8 @@ def _layers(flow: Flow, built: Mapping[Graph, Expr]) -> tuple[Expr, ...]:
         item = flow.graph.items[place]
         if item.name is None or (place == last and _nothing(item)):
             continue
-        expr = built[item.graph] if isinstance(item, Scope) else _layer(item, flow)  # type: ignore[arg-type]
+        assert not isinstance(item, Param)  # no nn.Sequential has one of its own
+        expr = built[item.graph] if isinstance(item, Scope) else _layer(item, flow)
         parts.append((item.name, expr))
     if [name for name, _ in parts] != [str(number) for number in range(len(parts))]:
         pairs = tuple(Many((Code(literal(name)), e), "()") for name, e in parts)

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -300,10 +301,10 @@ _SAME = ("contiguous", "to", "requires_grad", "float", "type_as")
 
 
 def _frames() -> Iterator[Any]:
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         yield frame
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
 
 
 def _raised(error: BaseException) -> Iterator[tuple[Any, int]]:

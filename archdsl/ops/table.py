@@ -11,14 +11,12 @@ wrote that argument.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar, Literal, NoReturn, Self, dataclass_transform
 
 from archdsl.ops.seen import NoField, Seen, as_field
+from archdsl.ops.support import definitions
 from archdsl.ops.types import Bool, Type
 from archdsl.text import shape_text
 
@@ -198,16 +196,6 @@ class Saved:
 Reach = tuple[tuple[float, float], ...] | None
 ALL: Reach = None
 INPUT, OUTPUT, VIEW = Saved(input=True), Saved(output=True), Saved(view=True)
-
-
-@cache
-def definitions(support: str) -> tuple[str, ...]:
-    """The classes and functions of a file of `archdsl.ops.support`, as text, in their order."""
-    if not support:
-        return ()
-    path = Path(__file__).with_name("support") / f"{support}.py"
-    text = path.read_text(encoding="utf-8").rstrip("\n")
-    return tuple(re.split(r"\n\n\n(?=@|def |class )", text)[1:])
 
 
 # ---- the operator ----------------------------------------------------------------------------
