@@ -41,11 +41,11 @@ if TYPE_CHECKING:
         specs,
         summary,
     )
-    from archdsl.backends.errors import WeightsError
     from archdsl.diagnostics.model import Diagnostic
     from archdsl.importer.errors import CannotImport
     from archdsl.ir.graph import Program
     from archdsl.pipeline import SpecError
+    from archdsl.runtime.errors import WeightsError
 
 
 def __dir__() -> list[str]:
@@ -58,7 +58,7 @@ _ELSEWHERE = {
     "Diagnostic": "archdsl.diagnostics.model",
     "Program": "archdsl.ir.graph",
     "SpecError": "archdsl.pipeline",
-    "WeightsError": "archdsl.backends.errors",
+    "WeightsError": "archdsl.runtime.errors",
 }
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from archdsl.backends.diff import Difference
+    from archdsl.reports.diff import Difference
 
 
 def _picture(program: Program, include: Any = None, exclude: Any = None) -> dict[str, str]:
@@ -107,34 +107,34 @@ def load(
     if optimize not in (False, True, "cpu"):
         raise ValueError(f"`optimize` is True, False or 'cpu', not {optimize!r}")
     wanted = _named_weights(weights)
-    from archdsl.backends.torch import build
+    from archdsl.runtime.module import build
 
     opened, place = _open(spec, input, params), None if optimize else device
     if wanted is None or isinstance(wanted, Mapping):
         program = opened.checked()
         module = build(program, device=place)
         if wanted is not None:
-            from archdsl.backends.weights import load_weights
+            from archdsl.runtime.weights import load_weights
 
             load_weights(module, wanted)
     else:
-        from archdsl.backends import pretrained
+        from archdsl.runtime import pretrained
 
         loaded = pretrained.load(opened, wanted, device=place, new_head="classes" in params)
         program, module = loaded.program, loaded.module
         if loaded.note is not None:
             warnings.warn(loaded.note, stacklevel=2)
     if optimize:
-        from archdsl.backends.export import inference
+        from archdsl.runtime.export import inference
 
         module = inference(program, module)
         if optimize == "cpu":
-            from archdsl.backends.cpu import for_cpu
+            from archdsl.runtime.cpu import for_cpu
 
             return for_cpu(module, program.input_shape)
         module = module if device is None else module.to(device)
     if channels_last:
-        from archdsl.backends.export import channels_last as with_channels_last
+        from archdsl.runtime.export import channels_last as with_channels_last
 
         return with_channels_last(module)
     return module
@@ -221,7 +221,7 @@ def draw(
 def diff(old: str | Path, new: str | Path, **params: Any) -> Difference:
     """What changed from one spec to another; false where nothing did, and its text tells. `params`
     hold for both. Raises SpecError."""
-    from archdsl.backends.diff import compare
+    from archdsl.reports.diff import compare
 
     before, after = (_open(spec, None, params).checked() for spec in (old, new))
     return compare(before, after)
@@ -236,7 +236,7 @@ def summary(
     **params: Any,
 ) -> str:
     """torchinfo's table of the compiled module. Raises SpecError."""
-    from archdsl.backends.summary import summarise
+    from archdsl.runtime.summary import summarise
 
     return summarise(_open(spec, input, params).checked(), depth=depth, batch=batch)[0]
 

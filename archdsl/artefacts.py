@@ -16,8 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from archdsl.backends.errors import ArtefactError
 from archdsl.files import replacing, write_atomic
+from archdsl.runtime.errors import ArtefactError
 
 if TYPE_CHECKING:
     from archdsl.ir.graph import Program
@@ -88,7 +88,7 @@ def write(artefact: Artefact, spec: Spec, path: Path, request: Request) -> None:
     program = spec.checked()
     with replacing(path) as beside, _uncollected():  # first: no folder costs no work
         request.say(f"building {program.name}")
-        from archdsl.backends.export import module_for
+        from archdsl.runtime.export import module_for
 
         module = module_for(
             program, weights=request.weights, seed=request.seed, optimized=request.optimize
@@ -140,7 +140,7 @@ def _made(artefact: Artefact, spec: Spec, request: Request) -> str | bytes:
 def _program(spec: Spec, request: Request) -> Program:
     program = spec.checked()
     if request.optimize:
-        from archdsl.backends.optimize import optimize
+        from archdsl.runtime.optimize import optimize
 
         program = optimize(program).program
     return program
@@ -154,15 +154,13 @@ def _tree(spec: Spec) -> object:
     return spec.tree
 
 
-_EXPORT, _DRAW, _JSON = "archdsl.backends.export", "archdsl.pictures", {".json": "json"}
+_EXPORT, _DRAW, _JSON = "archdsl.runtime.export", "archdsl.pictures", {".json": "json"}
 _AS: dict[str, Any] = {"options": ("format",), "formats": _JSON}
 _OPEN: dict[str, Any] = {"options": ("depth",), "picture": True}
 ARTEFACTS: dict[str, Artefact] = {
     row.name: row
     for row in (
-        Artefact(
-            "python", "source that imports torch alone", "archdsl.backends.python:emit", (".py",)
-        ),
+        Artefact("python", "source that imports torch alone", "archdsl.emit.python:emit", (".py",)),
         Artefact(
             "onnx",
             "ONNX, with a dynamic batch",
@@ -187,7 +185,7 @@ ARTEFACTS: dict[str, Artefact] = {
         Artefact("mermaid", "Mermaid", f"{_DRAW}:draw_mermaid", (".mmd", ".mermaid"), **_OPEN),
         Artefact("dot", "text for Graphviz", f"{_DRAW}:draw_dot", (".dot", ".gv"), **_OPEN),
         Artefact(
-            "costs", "what each layer costs", "archdsl.backends.costs:show_costs", (".csv",), **_AS
+            "costs", "what each layer costs", "archdsl.reports.costs:show_costs", (".csv",), **_AS
         ),
         Artefact(
             "ir",

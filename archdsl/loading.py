@@ -15,8 +15,8 @@ from pathlib import Path
 from archdsl.diagnostics.catalogue import CannotRead, NotText, Recursion
 from archdsl.diagnostics.model import MAX_FOUND, Diagnostic
 from archdsl.diagnostics.source import Source, Span
-from archdsl.ir.foreign import similar
-from archdsl.ir.names import Unit
+from archdsl.names.foreign import similar
+from archdsl.names.units import Unit
 from archdsl.syntax import tree as t
 from archdsl.syntax.parse import parse
 from archdsl.text import did_you_mean

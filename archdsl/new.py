@@ -10,8 +10,8 @@ from pathlib import Path
 from string import Template
 
 from archdsl.diagnostics.source import Source
-from archdsl.ir.foreign import similar
-from archdsl.ir.resolve import model_slots
+from archdsl.names.foreign import similar
+from archdsl.names.resolve import model_slots
 from archdsl.pipeline import Spec, open_spec, shipped
 from archdsl.text import did_you_mean
 

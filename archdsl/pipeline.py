@@ -14,6 +14,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from archdsl.checker.elaborate import Elaborated, elaborate
+from archdsl.checker.lints import lint
+from archdsl.checker.values import Evaluator, Problem
 from archdsl.diagnostics.catalogue import (
     NoModelHere,
     Recursion,
@@ -26,16 +29,9 @@ from archdsl.diagnostics.catalogue import (
 from archdsl.diagnostics.model import MAX_FOUND, Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.ir.budget import over_budget
-from archdsl.ir.collection import no_collection
-from archdsl.ir.elaborate import Elaborated, elaborate
-from archdsl.ir.foreign import similar
 from archdsl.ir.graph import Graph, Program
 from archdsl.ir.limits import Limits
-from archdsl.ir.lints import lint
-from archdsl.ir.names import Block, Unit
-from archdsl.ir.resolve import resolve
-from archdsl.ir.symbols import Resolved
-from archdsl.ir.values import Evaluator, Problem
+from archdsl.ir.no_gc import no_collection
 from archdsl.loading import (
     DISK,
     MAX_BYTES,
@@ -46,6 +42,10 @@ from archdsl.loading import (
     shipped,
     specs_folder,
 )
+from archdsl.names.foreign import similar
+from archdsl.names.resolve import resolve
+from archdsl.names.symbols import Resolved
+from archdsl.names.units import Block, Unit
 from archdsl.ops.table import Shape
 from archdsl.syntax import tree as t
 from archdsl.syntax.parse import parse_expression

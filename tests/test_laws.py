@@ -27,11 +27,13 @@ ORDER = (
     ("__init__",),
     ("diagnostics",),
     ("syntax", "ops"),
-    ("ir",),
+    ("names", "ir"),
+    ("checker",),
     ("sizes",),
     ("loading",),
     ("pipeline",),
-    ("backends",),
+    ("emit", "reports"),
+    ("runtime",),
     ("pictures",),
     ("artefacts", "explain", "fix", "importer", "new"),
     ("api",),
@@ -42,7 +44,7 @@ ORDER = (
 #: a program knows its sizes: looked up when one asks for it
 EXCEPT = {("ir", "sizes")}
 #: circles of files that are still to be opened, by the rooms they stand in
-CIRCLES = [["backends"], ["ir", "sizes"]]
+CIRCLES = [["emit"], ["ir", "sizes"]]
 RANK = {part: rank for rank, group in enumerate(ORDER) for part in group}
 
 

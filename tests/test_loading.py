@@ -9,8 +9,8 @@ import pytest
 
 import archdsl
 from archdsl import pipeline
-from archdsl.ir.names import Block
 from archdsl.loading import Files
+from archdsl.names.units import Block
 from archdsl.pipeline import open_spec
 
 NET = 'use "../lib/l.arch"\nmodel net { input 3x8x8; unit 16; gap; flatten; linear 10 }\n'

@@ -20,7 +20,6 @@ from archdsl.artefacts import (
     make_text,
     write,
 )
-from archdsl.backends.errors import ArtefactError
 from archdsl.cli import completion
 from archdsl.cli.options import (
     InputOption,
@@ -32,6 +31,7 @@ from archdsl.cli.options import (
     spec_from,
     usage,
 )
+from archdsl.runtime.errors import ArtefactError
 
 if TYPE_CHECKING:
     from archdsl.pipeline import Spec
@@ -179,7 +179,7 @@ def diff(
     """
     import json
 
-    from archdsl.backends.diff import compare, show_difference
+    from archdsl.reports.diff import compare, show_difference
 
     if old == new == "-":
         usage("standard input can be only one of the two")

@@ -107,7 +107,7 @@ def check(
       archdsl check mynet.arch --fix --ignore W0003,unused-tap
     """
     from archdsl.diagnostics.formats import summary
-    from archdsl.ir.table import shape_table
+    from archdsl.reports.table import shape_table
 
     chosen = _selection(select, ignore)
     budgets = {
@@ -211,7 +211,7 @@ def summary(
       archdsl summary specs/vgg16.arch --depth 1 --batch 32
       archdsl summary mynet.arch -p classes=10 --format json
     """
-    from archdsl.backends.summary import summarise
+    from archdsl.runtime.summary import summarise
 
     with spec_errors():
         program = spec_from(spec, param, input, limit).checked()
@@ -229,8 +229,8 @@ def specs(
       archdsl specs
       archdsl specs --format json
     """
-    from archdsl.ir.table import rows
     from archdsl.pipeline import open_spec, shipped
+    from archdsl.reports.table import rows
 
     entries: list[dict[str, Any]] = []
     for name in shipped():
@@ -264,7 +264,7 @@ def ops(
       archdsl ops
       archdsl ops conv
     """
-    from archdsl.ir.foreign import similar
+    from archdsl.names.foreign import similar
     from archdsl.ops import TABLE
     from archdsl.ops.manual import index, page
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from archdsl.diagnostics.catalogue import NoModel
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
-from archdsl.ir import reach
+from archdsl.ir import receptive_field
 from archdsl.ir.graph import Graph, Item, Param, Program, Scope
-from archdsl.ir.names import Unit
-from archdsl.ir.symbols import Occurrence, Resolved, Symbol
 from archdsl.ir.walk import graphs
 from archdsl.loading import DISK, Files
+from archdsl.names.symbols import Occurrence, Resolved, Symbol
+from archdsl.names.units import Unit
 from archdsl.ops.table import Shape
 from archdsl.pipeline import Checked, Spec
 from archdsl.syntax import tree as t
@@ -131,11 +131,11 @@ class Analysis:
         return found
 
     @cached_property
-    def fields(self) -> dict[int, reach.Field]:
+    def fields(self) -> dict[int, receptive_field.Field]:
         """The receptive field of each item, by its id: where it stands first, as its `path`."""
-        found: dict[int, reach.Field] = {}
+        found: dict[int, receptive_field.Field] = {}
         for program in self.programs:
-            walk = zip(program.walk(), reach.fields(program), strict=True)
+            walk = zip(program.walk(), receptive_field.fields(program), strict=True)
             for (_, item), seen in walk:
                 found.setdefault(id(item), seen)
         return found

@@ -19,7 +19,7 @@ from archdsl.editor.docs import (
     target_page,
 )
 from archdsl.editor.place import Place, place
-from archdsl.ir.names import Block, Target, signature
+from archdsl.names.units import Block, Target, signature
 from archdsl.ops import TABLE, Op
 from archdsl.ops.init import RULES, Attribute
 from archdsl.ops.manual import signature as op_signature

@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from archdsl.checker.values import show
 from archdsl.diagnostics.source import Source, Span
 from archdsl.editor.analysis import Analysis, Flow, cost
-from archdsl.ir import reach
+from archdsl.ir import receptive_field
 from archdsl.ir.graph import Scope
-from archdsl.ir.names import Block, Target, Unit
-from archdsl.ir.symbols import Occurrence, Symbol
-from archdsl.ir.values import show
+from archdsl.names.symbols import Occurrence, Symbol
+from archdsl.names.units import Block, Target, Unit
 from archdsl.ops import TABLE
 from archdsl.ops.init import RULES
 from archdsl.ops.manual import argument_line, signature
@@ -153,11 +153,11 @@ def flow_page(analysis: Analysis, word: Span) -> str:
     return text + keys
 
 
-def _row(flow: Flow, seen: reach.Field) -> str:
+def _row(flow: Flow, seen: receptive_field.Field) -> str:
     params, macs = cost(flow)
     entering = " and ".join(map(shape_text, flow.inputs)) or "-"
     leaving = " and ".join(map(shape_text, flow.item.shapes))
-    return f"| {entering} | {leaving} | {params:,} | {macs:,} | {reach.show(seen)} |"
+    return f"| {entering} | {leaving} | {params:,} | {macs:,} | {receptive_field.show(seen)} |"
 
 
 def hint(shapes: Iterable[Shape]) -> str:

@@ -17,8 +17,8 @@ from archdsl.diagnostics.fixes import splice
 from archdsl.diagnostics.source import Source, Span
 from archdsl.editor.analysis import Analysis
 from archdsl.fix import fixed
-from archdsl.ir.symbols import Occurrence, Symbol
 from archdsl.loading import Files
+from archdsl.names.symbols import Occurrence, Symbol
 from archdsl.syntax.format import format
 
 

@@ -20,8 +20,8 @@ from archdsl.editor.analysis import Analysis
 from archdsl.editor.convert import Convert
 from archdsl.editor.positions import Encoding
 from archdsl.editor.workspace import Protocol, Workspace, name_of, path_of
-from archdsl.ir.symbols import SHARED, Occurrence, Symbol
 from archdsl.loading import Files
+from archdsl.names.symbols import SHARED, Occurrence, Symbol
 
 MOST_FILES = 300  # are searched for references
 

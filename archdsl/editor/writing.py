@@ -13,8 +13,8 @@ from archdsl.diagnostics.source import Span
 from archdsl.editor.complete import complete, page, signature_at
 from archdsl.editor.edits import fixed_text, hunks, renamed, styled
 from archdsl.editor.session import Server, server
-from archdsl.ir.symbols import Symbol
 from archdsl.loading import PACKAGE, specs_folder
+from archdsl.names.symbols import Symbol
 from archdsl.syntax.language import CONSTANTS, KEYWORDS
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

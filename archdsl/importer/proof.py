@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from archdsl.backends.torch import build
 from archdsl.ir.graph import Program
 from archdsl.ops.table import Shape
+from archdsl.runtime.module import build
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""From the tree to the checked program."""
+"""The checked program, and what can be told from it alone."""

@@ -254,7 +254,7 @@ class Program:
 
     `outputs`: the names and value numbers of the outputs, in order; a model without `output` has
     one, named "output". `aux`: the same for the train-only outputs. `settable`: the parameters that
-    may have another value in the same graph (`ir/settable.py`), with their values.
+    may have another value in the same graph (`checker/settable.py`), with their values.
     """
 
     name: str

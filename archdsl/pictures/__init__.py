@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from archdsl.backends.errors import ArtefactError
 from archdsl.ir.graph import Program
+from archdsl.runtime.errors import ArtefactError
 
 if TYPE_CHECKING:
     from archdsl.pictures.outline import Outline

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from archdsl.ir.graph import Program
-from archdsl.ir.table import shape_table
 from archdsl.pictures import draw_svg
+from archdsl.reports.table import shape_table
 
 
 def bundle(program: Program) -> dict[str, str]:

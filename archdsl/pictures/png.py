@@ -10,11 +10,11 @@ import math
 from functools import cache
 from typing import Any
 
-from archdsl.backends.errors import ArtefactError
 from archdsl.pictures.drawing import Point
 from archdsl.pictures.metrics import text_width
 from archdsl.pictures.paint import LIGHT, Line, Mark, Picture, Rect, Text, Triangle
 from archdsl.pictures.svg import corner_points
+from archdsl.runtime.errors import ArtefactError
 
 #: pixels for each unit of the layout; fewer where the picture would be too large to hold
 SCALE, LARGEST, MOST_PIXELS = 2.0, 16_000, 25e6

@@ -12,8 +12,8 @@ import math
 import torch
 from torch import Tensor
 
+from archdsl.checker.values import Evaluator, Problem, names_in
 from archdsl.diagnostics.source import Source as Text
-from archdsl.ir.values import Evaluator, Problem, names_in
 from archdsl.syntax import tree as t
 from archdsl.syntax.parse import parse_expression
 from archdsl.train.errors import TrainError

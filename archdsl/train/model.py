@@ -53,7 +53,7 @@ class Model:
             if weights is not None:
                 _load_weights(self.module, Path(weights))
             return self.module
-        from archdsl.backends.torch import build
+        from archdsl.runtime.module import build
 
         spec = self._opened
         return build(spec.checked()) if weights is None else _pretrained(spec, weights)
@@ -260,8 +260,8 @@ def _misfit(model: Model, source: Source, shape: tuple[int, ...] | None, classes
 
 def _pretrained(spec: Spec, weights: str | Path) -> nn.Module:
     """The spec's module to train on from there; says which layers begin anew."""
-    from archdsl.backends import pretrained
-    from archdsl.backends.errors import WeightsError
+    from archdsl.runtime import pretrained
+    from archdsl.runtime.errors import WeightsError
 
     try:
         loaded = pretrained.load(spec, weights)

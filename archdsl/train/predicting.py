@@ -81,9 +81,9 @@ def predict_pretrained(
 ) -> list[Prediction]:
     """The classes of images by torchvision's weights (or a file) for a spec of theirs, with the
     transforms and class names that torchvision publishes for them."""
-    from archdsl.backends import pretrained
-    from archdsl.backends.errors import WeightsError
     from archdsl.pipeline import open_spec
+    from archdsl.runtime import pretrained
+    from archdsl.runtime.errors import WeightsError
 
     target, opened = pick_device(device), open_spec(spec)
     try:

@@ -10,8 +10,8 @@ import torch
 import yaml
 from torch import nn
 
+from archdsl.checker.values import show
 from archdsl.diagnostics.terminal import escaped
-from archdsl.ir.values import show
 from archdsl.text import bytes_text, shape_text
 from archdsl.train.data import LISTED, Batches, LoadedData
 from archdsl.train.distributed import Ranks

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 import archdsl
-from archdsl.backends.costs import show_costs
 from archdsl.pipeline import open_spec
+from archdsl.reports.costs import show_costs
 from tests.artefacts.specs import MIXED
 
 

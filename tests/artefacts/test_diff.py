@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from archdsl.backends.diff import Difference, compare, show_difference
 from archdsl.pipeline import open_spec
+from archdsl.reports.diff import Difference, compare, show_difference
 from tests.artefacts.specs import MIXED, UNET
 
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 import archdsl
 from archdsl.artefacts import ARTEFACTS, Request, write
-from archdsl.backends import export
-from archdsl.backends.export import ExportError
 from archdsl.ir.graph import Node, Program
 from archdsl.pipeline import open_spec
+from archdsl.runtime import export
+from archdsl.runtime.export import ExportError
 from tests.artefacts.specs import MIXED
 from tests.artefacts.test_optimize import outputs, trained
 

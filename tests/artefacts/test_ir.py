@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from archdsl.backends.python import emit
+from archdsl.emit.python import emit
 from archdsl.ir.graph import Program
 from archdsl.ir.read import IRError, read_ir
 from archdsl.ir.show import as_document, show_program

@@ -10,7 +10,7 @@ import torch
 
 import archdsl
 from archdsl import pictures
-from archdsl.backends.errors import ArtefactError
+from archdsl.runtime.errors import ArtefactError
 
 BRANCHES = "model m { input 4; add { repeat 3000 { identity } } }"
 SCALED = "model m { input 4; affine 0.5 0 -> add { repeat 250 { identity } } }"

@@ -14,13 +14,13 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from torch import Tensor, nn
 
-from archdsl.backends.export import write_onnx, write_pt2
-from archdsl.backends.refusal import alone
-from archdsl.backends.torch import build
 from archdsl.ir.graph import Node, Program
 from archdsl.ops import TABLE, Op
 from archdsl.ops.table import Shape
-from tests.backends.building import SPAN, op
+from archdsl.runtime.export import write_onnx, write_pt2
+from archdsl.runtime.module import build
+from archdsl.runtime.refusal import alone
+from tests.emit.building import SPAN, op
 from tests.ops.test_against_torch import inputs, operators, refusal
 
 #: of each operator in the slow tests

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 import archdsl
-from archdsl.backends.cpu import FusedConv2d, for_cpu
-from archdsl.backends.export import inference
-from archdsl.backends.optimize import optimize
-from archdsl.backends.torch import build
 from archdsl.pipeline import open_spec
+from archdsl.runtime.cpu import FusedConv2d, for_cpu
+from archdsl.runtime.export import inference
+from archdsl.runtime.module import build
+from archdsl.runtime.optimize import optimize
 from tests.artefacts.specs import MIXED, UNET
 
 

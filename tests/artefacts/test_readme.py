@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import archdsl
-from archdsl.backends.diff import compare, show_difference
 from archdsl.pipeline import open_spec, specs_folder
+from archdsl.reports.diff import compare, show_difference
 
 README = Path(__file__).parents[2] / "README.md"
 

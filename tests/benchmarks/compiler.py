@@ -100,7 +100,7 @@ def _long_spec(lines: int) -> str:
 
 def bombs() -> Iterator[Row]:
     """Texts that ask for far too much; the seconds are the processor's."""
-    from tests.ir.bombs import run
+    from tests.checker.bombs import run
 
     with tempfile.TemporaryDirectory() as folder:
         name, _, seconds = max(run(Path(folder)), key=lambda bomb: bomb[2])
@@ -151,12 +151,12 @@ def building() -> Iterator[Row]:
 
         pair = in_turn(lambda: archdsl.load("resnet50", weights=path), by_hand, 9)
         yield pair.seconds("load resnet50 with weights", 0.2)
-        base = peak_memory("import torch, torchvision, archdsl.backends.torch")
+        base = peak_memory("import torch, torchvision, archdsl.runtime.module")
         mine = peak_memory(
             f"import torchvision, archdsl\nm = archdsl.load('resnet50', weights={str(path)!r})"
         )
         theirs = peak_memory(
-            "import torch, torchvision, archdsl.backends.torch\nm = torchvision.models.resnet50()\n"
+            "import torch, torchvision, archdsl.runtime.module\nm = torchvision.models.resnet50()\n"
             f"m.load_state_dict(torch.load({str(path)!r}, weights_only=True))"
         )
         note = "over the imports' own"

@@ -12,7 +12,7 @@ def held(
     as torch's MemTracker does, which follows every storage from its birth to its end."""
     import torch
 
-    from archdsl.backends.torch import build
+    from archdsl.runtime.module import build
 
     torch.manual_seed(0)
     module = build(program, device=device)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from archdsl.backends.torch import build
+from archdsl.runtime.module import build
 from tests.fidelity.builders import Case
 
 

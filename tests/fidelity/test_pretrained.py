@@ -13,10 +13,10 @@ import torchvision
 from torch import Tensor, nn
 
 import archdsl
-from archdsl.backends.errors import WeightsError
-from archdsl.backends.pretrained import available, load, of_spec, pretrained
-from archdsl.backends.weights import renamed
 from archdsl.pipeline import open_spec
+from archdsl.runtime.errors import WeightsError
+from archdsl.runtime.pretrained import available, load, of_spec, pretrained
+from archdsl.runtime.weights import renamed
 from tests.fidelity.checks import scramble
 
 
@@ -102,7 +102,7 @@ def test_other_classes_leave_the_head_fresh() -> None:
 
 
 def load_fresh(params: dict[str, Any]) -> dict[str, Tensor]:
-    from archdsl.backends.torch import build
+    from archdsl.runtime.module import build
 
     return build(open_spec("resnet18", params=params).checked()).state_dict()
 

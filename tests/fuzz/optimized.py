@@ -16,11 +16,11 @@ from collections import Counter
 import torch
 from torch import Tensor, nn
 
-from archdsl.backends.cpu import for_cpu
-from archdsl.backends.export import inference
-from archdsl.backends.torch import build
 from archdsl.ir.graph import Program
 from archdsl.pipeline import open_spec
+from archdsl.runtime.cpu import for_cpu
+from archdsl.runtime.export import inference
+from archdsl.runtime.module import build
 from tests.fuzz.specs import Maker
 from tests.fuzz.verdict import Wrong, cleaned
 

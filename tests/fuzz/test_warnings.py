@@ -14,13 +14,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from archdsl.backends.torch import build
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.fix import fixed
 from archdsl.ir.graph import Graph, Node, Param, Program
 from archdsl.ops import TABLE
 from archdsl.ops.table import Op, Shape
 from archdsl.pipeline import Spec, open_spec
+from archdsl.runtime.module import build
 from tests.fuzz import specs as drawn
 from tests.fuzz.specs import Maker, operation
 from tests.fuzz.verdict import cleaned

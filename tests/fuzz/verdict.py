@@ -23,15 +23,15 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from archdsl.backends.torch import PACKAGE, build
-from archdsl.ir import elaborate
-from archdsl.ir.arguments import operator
-from archdsl.ir.build import Builder, Draft, Value, freeze, operand_shapes
+from archdsl.checker import elaborate
+from archdsl.checker.arguments import operator
+from archdsl.checker.build import Builder, Draft, Value, freeze, operand_shapes
+from archdsl.checker.report import Reporter
 from archdsl.ir.graph import Graph, Node, Param, Program, Scope
-from archdsl.ir.report import Reporter
 from archdsl.ops import Op
 from archdsl.ops.table import Blame
 from archdsl.pipeline import Spec, open_spec
+from archdsl.runtime.module import PACKAGE, build
 from archdsl.syntax import tree as t
 from tests.fuzz.specs import Maker
 from tests.ops.test_against_torch import DELIBERATE, cost, run, torch_refuses

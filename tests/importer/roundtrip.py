@@ -12,9 +12,9 @@ from collections import Counter
 
 import torch
 
-from archdsl.backends.torch import build
 from archdsl.importer import CannotImport, import_module
 from archdsl.pipeline import open_spec
+from archdsl.runtime.module import build
 from tests.fuzz.specs import Maker
 
 

@@ -11,11 +11,11 @@ import torch
 from hypothesis import assume, given, settings
 from torch import Tensor, nn
 
-from archdsl.backends.torch import _execute
 from archdsl.importer.capture import Value, capture
 from archdsl.importer.lift import Node, lift, nodes
 from archdsl.ops import Op
 from archdsl.ops.table import Blame, Call, Shape
+from archdsl.runtime.module import _execute
 from tests.ops.test_against_torch import (
     PROFILE,
     batch,

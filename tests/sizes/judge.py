@@ -22,10 +22,10 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from archdsl.backends.torch import build
-from archdsl.ir import elaborate
+from archdsl.checker import elaborate
 from archdsl.ir.graph import Program
 from archdsl.pipeline import Spec, open_spec
+from archdsl.runtime.module import build
 from archdsl.sizes.expr import At
 from archdsl.syntax import tree as t
 from tests.fuzz.specs import Maker

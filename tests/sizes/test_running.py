@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import archdsl
-from archdsl.backends.torch import build
 from archdsl.pipeline import open_spec
+from archdsl.runtime.module import build
 from archdsl.sizes.expr import At
 from tests.fuzz.verdict import cleaned
 from tests.sizes.judge import Judge, tried

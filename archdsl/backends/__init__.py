@@ -1,1 +1,0 @@
-"""What a checked program becomes: Python source, a torch module, ..."""

@@ -1,0 +1,369 @@
+"""The walk of calls: operators, joins and blocks, with their labels, parameters and init rules.
+
+The half of elaboration that makes items; `elaborate.py` adds the half that walks statements.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from archdsl.checker.arguments import (
+    Frame,
+    any_value,
+    blamed,
+    operator,
+    rule,
+    setting_of,
+    shape_value,
+)
+from archdsl.checker.build import Builder, Draft, Value, freeze, operand_shapes, sketches
+from archdsl.checker.fuel import EXPANSION, NAMING, NODE, PARAM, Budget
+from archdsl.checker.report import Reporter
+from archdsl.checker.values import POISON, Partial, Problem, Setting, show
+from archdsl.diagnostics import catalogue as c
+from archdsl.diagnostics.model import Diagnostic, Label
+from archdsl.diagnostics.source import Span
+from archdsl.ir.graph import Graph, Init
+from archdsl.ir.labels import LABEL, RESERVED
+from archdsl.ir.limits import Limits
+from archdsl.names.bind import bind_call
+from archdsl.names.symbols import Names
+from archdsl.names.units import Block, Target
+from archdsl.ops import TABLE, Op
+from archdsl.ops.table import Blame, Shape
+from archdsl.syntax import tree as t
+from archdsl.text import shape_text
+
+
+class Calls:
+    """What a walk knows, and how it turns calls into items of a scope."""
+
+    def __init__(self, names: Names, limits: Limits) -> None:
+        self.names, self.report = names, Reporter()
+        self.budget = Budget(limits, self.report)
+        self.memo: dict[Any, tuple[Graph | None, Shape | None]] = {}
+        self.placed: list[Setting] = []  # what operators got
+        self.open: list[Builder] = []  # of the model, and of the blocks that have errors
+
+    def sketches(self) -> list[Graph]:
+        """What is right in these."""
+        found: list[Graph] = []
+        for builder in self.open:
+            with suppress(Problem):
+                found += sketches(builder)
+        return found
+
+    def compared(self) -> None:
+        """A shape is compared: what came before is no longer free."""
+        for setting in self.placed:
+            setting.computed = True
+
+    def _body(self, body: t.Body, flow: Value, builder: Builder, frame: Frame) -> Value:
+        raise NotImplementedError
+
+    def _operands(self, call: t.Call, flow: Value, builder: Builder, frame: Frame) -> list[Value]:
+        """What a join joins."""
+        raise NotImplementedError
+
+    # ---- calls -------------------------------------------------------------------------------
+
+    def _call(
+        self, call: t.Call, flow: Value, builder: Builder, frame: Frame, label: str | None
+    ) -> Value:
+        self.budget.spend(NODE, call.span)
+        target, bound = self._target(call, frame)
+        if target is None:
+            return Value(None, call.span)
+        if isinstance(target, Block):
+            return self._block(call, target, bound, flow, builder, frame, label)
+        op = operator(target, bound, frame, self.report)
+        if call in self.names[frame.block.unit].flawed:
+            op = None
+        if target.arity is None:
+            return self._joined(call, op, flow, builder, frame)
+        name = label if label is not None else builder.next_position(call.span)
+        if op is None or flow.shape is None:
+            return Value(None, call.span)
+        shape = self._apply(call, op, bound, [flow])
+        if shape is None:
+            return Value(None, call.span)
+        draft = Draft(name, label is not None, op, [flow], call.span)
+        given = ((key, setting_of(bound[key].value, frame)) for key in op.free if key in bound)
+        if passed := [(key, setting) for key, setting in given if setting is not None]:
+            draft.free = tuple((key, setting.of) for key, setting in passed)
+            self.placed += [setting for _, setting in passed]
+        self.budget.nodes(call.span, builder, 1)
+        return builder.add(draft, shape)[0]
+
+    def _target(self, call: t.Call, frame: Frame) -> tuple[Target | None, dict[str, t.Argument]]:
+        if call.name not in frame.variables:
+            names = self.names[frame.block.unit]
+            return names.targets.get(call), names.bound.get(call, {})
+        value = frame.variables[call.name]
+        value = value.value if isinstance(value, Setting) else value
+        args = call.args
+        if isinstance(value, Partial):
+            given = {a.name for a in args}
+            args = (*(a for a in value.args if a.name is None or a.name not in given), *args)
+            value = value.target
+        if not isinstance(value, Block) and not (isinstance(value, type) and issubclass(value, Op)):
+            if value is not POISON:
+                self.report(c.NotAStep(call.name_span, call.name, show(value)))
+            return None, {}
+        problems: list[Diagnostic] = []
+        bound = bind_call(call, value, problems, args)
+        for wrong in problems:
+            self.report(wrong)
+        return (None if problems else value), bound
+
+    def _apply(
+        self, call: t.Call, op: Op, bound: dict[str, t.Argument], inputs: list[Value]
+    ) -> Shape | None:
+        """The operator's own verdict on its inputs."""
+        if self._without_batch(op, inputs, call.name_span):
+            return None
+        try:
+            shape = op.shape(*operand_shapes(op, inputs))
+        except Blame as blame:
+            self.report(blamed(call, op, bound, inputs, blame))
+            return None
+        self.budget.tensor(call.span, shape)
+        return shape
+
+    def _without_batch(self, op: Op | None, values: list[Value], where: Span) -> bool:
+        """Whether a parameter stands where a value with a batch must, and has no place for one.
+        `op`: what takes the values; None: what takes them as they are."""
+        if op is not None and op.broadcasts and not all(v.unbatched for v in values):
+            return False
+        for value in values:
+            if value.unbatched and value.shape is not None and value.shape[:1] != (1,):
+                shapes = shape_text(value.shape), shape_text((1, *value.shape))
+                label = Label(value.span, "declared here")
+                self.report(c.NoBatch(where, *shapes, related=(label,)))
+                return True
+        return False
+
+    def _joined(
+        self, call: t.Call, op: Op | None, flow: Value, builder: Builder, frame: Frame
+    ) -> Value:
+        values = self._operands(call, flow, builder, frame)
+        if op is None or any(v.shape is None for v in values):
+            return Value(None, call.span)
+        if not values and call.taps:
+            return Value(None, call.span)
+        if not values:
+            self.report(c.NoBranches(call.span, call.name))
+            return Value(None, call.span)
+        bound = self.names[frame.block.unit].bound.get(call)
+        return self._join(op, values, builder, call.span, call, bound)
+
+    def _join(
+        self,
+        op: Op,
+        values: list[Value],
+        builder: Builder,
+        span: Span,
+        call: t.Call | None = None,
+        bound: dict[str, t.Argument] | None = None,
+    ) -> Value:
+        shape: Shape | None
+        if call is None:
+            shape = op.shape(*operand_shapes(op, values))
+        else:
+            shape = self._apply(call, op, bound or {}, values)
+        if shape is None:
+            return Value(None, span)
+        self.budget.nodes(span, builder, 1)
+        return builder.add(Draft(None, False, op, values, span), shape)[0]
+
+    # ---- blocks ------------------------------------------------------------------------------
+
+    def _block(
+        self,
+        call: t.Call,
+        block: Block,
+        bound: dict[str, t.Argument],
+        flow: Value,
+        builder: Builder,
+        frame: Frame,
+        label: str | None,
+    ) -> Value:
+        name = label if label is not None else builder.next_position(call.span)
+        if not isinstance(block.tree, t.Block):
+            self.report(c.ModelAsStep(call.name_span, block.name))
+            return Value(None, call.span)
+        self.budget.spend(PARAM * len(block.params), call.span)
+        values: dict[str, Any] = {}
+        for key, argument in bound.items():
+            with self.report.catching():
+                passed = setting_of(argument.value, frame)
+                values[key] = any_value(argument.value, frame) if passed is None else passed
+        flawed = call in self.names[frame.block.unit].flawed or len(values) < len(bound)
+        if flawed or flow.shape is None or POISON in values.values():
+            return Value(None, call.span)
+        if self._without_batch(None, [flow], call.name_span):
+            return Value(None, call.span)
+        reads: set[int] = set()
+        variables = self._parameters(block, values, flow.sample, call.name_span, reads)
+        if variables is None:
+            return Value(None, call.span)
+        same = (block, tuple((k, _key(v)) for k, v in variables.items()), flow.sample)
+        if same not in self.memo:
+            with self.report.calling(call.span, block.name):
+                self.memo[same] = self._expand(block, variables, flow, reads)
+        graph, shape = self.memo[same]
+        if graph is None:
+            return Value(shape, call.span)
+        self.budget.nodes(call.span, builder, graph.sizes.nodes)
+        return builder.add(Draft(name, label is not None, graph, [flow], call.span), shape)[0]
+
+    def _expand(
+        self, block: Block, variables: dict[str, Any], flow: Value, reads: set[int]
+    ) -> tuple[Graph | None, Shape | None]:
+        self.budget.spend(EXPANSION, block.tree.name_span)
+        args = tuple((k, plain(v)) for k, v in variables.items())
+        builder = Builder(block.tree.span, block.name, args)
+        self.open.append(builder)
+        entering = builder.new_input(flow.sample, flow.span)
+        frame = Frame(block, variables, {}, flow.sample, self.budget, reads)
+        builder.reads = reads
+        errors = len(self.report.found)
+        leaving = self._body(block.body, entering, builder, frame)
+        if leaving.shape is None or len(self.report.found) > errors:
+            return None, None
+        builder.outputs = [builder.reach(leaving)]
+        graph = self._freeze(builder)
+        if graph is not None:
+            self.open.remove(builder)
+        return graph, leaving.shape
+
+    def _parameters(
+        self,
+        block: Block,
+        given: Mapping[str, Any],
+        shape: Shape | None,
+        where: Span,
+        reads: set[int],
+    ) -> dict[str, Any] | None:
+        """The block's parameters: what is given, else a default, which may use those before it."""
+        variables: dict[str, Any] = {}
+        for param in block.params:
+            if param.name in given:
+                variables[param.name] = given[param.name]
+                continue
+            if param.default is None:
+                problem = c.MissingArgument(
+                    where,
+                    block.name,
+                    f"`{param.name}`",
+                    hint=f"give it: `-p {param.name}=...`, or a default",
+                )
+                self.report(problem)
+                return None
+            value: Any = POISON
+            with self.report.catching():
+                value = any_value(
+                    param.default, Frame(block, variables, {}, shape, self.budget, reads)
+                )
+            if value is POISON:
+                return None
+            variables[param.name] = value
+        return variables
+
+    # ---- init, param, buffer -----------------------------------------------------------------
+
+    def _init(self, statement: t.InitRule, builder: Builder, frame: Frame) -> None:
+        made = rule(statement.rule, statement.rule_span, statement.args, frame, self.report)
+        names = statement.target
+        if made is None:
+            return
+        if names[0] in TABLE and not statement.quoted:
+            param = names[1] if len(names) > 1 else "weight"
+            builder.inits.append(Init(names[0], None, param, made, statement.target_span))
+        else:
+            builder.inits.append(Init(None, ".".join(names), "", made, statement.target_span))
+
+    def _freeze(self, builder: Builder) -> Graph | None:
+        with self.report.catching():
+            return freeze(builder)
+        return None
+
+    def _param(self, statement: t.ParamDecl, builder: Builder, frame: Frame) -> None:
+        frame.taps[statement.name] = Value(None, statement.span)
+        with self.report.catching():
+            self._take(statement.name, statement.name_span, builder)
+            shape = shape_value(statement.shape, frame)
+            self.budget.tensor(statement.shape.span, shape)
+            made = rule(statement.rule, statement.rule_span, statement.args, frame, self.report)
+            if made is not None:
+                content = (shape, statement.buffer, made)
+                draft = Draft(statement.name, True, content, [], statement.span)
+                frame.taps[statement.name] = builder.add(draft, shape)[0]
+
+    # ---- labels ------------------------------------------------------------------------------
+
+    def _label(self, label: t.Label, builder: Builder, frame: Frame) -> str | None:
+        with self.report.catching():
+            text = _text(label, frame)
+            self._take(text, label.span, builder)
+            return text
+        return None
+
+    def _declare(self, label: t.Label, builder: Builder, frame: Frame) -> None:
+        with self.report.catching():
+            text = _text(label, frame)
+            for known in (builder.names, builder.declared):
+                if text in known:
+                    first = Label(known[text], "the first one is here")
+                    raise Problem(c.DuplicateName(label.span, text, "module").with_related(first))
+            builder.declare(text, label.span)
+
+    def _take(self, name: str, span: Span, builder: Builder) -> None:
+        """Claim a name in a scope."""
+        self.budget.spend(NAMING, span)
+        if not LABEL.fullmatch(name):
+            raise Problem(c.BadLabel(span, name, "it would be no valid part of a state_dict key"))
+        if name in RESERVED:
+            taken = "torch's modules have something of this name"
+            if keyword.iskeyword(name):
+                taken = "this is a Python keyword, and a label becomes an attribute"
+            raise Problem(c.BadLabel(span, name, taken))
+        if name in builder.names:
+            first = Label(builder.names[name], "the first one is here")
+            if builder.names[name] == span:
+                first = Label(span, "a repeated step: compute the label, such as `block{i}`")
+            hint = "unlabelled steps are counted: `0`, `1`, ...; name this one otherwise"
+            hint = hint if name.isdigit() else ""
+            raise Problem(c.DuplicateName(span, name, "module", hint).with_related(first))
+        builder.names[name] = span
+
+
+def _text(label: t.Label, frame: Frame) -> str:
+    values = (p if isinstance(p, str) else frame.evaluate(p) for p in label.parts)
+    return "".join(v if isinstance(v, str) else show(v).removesuffix(".0") for v in values)
+
+
+def plain(value: Any) -> Any:
+    """A value for the program: what may be called becomes its name."""
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    if isinstance(value, Setting):
+        return value.value
+    return getattr(value, "name", value)
+
+
+def _key(value: Any) -> Any:
+    """Tells apart what Python calls equal (1, 1.0 and true)."""
+    if isinstance(value, Setting):
+        return value.of, value.value
+    if isinstance(value, Partial):
+        return value.target, tuple((a.name, _key(_literal(a.value))) for a in value.args)
+    return tuple(map(_key, value)) if isinstance(value, tuple) else (type(value), value)
+
+
+def _literal(expr: t.Expr) -> Any:
+    assert isinstance(expr, t.Literal)
+    return expr.value

@@ -1,0 +1,448 @@
+"""From the resolved tree to the program: expands blocks and infers shapes in one walk.
+
+In: a model (a `Block`) of resolved files, and values for its parameters. Out: a `Program`, or None,
+and the diagnostics. Values and shapes are computed together, so that `in` and every shape are known
+where a condition needs them. What fails is poisoned (`Value.shape` None), so that each cause is
+reported once; a call of a block with given arguments on a given shape is walked once and shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from archdsl.checker.arguments import Frame, any_value, shape_value
+from archdsl.checker.build import Builder, Value
+from archdsl.checker.calls import Calls, plain
+from archdsl.checker.fuel import CROSSING, STATEMENT
+from archdsl.checker.outputs import same_names
+from archdsl.checker.report import Stop, flatten_hint, origin
+from archdsl.checker.settable import settable, settings
+from archdsl.checker.values import POISON, Problem, unpack
+from archdsl.diagnostics import catalogue as c
+from archdsl.diagnostics.model import Diagnostic, Fix, Label
+from archdsl.diagnostics.source import Span
+from archdsl.ir.graph import Graph, Program
+from archdsl.ir.limits import Limits
+from archdsl.names.foreign import similar
+from archdsl.names.symbols import Names
+from archdsl.names.units import Block
+from archdsl.ops.join import UNPADDED, Residual
+from archdsl.ops.table import Shape
+from archdsl.ops.types import is_int
+from archdsl.syntax import tree as t
+from archdsl.text import shape_text
+
+RESIDUAL = Residual  # the join that `residual` is short for
+
+
+class Elaborated(NamedTuple):
+    """`sketches`: of a model with errors the graphs of what is right, where they are asked for."""
+
+    program: Program | None
+    found: list[Diagnostic]
+    sketches: list[Graph] = []  # noqa: RUF012
+
+
+def elaborate(
+    model: Block,
+    names: Names,
+    *,
+    params: Mapping[str, Any] | None = None,
+    input: Shape | None = None,
+    limits: Limits | None = None,
+    sketch: bool = False,
+) -> Elaborated:
+    """Elaborate a model; `params` and `input` go before what its text says."""
+    walk, program = _Elaborator(names, limits or Limits(), input), None
+    with suppress(Stop):
+        program = walk.model(model, dict(params or {}))
+    sketches = walk.sketches() if sketch and program is None else []
+    return Elaborated(program, walk.report.found, sketches)
+
+
+class _Elaborator(Calls):
+    """Walks statements and steps."""
+
+    def __init__(self, names: Names, limits: Limits, input: Shape | None) -> None:
+        super().__init__(names, limits)
+        self.input = input
+        self.aux: list[tuple[str, Value]] = []
+        self.outputs: list[tuple[str, Value]] = []
+
+    # ---- the model ---------------------------------------------------------------------------
+
+    def model(self, model: Block, given: dict[str, Any]) -> Program | None:
+        name, base, values = model.name, model, dict(given)
+        while isinstance(base.tree, t.Alias):
+            found = base.unit.find(base.tree.base)
+            if found is None:
+                return None
+            frame = Frame(base, {}, {}, None, self.budget)
+            for argument in base.tree.args:
+                with self.report.catching():
+                    values.setdefault(argument.name or "", any_value(argument.value, frame))
+            base = found
+        for key in list(values):
+            if key not in {p.name for p in base.params}:
+                names = tuple(p.name for p in base.params)
+                where = base.tree.name_span
+                self.report(c.UnknownParameter(where, key, similar(key, names), owner=name))
+                return None
+        variables = self._parameters(base, values, None, base.tree.name_span, set())
+        if variables is None:
+            return None
+        frame = Frame(base, settings(variables, base), {}, None, self.budget)
+        builder = Builder(base.tree.span, name, tuple((k, plain(v)) for k, v in variables.items()))
+        self.open.append(builder)
+        flow = self._enter(base, builder, frame)
+        if flow is None:
+            return None
+        frame.shape, builder.reads = flow.shape, frame.reads
+        flow = self._body(base.body, flow, builder, frame, top=True)
+        for problem in same_names(base.body, self.aux):
+            self.report(problem)
+        if not self.outputs:
+            self.outputs = [("output", flow)]
+            if not self.report.found:
+                last = base.body.statements[-1:]
+                self._without_batch(None, [flow], last[0].span if last else flow.span)
+        if self.report.found or any(v.shape is None for _, v in (*self.outputs, *self.aux)):
+            return None
+        outputs = [(label, builder.reach(value)) for label, value in self.outputs]
+        builder.outputs = [value for _, value in outputs]
+        graph = self._freeze(builder)
+        if graph is None:
+            return None
+        self.budget.params(base.tree.name_span, name, graph.sizes.params)
+        return Program(
+            name,
+            graph,
+            tuple((label, value.number) for label, value in outputs),
+            tuple((label, value.number) for label, value in self.aux),
+            model.unit.source.text,
+            settable(graph, frame.variables),
+        )
+
+    def _enter(self, model: Block, builder: Builder, frame: Frame) -> Value | None:
+        stated = next((s for s in model.body.statements if isinstance(s, t.Input)), None)
+        if self.input is not None:
+            return builder.new_input(self.input, stated.span if stated else model.tree.name_span)
+        if stated is None:
+            self.report(c.NoInput(model.tree.name_span, model.name))
+            return None
+        # `let` lines above the input may compute it
+        scope = frame.inner(stated.span)
+        with self.report.catching():
+            for statement in model.body.statements:
+                if statement is stated:
+                    break
+                if isinstance(statement, t.Let):
+                    value = any_value(statement.value, scope)
+                    scope.variables[statement.name] = value
+            shape = shape_value(stated.shape, scope)
+            self.budget.tensor(stated.span, shape)
+            return builder.new_input(shape, stated.span)
+        return None
+
+    # ---- bodies ------------------------------------------------------------------------------
+
+    def _body(
+        self, body: t.Body, flow: Value, builder: Builder, frame: Frame, *, top: bool = False
+    ) -> Value:
+        with self.budget.deeper(body.span):
+            frame = frame.inner(body.span)
+            for statement in body.statements:
+                flow = self._statement(statement, flow, builder, frame, top)
+        return flow
+
+    def _statement(
+        self, statement: t.Statement, flow: Value, builder: Builder, frame: Frame, top: bool
+    ) -> Value:
+        self.budget.spend(STATEMENT, statement.span)
+        match statement:
+            case t.Chain():
+                for part in statement.flows:
+                    flow = self._flow(part, flow, builder, frame)
+            case t.Hole():
+                return Value(None, statement.span)
+            case t.Let():
+                value: Any = POISON
+                with self.report.catching():
+                    value = any_value(statement.value, frame)
+                frame.variables[statement.name] = value  # the frame is this body's own
+                builder.let(statement.name, value)
+            case t.InitRule():
+                with self.report.catching():
+                    self._init(statement, builder, frame)
+            case t.ParamDecl():
+                self._param(statement, builder, frame)
+            case t.Declare():
+                for label in statement.labels:
+                    self._declare(label, builder, frame)
+            case t.Output() if top:
+                self.outputs = [(t.name, self._tap(t, builder, frame)) for t in statement.taps]
+                for tap, (_, output) in zip(statement.taps, self.outputs, strict=True):
+                    self._without_batch(None, [output], tap.span)
+            case t.Assert() if flow.sample is not None:
+                with self.report.catching():
+                    self.compared()
+                    stated = shape_value(statement.shape, frame)
+                    if stated != flow.sample:
+                        shown = shape_text(flow.sample), shape_text(stated)
+                        hint = flatten_hint(flow.sample, stated)
+                        problem = c.AssertionFailed(statement.shape.span, *shown, hint)
+                        self.report(problem.with_related(*origin(flow)))
+                        return Value(stated, statement.span)
+        return flow
+
+    def _flow(self, part: t.Flow, flow: Value, builder: Builder, frame: Frame) -> Value:
+        step, label = part.step, part.label
+        if label is None:
+            return self._step(step, flow, builder, frame)
+        name = self._label(label, builder, frame)
+        if name is None:
+            return Value(None, part.span)
+        if isinstance(step, t.Aux):
+            return self._aux(name, step, flow, builder, frame)
+        if isinstance(step, (t.Tap, t.Use)):
+            self.report(c.NothingToName(label.span))
+            return flow
+        return self._named(name, step, flow, builder, frame, part.span)
+
+    def _named(
+        self, name: str, step: t.Step, flow: Value, builder: Builder, frame: Frame, span: Span
+    ) -> Value:
+        """A labelled step: one module, or a scope of the names inside it."""
+        if isinstance(step, t.Call) and step.times is None and step.body is None and not step.taps:
+            return self._call(step, flow, builder, frame, name)
+        if self._without_batch(None, [flow], span):
+            return Value(None, span)
+        inner = builder.open(name, span, flow)
+        if isinstance(step, t.Group):
+            leaving = self._body(step.body, inner.inputs[0], inner, frame)
+        else:
+            leaving = self._step(step, inner.inputs[0], inner, frame)
+        return inner.close(leaving)
+
+    # ---- steps -------------------------------------------------------------------------------
+
+    def _step(self, step: t.Step, flow: Value, builder: Builder, frame: Frame) -> Value:
+        match step:
+            case t.Call():
+                if step.times is None:
+                    return self._call(step, flow, builder, frame, None)
+                return self._times(step, step.times, flow, builder, frame)
+            case t.Group():
+                return self._body(step.body, flow, builder, frame)
+            case t.Residual():
+                return self._residual(step, flow, builder, frame)
+            case t.Repeat() | t.For():
+                for inner, body in self._iterations(step, builder, frame):
+                    flow = self._body(body, flow, builder, inner)
+                return flow
+            case t.If():
+                chosen = self._chosen(step, frame)
+                if chosen is None:
+                    return Value(None, step.span)
+                return self._body(chosen, flow, builder, frame)
+            case t.Tap():
+                frame.taps[step.name] = flow
+                return flow
+            case t.Use():
+                return self._tap(step.tap, builder, frame)
+            case t.Aux():
+                self.report(c.UnlabelledAux(step.span))
+                return flow
+        raise TypeError(step)
+
+    def _times(
+        self, call: t.Call, times: t.Expr, flow: Value, builder: Builder, frame: Frame
+    ) -> Value:
+        with self.report.catching():
+            count = frame.evaluate.count(times)
+            self.budget.repeats(times.span, builder, count)
+            for _ in range(count):
+                flow = self._call(call, flow, builder, frame, None)
+            return flow
+        return Value(None, call.span)
+
+    def _iterations(
+        self, step: t.Repeat | t.For, builder: Builder, frame: Frame
+    ) -> Iterator[tuple[Frame, t.Body]]:
+        values: list[dict[str, Any]] = []
+        with self.report.catching():
+            if isinstance(step, t.Repeat):
+                count = frame.evaluate.count(step.count)
+                self.budget.repeats(step.count.span, builder, count)
+                values = [{step.variable: i} if step.variable else {} for i in range(count)]
+            else:
+                for place, item in enumerate(frame.evaluate.items(step.items)):
+                    counter = {step.index: place} if step.index else {}
+                    values.append(unpack(step.variables, item, step.items.span) | counter)
+        for bound in values:
+            yield frame.inner(step.span, bound), step.body
+
+    def _chosen(self, step: t.If, frame: Frame) -> t.Body | None:
+        """The body to walk, an empty one where there is none; None after an error."""
+        with self.report.catching():
+            while True:
+                if frame.evaluate.condition(step.condition):
+                    return step.then
+                if not isinstance(step.otherwise, t.If):
+                    return step.otherwise or t.Body(step.span, ())
+                step = step.otherwise
+        return None
+
+    def _tap(self, use: t.TapUse, builder: Builder, frame: Frame) -> Value:
+        if use.name not in frame.taps:
+            # resolve has seen the tap in the text; here it has not run
+            if not self.report.found:
+                self.report(
+                    c.UnknownTap(
+                        use.span,
+                        use.name,
+                        hint="its `tap` runs later, inside an aux output, or not at all",
+                    )
+                )
+            return Value(None, use.span)
+        self.budget.spend(CROSSING * self.budget.depth, use.span)
+        return builder.reach(frame.taps[use.name])
+
+    def _aux(self, name: str, step: t.Aux, flow: Value, builder: Builder, frame: Frame) -> Value:
+        if builder.parent is not None or not isinstance(frame.block.tree, t.Model):
+            self.report(c.AuxInside(step.span))
+            return flow
+        source = self._tap(step.source, builder, frame) if step.source else flow
+        before, taps = len(builder.drafts), set(frame.taps)
+        value = self._named(name, step.step, source, builder, frame, step.span)
+        for inside in frame.taps.keys() - taps:
+            del frame.taps[inside]  # what runs in training alone feeds nothing else
+        for draft in builder.drafts[before:]:
+            draft.training_only = True
+        self._without_batch(None, [value], step.span)
+        self.aux.append((name, value))
+        return flow
+
+    def _operands(self, call: t.Call, flow: Value, builder: Builder, frame: Frame) -> list[Value]:
+        if call.body is None:
+            return [flow, *(self._tap(tap, builder, frame) for tap in call.taps)]
+        with self.budget.deeper(call.body.span):
+            return list(self._lines(call.body, flow, builder, frame.inner(call.body.span)))
+
+    def _lines(self, body: t.Body, flow: Value, builder: Builder, frame: Frame) -> Iterator[Value]:
+        """The branches of a join: a line each; control statements choose and multiply lines."""
+        for statement in body.statements:
+            if not isinstance(statement, t.Chain):
+                left = self._statement(statement, flow, builder, frame, False)
+                yield from [left] * isinstance(statement, t.Hole)
+                continue
+            first = statement.flows[0]
+            alone = len(statement.flows) == 1 and first.label is None
+            match first.step if alone else None:
+                case t.Repeat() | t.For() as loop:
+                    for inner, lines in self._iterations(loop, builder, frame):
+                        yield from self._lines(lines, flow, builder, inner)
+                case t.If() as branch:
+                    chosen = self._chosen(branch, frame)
+                    if chosen is None:
+                        yield Value(None, branch.span)
+                    else:
+                        yield from self._lines(chosen, flow, builder, frame.inner(chosen.span))
+                case _:
+                    yield self._statement(statement, flow, builder, frame, False)
+
+    def _residual(self, step: t.Residual, flow: Value, builder: Builder, frame: Frame) -> Value:
+        with self.report.catching():
+            if step.condition is not None and not frame.evaluate.condition(step.condition):
+                return self._body(step.body, flow, builder, frame)
+            main = self._body(step.body, flow, builder, frame)
+            side, shortcut = flow, step.shortcut
+            if shortcut is not None and (
+                shortcut.condition is None or frame.evaluate.condition(shortcut.condition)
+            ):
+                side = self._shortcut(shortcut, flow, builder, frame)
+            if main.shape is None or side.shape is None:
+                return Value(None, step.span)
+            if self._without_batch(None, [main, side], step.span):
+                return Value(None, step.span)
+            if main.sample != side.sample:
+                self._residual_mismatch(step, main, side, flow, frame)
+                return Value(None, step.span)
+            return self._join(RESIDUAL(), [main, side], builder, step.span)
+        return Value(None, step.span)
+
+    def _shortcut(self, shortcut: t.Shortcut, flow: Value, builder: Builder, frame: Frame) -> Value:
+        if shortcut.label is None:
+            return self._body(shortcut.body, flow, builder, frame)
+        name = self._label(shortcut.label, builder, frame)
+        if name is None or self._without_batch(None, [flow], shortcut.span):
+            return Value(None, shortcut.span)
+        inner = builder.open(name, shortcut.span, flow)
+        return inner.close(self._body(shortcut.body, inner.inputs[0], inner, frame))
+
+    def _residual_mismatch(
+        self, step: t.Residual, main: Value, side: Value, flow: Value, frame: Frame
+    ) -> None:
+        assert main.sample is not None and side.sample is not None
+        shapes = shape_text(main.sample), shape_text(side.sample)
+        flows = flow.sample or ()  # unknown, where a step before is in error and taps go on
+        text = _shortcut(step, main.sample, flows, frame)
+        fix: tuple[Fix, ...] = ()
+        hint = UNPADDED if not text and _is_cut(main.sample, flows) else ""
+        if text and step.shortcut is None:
+            end = Span(step.span.source, step.body.span.end, step.body.span.end)
+            hint = f"add `{text}`"
+            fix = (Fix(hint, ((end, f" {text}"),)),)
+        elif text:
+            hint = f"write `{text}`"
+        at = Span(step.span.source, step.span.start, step.span.start + len("residual"))
+        problem = c.ResidualMismatch(at, *shapes, hint, fixes=fix)
+        self.report(
+            problem.with_related(
+                Label(main.span, f"the main path ends with {shapes[0]}"),
+                Label(side.span, f"the shortcut is {shapes[1]}, from here"),
+            )
+        )
+
+
+def _shortcut(step: t.Residual, main: Shape, flow: Shape, frame: Frame) -> str:
+    """The shortcut that makes the residual fit, if one does: a convolution of single cells, or for
+    a sequence that has other channels a linear layer. What the main path computes, it computes
+    too."""
+    if len(main) != len(flow) or len(main) < 2:
+        return ""
+    if len(main) == 2 and main[0] == flow[0]:
+        return f"shortcut {{ linear {main[1]} }}"
+    space = list(zip(main[1:], flow[1:], strict=True))
+    stride = next((s for s in range(1, 9) if all((b - 1) // s + 1 == a for a, b in space)), 0)
+    if not stride:
+        return ""
+    given = [a for a in t.parts(step.body) if isinstance(a, t.Argument)]
+    out = _computed(main[0], (a.value for a in given if a.name is None), frame)
+    over = _computed(stride, (a.value for a in given if a.name == "stride"), frame)
+    conv = f"conv {out or main[0]} {shape_text((1,) * len(space))}"
+    if over or stride > 1:
+        conv += f" /{over or stride}"
+    needed = [f"{over} != 1"] if over else []
+    needed += [f"in != {out}"] if out else []
+    always = flow != frame.shape or (stride > 1 and not over)  # `in` is what enters the block
+    condition = f"if {' or '.join(needed)} " if needed and not always else ""
+    return f"shortcut {condition}{{ {conv} }}"
+
+
+def _is_cut(main: Shape, flow: Shape) -> bool:
+    """Whether the main path has lost its edges."""
+    same = len(main) == len(flow) >= 2
+    return same and all(0 < b - a < b // 2 for a, b in zip(main[1:], flow[1:], strict=True))
+
+
+def _computed(value: int, given: Iterable[t.Expr], frame: Frame) -> str:
+    """The one of some expressions that has this value here, and may have another elsewhere."""
+    for expr in given:
+        with suppress(Problem):
+            found = None if isinstance(expr, t.Literal) else frame.evaluate(expr)
+            if is_int(found) and found == value:
+                return expr.span.text if isinstance(expr, t.Name) else f"({expr.span.text})"
+    return ""

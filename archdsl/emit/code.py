@@ -1,0 +1,304 @@
+"""Python expressions as trees, and their layout.
+
+In: trees whose leaves are literals, our own text and numbered values. Out: lines as ruff's
+formatter (at its default width) writes them. Text that a spec's author wrote enters only as a
+literal, or as a `Member`, which is an attribute only where it is a plain identifier.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import keyword
+import math
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from archdsl.emit.sharing import ClassDef
+
+WIDTH = 88
+STEP = "    "
+_parsing = threading.Lock()
+
+
+def parsed(text: str, mode: str = "exec") -> ast.AST:
+    """`ast.parse`, by one thread at a time: Python 3.11 mixes them up (cpython gh-106905)."""
+    with _parsing:
+        return ast.parse(text, mode=mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Lit:
+    """A literal. Any two compare equal, so that trees compare equal where they differ only in
+    literals: such trees share a class, and the literals become its constructor's arguments.
+
+    `hint`: what to call it then. `silent`: torch's default, need not be written. `role`: torch's
+    name for what is no number of channels, such as a stride: equal numbers may mean other things.
+    `free`: the model's parameter that it is, and that whoever makes the model may set.
+    """
+
+    value: Any = field(compare=False)
+    hint: str = field(compare=False, default="value")
+    silent: bool = field(compare=False, default=False)
+    role: str = field(compare=False, default="")
+    free: str = field(compare=False, default="")
+
+
+class Named(str):
+    """A class of torch as the value of a literal: what it makes may be another's argument."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Python text of ours."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A numbered value of the graph, before it has a variable."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """`self.name`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attr:
+    """`owner.name`, a name of ours."""
+
+    owner: Expr
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """`target(*args, **kwargs)`. `rows`: each argument in a line of its own where one line is too
+    short (layers of a Sequential). `item`: which of the results, where there are several.
+    `optional`: a layer that is not there where its class is None."""
+
+    target: Expr
+    args: tuple[Expr, ...] = ()
+    kwargs: tuple[tuple[str, Expr], ...] = ()
+    rows: bool = False
+    item: int | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """An instance of one of the source's own classes; `args` are in the order of its parameters,
+    and None where the class takes no such argument after all."""
+
+    cls: ClassDef
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Infix:
+    operator: str
+    operands: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """`[a, b]`, or `(a, b)`."""
+
+    items: tuple[Expr, ...]
+    brackets: str = "[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """`*[item for _ in range(count)]`."""
+
+    item: Expr
+    count: Expr
+
+
+Expr = Lit | Code | Value | Member | Attr | Apply | Make | Infix | Many | Repeat
+_LEAVES = (Lit, Code, Value, Member)
+Part = TypeVar("Part")
+
+
+def rewrite(tree: Any, change: Callable[[Any], Any]) -> Any:
+    """The tree (a dataclass or a tuple of such) with every leaf changed; leaves are visited in the
+    order of evaluation."""
+    if isinstance(tree, _LEAVES):
+        return change(tree)
+    if isinstance(tree, tuple):
+        return tuple([rewrite(part, change) for part in tree])
+    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        parts = [rewrite(getattr(tree, f.name), change) for f in dataclasses.fields(tree)]
+        return type(tree)(*parts)
+    return tree
+
+
+def found(tree: Any, kind: type[Part]) -> list[Part]:
+    """The parts of one kind, in the order of evaluation."""
+    parts: list[Part] = []
+
+    def visit(tree: Any) -> None:
+        if isinstance(tree, kind):
+            parts.append(tree)
+        if isinstance(tree, tuple):
+            for part in tree:
+                visit(part)
+        elif dataclasses.is_dataclass(tree):
+            for f in dataclasses.fields(tree):
+                visit(getattr(tree, f.name))
+
+    visit(tree)
+    return parts
+
+
+# ---- literals and names ----------------------------------------------------------------------
+
+
+def is_attribute(name: str) -> bool:
+    """Whether `self.name` means just that: ASCII, for Python folds other letters to their
+    compatibility form; no leading `__`, which a class body would mangle."""
+    plain = name.isascii() and name.isidentifier() and not keyword.iskeyword(name)
+    return plain and not name.startswith("__")
+
+
+def literal(value: Any) -> str:
+    """A number, bool, string, None, class or tuple of these as Python source."""
+    if isinstance(value, Named):
+        return str(value)
+    if isinstance(value, bool) or value is None:
+        return repr(value)
+    if isinstance(value, int):
+        return repr(int(value))
+    if isinstance(value, float):
+        return _float(value)
+    if isinstance(value, str):
+        return _string(value)
+    if isinstance(value, tuple):
+        inner = ", ".join(map(literal, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    raise TypeError(f"no literal: {type(value).__name__}")
+
+
+def _float(value: float) -> str:
+    if math.isfinite(value):
+        return repr(float(value)).replace("e+", "e")
+    return f'float("{value}")'
+
+
+def _string(value: str) -> str:
+    text = repr(str(value))
+    if text[0] == "'" and '"' not in text and "\\'" not in text:
+        return f'"{text[1:-1]}"'
+    return text
+
+
+# ---- layout ----------------------------------------------------------------------------------
+
+
+def flat(expr: Expr) -> str:
+    """The expression in one line."""
+    match expr:
+        case Lit():
+            return literal(expr.value)
+        case Code():
+            return expr.text
+        case Value():
+            raise TypeError(f"value {expr.number} has no variable")
+        case Member():
+            return f"self.{expr.name}" if is_attribute(expr.name) else _getattr(expr.name)
+        case Attr():
+            return f"{flat(expr.owner)}.{expr.name}"
+        case Apply() | Make():
+            target, arguments = _call(expr)
+            inside = ", ".join(lead + flat(part) for lead, part in arguments)
+            return f"{target}({inside}){_item(expr)}"
+        case Infix():
+            return f" {expr.operator} ".join(_operands(expr))
+        case Many():
+            inner = ", ".join(map(flat, expr.items))
+            return f"{expr.brackets[0]}{inner}{expr.brackets[1]}"
+        case Repeat():
+            return f"*[{flat(expr.item)} for _ in range({flat(expr.count)})]"
+
+
+def lay(expr: Expr, indent: int, lead: str = "", tail: str = "") -> list[str]:
+    """The lines of `lead expr tail` at a depth of indentation."""
+    margin = STEP * indent
+    line = f"{margin}{lead}{flat(expr)}{tail}"
+    if len(line) <= WIDTH or isinstance(expr, _LEAVES):
+        return [line]
+    match expr:
+        case Apply() | Make():
+            target, arguments = _call(expr)
+            if not arguments:
+                return [line]
+            inner = STEP + margin + ", ".join(lead + flat(part) for lead, part in arguments)
+            rows = isinstance(expr, Apply) and expr.rows and len(arguments) > 1
+            if len(inner) <= WIDTH and not rows:
+                body = [inner]
+            else:
+                comma = "," if len(arguments) > 1 or not _hugs(arguments[0][1]) else ""
+                body = [row for k, part in arguments for row in lay(part, indent + 1, k, comma)]
+            return [f"{margin}{lead}{target}(", *body, f"{margin}){_item(expr)}{tail}"]
+        case Many():
+            rows_ = [row for part in expr.items for row in lay(part, indent + 1, tail=",")]
+            left, right = expr.brackets[0], expr.brackets[1]
+            return [f"{margin}{lead}{left}", *rows_, f"{margin}{right}{tail}"]
+        case Repeat():
+            loop = f"{margin}{STEP}for _ in range({flat(expr.count)})"
+            return [f"{margin}{lead}*[", *lay(expr.item, indent + 1), loop, f"{margin}]{tail}"]
+        case Infix():
+            first, *rest = _operands(expr)
+            inside = [margin + STEP + first]
+            inside += [f"{margin}{STEP}{expr.operator} {operand}" for operand in rest]
+            return [f"{margin}{lead}(", *inside, f"{margin}){tail}"]
+    return [line]
+
+
+def _item(expr: Apply | Make) -> str:
+    return f"[{expr.item}]" if isinstance(expr, Apply) and expr.item is not None else ""
+
+
+def _hugs(expr: Expr) -> bool:
+    """A sole argument that is broken within its own brackets takes no comma after it."""
+    return isinstance(expr, (Many, Apply, Make))
+
+
+def _call(expr: Apply | Make) -> tuple[str, list[tuple[str, Expr]]]:
+    if isinstance(expr, Make):
+        return expr.cls.name, list(expr.cls.arguments(expr.args))
+    arguments = [("", part) for part in expr.args]
+    arguments += [
+        (f"{key}=", part)
+        for key, part in expr.kwargs
+        if not (isinstance(part, Lit) and part.silent)
+    ]
+    return flat(expr.target), arguments
+
+
+_BINDS = {"+": 1, "-": 1, "*": 2, "/": 2, "@": 2}
+
+
+def _operands(expr: Infix) -> Iterator[str]:
+    for place, operand in enumerate(expr.operands):
+        text = flat(operand)
+        if isinstance(operand, Infix):
+            inner, outer = _BINDS.get(operand.operator, 0), _BINDS.get(expr.operator, 0)
+            # a + (b + c) stays: another grouping gives other bits
+            if inner < outer or (inner == outer and place):
+                text = f"({text})"
+        yield text
+
+
+def _getattr(name: str) -> str:
+    return f"getattr(self, {literal(name)})"

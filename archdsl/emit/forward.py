@@ -1,0 +1,244 @@
+"""The forward as straight-line code: which calls nest, and what the variables are called.
+
+In: a body's steps, in the order of execution. Out: lines. The order never changes: a call is nested
+into another only where it is evaluated at the same place as before. A variable is bound again once
+its value is dead; what is kept for later has a name of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from archdsl.emit.body import Body, Step
+from archdsl.emit.code import (
+    STEP,
+    WIDTH,
+    Apply,
+    Attr,
+    Code,
+    Expr,
+    Infix,
+    Many,
+    Member,
+    Value,
+    flat,
+    found,
+    is_attribute,
+    lay,
+    rewrite,
+)
+from archdsl.emit.loops import PART, Loop
+from archdsl.emit.names import unique, variable
+
+INDENT = 2
+DEEPEST = 3
+GUARD = " if self.training else None"
+#: functions without types in torch
+UNTYPED = frozenset(f"F.{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))
+
+
+def forward(
+    body: Body,
+    taken: frozenset[str],
+    names: dict[int, str] | None = None,
+    leave: Callable[[list[str]], list[str]] | None = None,
+    indent: int = INDENT,
+) -> list[str]:
+    """The lines of the body of `forward`.
+
+    `taken`: names that no variable may have. `names`: value -> the name that the model gives it.
+    `leave`: makes the return statement's lines from the outputs' expressions; where it is None the
+    outputs are returned as they are.
+    """
+    if not any(isinstance(member, Loop) for member in body.members):
+        return _Writer(body, taken, names or {}, indent).write(leave)
+    margin = STEP * (INDENT + 1)
+    turn = _Writer(body, taken, {}, INDENT + 1).write(
+        lambda texts: [f"{margin}x = {texts[0]}"] if texts != ["x"] else []
+    )
+    return [f"{STEP * INDENT}for {PART} in self:", *turn, f"{STEP * INDENT}return x"]
+
+
+def inputs(count: int) -> list[str]:
+    """The parameters of `forward`."""
+    return ["x", *(f"skip{i}" if count > 2 else "skip" for i in range(1, count))]
+
+
+@dataclass
+class _Pending:
+    """A call that is not written yet, for its only user may nest it."""
+
+    place: int
+    step: Step
+    expr: Expr
+    depth: int
+
+
+class _Writer:
+    def __init__(
+        self, body: Body, taken: frozenset[str], names: dict[int, str], indent: int = INDENT
+    ) -> None:
+        self.indent = indent
+        self.body, self.taken, self.given = body, taken, names
+        self.lines: list[str] = []
+        self.pending: list[_Pending] = []
+        self.variables: dict[int, str] = dict(enumerate(inputs(body.inputs)))
+        #: variables so far, and those of them that are anything to a type checker
+        self.known, self.loose = {*self.variables.values()}, set[str]()
+        #: value -> how many uses are not written yet
+        self.left: dict[int, int] = {}
+        #: value -> the steps that use it; the outputs count as the step after the last
+        self.users: dict[int, set[int]] = {}
+        for place, tree in enumerate([*(step.expr for step in body.steps), body.outputs]):
+            for value in found(tree, Value):
+                self.left[value.number] = self.left.get(value.number, 0) + 1
+                self.users.setdefault(value.number, set()).add(place)
+
+    def write(self, leave: Callable[[list[str]], list[str]] | None) -> list[str]:
+        for place, step in enumerate(self.body.steps):
+            self._step(place, step)
+        outputs = self.body.outputs
+        left = [Value(p.step.results[0]) for p in self.pending]
+        only = len(left) == 1 and left == [*outputs]  # one call is left, and it is the output
+        if leave is None and only and self._typed(self.pending[0].expr):
+            return [*self.lines, *lay(self._bound(self.pending[0].expr), self.indent, "return ")]
+        self._flush()
+        texts = [flat(self._bound(expr)) for expr in outputs]
+        return [*self.lines, *(leave(texts) if leave else _return(texts, self.indent))]
+
+    def _step(self, place: int, step: Step) -> None:
+        nested = self._nested(step)
+        if nested is None:
+            self._flush()
+            nested = []
+        parts = {p.step.results[0]: p.expr for p in nested}
+        expr = rewrite(step.expr, lambda leaf: _inner(leaf, parts))
+        depth = 1 + max((p.depth for p in nested), default=0)
+        del self.pending[len(self.pending) - len(nested) :]
+        self.pending.append(_Pending(place, step, expr, depth))
+        alone = len(self.users.get(step.results[0], ())) == 1 and self.left[step.results[0]] == 1
+        if len(step.results) > 1 or not alone:
+            self._flush()
+
+    def _nested(self, step: Step) -> list[_Pending] | None:
+        """The calls to write inside this one; None: none, and all before must be written first."""
+        values = [value.number for value in found(step.expr, Value)]
+        waiting = {p.step.results[0] for p in self.pending}
+        wanted = [value for value in values if value in waiting]
+        if not wanted:
+            return []
+        top = self.pending[-len(wanted) :]
+        if [p.step.results[0] for p in top] != wanted:
+            return None
+        if any(p.step.training_only != step.training_only for p in top):
+            return None
+        if not step.join:
+            inner = top[-1]
+            if step.scope or len(wanted) > 1 or inner.step.nonlinear or inner.depth >= DEEPEST:
+                return None
+        parts = {p.step.results[0]: p.expr for p in top}
+        expr = rewrite(step.expr, lambda leaf: _inner(leaf, parts))
+        text = flat(rewrite(expr, lambda leaf: _named(leaf, self.variables)))
+        around = len(STEP * self.indent + "return ") + len(GUARD if step.training_only else "")
+        return top if around + len(text) <= WIDTH else None
+
+    def _flush(self) -> None:
+        """Writes all that is pending, in order."""
+        waiting, self.pending = self.pending, []
+        for item in waiting:
+            self._statement(item)
+
+    def _statement(self, item: _Pending) -> None:
+        expr, step = self._bound(item.expr, keep=True), item.step
+        read = [value.number for value in found(item.expr, Value)]
+        for number in read:
+            self.left[number] -= 1
+        if not any(self.left.get(result) for result in step.results):
+            self.lines += lay(expr, self.indent)
+            return
+        names: list[str] = []
+        for result in step.results:
+            names.append(self._name(result, item, read, names))
+        loose = len(names) > 1 or not self._typed(item.expr)
+        for result, name in zip(step.results, names, strict=True):
+            self.variables[result] = name
+            if name not in self.known:
+                self.known.add(name)
+                self.loose |= {name} if loose else set()
+        target = ", ".join(names)
+        if not step.training_only:
+            self.lines += lay(expr, self.indent, f"{target} = ")
+            return
+        line = lay(expr, self.indent, f"{target} = ", GUARD)
+        if len(line) == 1 and len(step.results) == 1:
+            self.lines += line
+        else:
+            absent = ", ".join(["None"] * len(names))
+            self.lines.append(f"{STEP * self.indent}{target} = {absent}")
+            self.lines.append(f"{STEP * self.indent}if self.training:")
+            self.lines += lay(expr, self.indent + 1, f"{target} = ")
+
+    def _typed(self, expr: Expr) -> bool:
+        """Whether a type checker knows it for a tensor: what a module returns is anything to it,
+        and so is a variable that got such a value first."""
+        match expr:
+            case Infix():
+                return all(map(self._typed, expr.operands))
+            case Apply(target=Code(text=text)):
+                return not text.startswith(("self[", PART)) and text not in UNTYPED
+            case Apply(target=Attr(owner=owner)):
+                return self._typed(owner)
+            case Apply():
+                return False
+            case Member():
+                return is_attribute(expr.name)
+            case Value():
+                return self.variables[expr.number] not in self.loose
+        return True
+
+    def _bound(self, expr: Expr, keep: bool = False) -> Expr:
+        result: Expr = rewrite(expr, lambda leaf: _named(leaf, self.variables))
+        if not keep:
+            for value in found(expr, Value):
+                self.left[value.number] -= 1
+        return result
+
+    def _name(self, value: int, item: _Pending, read: list[int], others: list[str]) -> str:
+        if not self.left.get(value):
+            return "_"
+        live = {name for number, name in self.variables.items() if self.left.get(number)}
+        live.update(others)
+        if value in self.given:
+            return unique(self.given[value], live | self.taken)
+        if (label := item.step.label) and self._kept(value, item.place):
+            # branch_1, branch_2, ...: what leaves the last is `branch`
+            name, stem = variable(label), re.sub(r"_\d+$", "", variable(label))
+            return unique(name if stem in live else stem, live | self.taken)
+        for name in ("x", "y", "z", *(self.variables[number] for number in read)):
+            if name not in live:
+                return name
+        return unique("y", live | self.taken)
+
+    def _kept(self, value: int, place: int) -> bool:
+        """Whether it is more than a stop on the way: used twice, later, or as one of several."""
+        users = self.users[value]
+        if len(users) > 1 or min(users) > place + 1:
+            return True
+        return place + 1 < len(self.body.steps) and self.body.steps[place + 1].join
+
+
+def _return(texts: list[str], indent: int) -> list[str]:
+    line = f"{STEP * indent}return {', '.join(texts)}"
+    if len(line) <= WIDTH:
+        return [line]
+    return lay(Many(tuple(map(Code, texts)), "()"), indent, "return ")
+
+
+def _inner(leaf: Expr, parts: dict[int, Expr]) -> Expr:
+    return parts.get(leaf.number, leaf) if isinstance(leaf, Value) else leaf
+
+
+def _named(leaf: Expr, variables: dict[int, str]) -> Expr:
+    return Code(variables[leaf.number]) if isinstance(leaf, Value) else leaf

@@ -1,0 +1,336 @@
+"""Which graphs share a class, and what its constructor takes.
+
+In: a program. Out: the classes in the order in which the source must define them, the model's own
+last. Graphs whose bodies differ only in literals are instances of one class; literals that differ
+become arguments, named after the block's own parameters where the values agree with one of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from archdsl.emit.arguments import (
+    CHANNELS,
+    DIM,
+    Family,
+    bases_of,
+    parameter_names,
+    plain,
+    type_of,
+)
+from archdsl.emit.body import Body, body, is_chain, positional, unheld
+from archdsl.emit.code import Apply, Code, Expr, Lit, Make, found, literal, rewrite
+from archdsl.emit.flags import flagged
+from archdsl.emit.loops import looped
+from archdsl.emit.names import TAKEN, unique, variable
+from archdsl.emit.variants import name_classes
+from archdsl.ir.graph import Graph, Program, Scope
+from archdsl.ir.labels import RESERVED
+from archdsl.ir.walk import graphs
+from archdsl.sizes.walk import Varying
+
+
+@dataclass
+class Parameter:
+    """A constructor's argument. `default`: what torch takes where nothing is said, a `Lit`.
+    `stored`: the forward reads it, as an attribute. `role`: its literals'."""
+
+    name: str
+    type: str
+    default: Lit | None
+    stored: bool
+    role: str
+
+    @property
+    def plain(self) -> bool:
+        """Whether it needs no name where it comes first: the channels that come in."""
+        return self.name in (CHANNELS, DIM)
+
+    @property
+    def text(self) -> str:
+        default = "" if self.default is None else f" = {literal(self.default.value)}"
+        return f"{self.name}: {self.type}{default}"
+
+
+class ClassDef:
+    """A class of the source. `family`: the name of the block, or of a group's label without its
+    number; `label`: that label, where all of the class's instances have the same."""
+
+    def __init__(self, family: str, body: Body, label: str = "") -> None:
+        self.family, self.body, self.label = family, body, label
+        self.parameters: list[Parameter] = []
+        #: the block's parameters and names for numbers that are the same in all instances
+        self.given: dict[str, Any] = {}
+        self.name = ""
+
+    def arguments(self, args: Sequence[Expr]) -> Iterator[tuple[str, Expr]]:
+        """The arguments of a call: those without a name stand first, and none is left out there."""
+        first = True
+        for parameter, arg in zip(self.parameters, args, strict=True):
+            given = not (isinstance(arg, Lit) and arg.silent)
+            first = first and given and parameter.plain
+            if given:
+                yield ("" if first else f"{parameter.name}="), arg
+
+
+def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> list[ClassDef]:
+    """The classes, with their names; `taken`: names that none may have."""
+    root = program.graph
+    labels, uses = _survey(root)
+    built: dict[Graph, Expr] = {}
+    checks = _checks(program)
+    settable = frozenset(name for name, _ in program.settable)
+    for level in _levels(root):
+        families: dict[tuple[str, Body], Family] = {}
+        for graph in level:
+            # a block whose layers have names reads better with a forward
+            check = checks[graph]
+            chain = is_chain(graph, graph.outputs, check)
+            sequential = chain and (graph.block is None or positional(graph))
+            content = body(
+                graph,
+                graph.outputs,
+                built,
+                sequential=sequential,
+                checks=check,
+                settable=settable,
+            )
+            content = looped(content)
+            name = graph.block or _stem(labels[graph])
+            family = families.setdefault((name, content), Family(name, content))
+            family.graphs.append(graph)
+            family.bodies.append(content)
+        for family in flagged(_merged(families)):
+            if _inline(family, sum(uses[graph] for graph in family.graphs)):
+                for graph, content in zip(family.graphs, family.bodies, strict=True):
+                    built[graph] = _sequential(content.layers or ())
+            else:
+                built.update(_class(family, _label(family, labels)))
+    check = checks[root]
+    sequential = is_chain(root, outputs, check) and positional(root) and bool(root.items)
+    content = body(
+        root,
+        outputs,
+        built,
+        sequential=sequential,
+        checks=check,
+        settable=settable,
+        root=True,
+    )
+    classes = _ordered(_model(program, content))
+    name_classes(classes, taken)
+    return classes
+
+
+def _model(program: Program, content: Body) -> ClassDef:
+    """The model's own class, which takes the parameters that may have other values."""
+    made = ClassDef(program.name, content)
+    in_forward = {lit.free for lit in found(content.steps, Lit)}
+    attributes = {*RESERVED, *(item.name for item in program.graph.items if item.name is not None)}
+    names: dict[str, str] = {}
+    for name, value in program.settable:
+        stored = name in in_forward
+        names[name] = unique(
+            variable(name), {*names.values(), *(attributes if stored else ())} | TAKEN
+        )
+        default = Lit(value)
+        made.parameters.append(Parameter(names[name], type(value).__name__, default, stored, ""))
+
+    def change(in_steps: bool) -> Callable[[Any], Any]:
+        def changed(leaf: Any) -> Any:
+            if not isinstance(leaf, Lit) or not leaf.free:
+                return leaf
+            return Code(f"self.{names[leaf.free]}" if in_steps else names[leaf.free])
+
+        return changed
+
+    made.body = replace(
+        content,
+        layers=rewrite(content.layers, change(False)),
+        members=rewrite(content.members, change(False)),
+        steps=rewrite(content.steps, change(True)),
+    )
+    return made
+
+
+def _checks(program: Program) -> dict[Graph, frozenset[int]]:
+    """For each graph the sides of its input to check: those that any call of its block must, for
+    they may come in otherwise."""
+    root, varying = program.graph, Varying(program)
+    sides: dict[tuple[str | Graph, int], set[int]] = {}
+    keys = {graph: (graph.block or graph, len(graph.input_shapes[0])) for graph in graphs(root)}
+    for graph, key in keys.items():
+        loose = unheld(graph)
+        sides.setdefault(key, set()).update(loose & varying(graph) if loose else loose)
+    return {graph: frozenset(sides[key]) for graph, key in keys.items()}
+
+
+def _merged(families: dict[tuple[str, Body], Family]) -> list[Family]:
+    """Blocks with and without an activation at their end are one family: it is optional there."""
+    for (name, content), family in list(families.items()):
+        *first, last = content.layers or (None,)
+        plain_ = families.get((name, replace(content, layers=tuple(first))))
+        if not first or plain_ is None or content.outputs or family.graphs[0].block is None:
+            continue
+        if not isinstance(last, Apply) or not isinstance(last.target, Lit):
+            continue
+        none = replace(last, target=replace(last.target, value=None, silent=True), optional=True)
+        made = Family(name, replace(content, layers=(*first, none)))
+        made.graphs = [*family.graphs, *plain_.graphs]
+        for body_ in family.bodies:
+            *layers, act = body_.layers or ()
+            assert isinstance(act, Apply)
+            made.bodies.append(replace(body_, layers=(*layers, replace(act, optional=True))))
+        for body_ in plain_.bodies:
+            made.bodies.append(replace(body_, layers=(*(body_.layers or ()), none)))
+        for old in (family, plain_):
+            del families[name, old.body]
+        families[name, made.body] = made
+    return [*families.values()]
+
+
+def _inline(family: Family, uses: int) -> bool:
+    """A plain chain is written where it is used, unless it is a block that is used again."""
+    layers = family.body.layers
+    if layers is None or family.body.outputs or family.body.inits:
+        return False
+    return family.graphs[0].block is None or uses < 2 or len(layers) < 2
+
+
+def _sequential(layers: tuple[Expr, ...]) -> Expr:
+    if not layers:
+        return Apply(Code("nn.Identity"))
+    return Apply(Code("nn.Sequential"), layers, rows=True)
+
+
+def _survey(root: Graph) -> tuple[dict[Graph, list[str]], dict[Graph, int]]:
+    """For each graph below the root the labels of its scopes, and how often it is used."""
+    labels: dict[Graph, list[str]] = {}
+    uses: dict[Graph, int] = {}
+    for graph in graphs(root):
+        for item in graph.items:
+            if isinstance(item, Scope):
+                labels.setdefault(item.graph, []).append(item.name)
+                uses[item.graph] = uses.get(item.graph, 0) + 1
+    return labels, uses
+
+
+def _levels(root: Graph) -> Iterator[list[Graph]]:
+    """The graphs below the root by height: a graph after all that it holds."""
+    heights: dict[Graph, int] = {}
+    levels: dict[int, list[Graph]] = {}
+    for graph in list(graphs(root))[:-1]:
+        inner = (heights[item.graph] for item in graph.items if isinstance(item, Scope))
+        heights[graph] = max(inner, default=-1) + 1
+        levels.setdefault(heights[graph], []).append(graph)
+    for height in sorted(levels):
+        yield levels[height]
+
+
+def _label(family: Family, labels: dict[Graph, list[str]]) -> str:
+    """The label that all of a group's instances have; a block goes by its own name."""
+    names = {label for graph in family.graphs for label in labels[graph]}
+    return names.pop() if len(names) == 1 and family.graphs[0].block is None else ""
+
+
+def _stem(labels: list[str]) -> str:
+    """What a group is called without the numbers: `branch` for branch1 and branch2."""
+    return re.sub(r"[\d_\W]+$", "", labels[0]) or labels[0]
+
+
+# ---- literals that differ become arguments -----------------------------------------------------
+
+
+def _class(family: Family, label: str) -> Iterator[tuple[Graph, Expr]]:
+    """Makes the class of a family; yields how each of its graphs is constructed."""
+    first = family.bodies[0]
+    rows = [found(content, Lit) for content in family.bodies]
+    columns = list(zip(*rows, strict=True))
+    in_forward = len(found((first.layers, first.members), Lit))
+    stored = {*range(in_forward, in_forward + len(found(first.steps, Lit)))}
+    stored |= {*range(len(columns) - len(found(first.other, Lit)), len(columns))}
+    # what torch would take everywhere, though the values differ (a stride as large as its kernel)
+    unsaid = [all(lit.silent for lit in column) for column in columns]
+    varying = [
+        place
+        for place, column in enumerate(columns)
+        if (len({repr(lit.value) for lit in column}) > 1 and not unsaid[place])
+        or any(lit.free for lit in column)
+    ]
+    arguments = []
+    computed: dict[int, Expr] = {}
+    for name, places in parameter_names(family, columns, varying, stored, computed):
+        if not places:
+            base = tuple(Lit(value) for value in bases_of(family)[name])
+            arguments.append((Parameter(name, "int", None, False, ""), places, base))
+            continue
+        column = columns[places[0]]
+        silent = next((c for p in places for c in columns[p] if c.silent), None)
+        read = any(place in stored for place in places)
+        parameter = Parameter(name, type_of(column), silent, read, column[0].role)
+        arguments.append((parameter, places, column))
+    # those that may be left out stand last
+    arguments.sort(key=lambda argument: argument[0].default is not None)
+    made = ClassDef(family.name, first, label)
+    settings = [dict((*graph.args, *graph.lets)) for graph in family.graphs]
+    made.given = {
+        name: value
+        for name, value in settings[0].items()
+        if all(plain(known.get(name)) == plain(value) for known in settings)
+    }
+    made.parameters = [parameter for parameter, _, _ in arguments]
+    made.body = _with_arguments(
+        first, {p: a for a, places, _ in arguments for p in places}, computed, stored, unsaid
+    )
+    for row, graph in enumerate(family.graphs):
+        yield graph, Make(made, tuple(_given(a, column[row]) for a, _, column in arguments))
+
+
+def _given(parameter: Parameter, lit: Lit) -> Lit:
+    default = parameter.default
+    same = default is not None and repr(default.value) == repr(lit.value)
+    return Lit(lit.value, parameter.name, same and not lit.free, parameter.role, lit.free)
+
+
+def _with_arguments(
+    content: Body,
+    arguments: dict[int, Parameter],
+    computed: dict[int, Expr],
+    stored: Container[int],
+    unsaid: list[bool],
+) -> Body:
+    places = iter(range(len(unsaid)))
+
+    def change(leaf: Any) -> Any:
+        if not isinstance(leaf, Lit):
+            return leaf
+        place = next(places)
+        if place in computed:
+            return computed[place]
+        if place not in arguments:
+            return Lit(leaf.value, leaf.hint, unsaid[place], leaf.role)
+        name = arguments[place].name
+        return Code(f"self.{name}" if place in stored else name)
+
+    result: Body = rewrite(content, change)
+    return result
+
+
+# ---- order -------------------------------------------------------------------------------------
+
+
+def _ordered(root: ClassDef) -> list[ClassDef]:
+    """The classes in use, each after those it makes."""
+    seen: dict[ClassDef, None] = {}
+
+    def visit(cls: ClassDef) -> None:
+        if cls not in seen:
+            for make in found(cls.body, Make):
+                visit(make.cls)
+            seen[cls] = None
+
+    visit(root)
+    return list(seen)

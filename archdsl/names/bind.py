@@ -1,0 +1,205 @@
+"""Which argument of a call goes where.
+
+In: a call as written, and the signature of what it calls. Out: its arguments by name, and what is
+wrong with them; values are looked at elsewhere.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from archdsl.diagnostics.catalogue import (
+    GivenTwice,
+    MissingArgument,
+    NameApart,
+    NeedsBranches,
+    TakesNoBody,
+    TakesNoTaps,
+    TooManyArguments,
+    UnknownArgument,
+)
+from archdsl.diagnostics.model import Diagnostic, Fix
+from archdsl.diagnostics.source import Span
+from archdsl.names.foreign import NEEDLESS, advice, fixes, similar
+from archdsl.names.units import Block, Slot, Target, show_signature, signature
+from archdsl.ops import TABLE
+from archdsl.syntax import tree as t
+from archdsl.text import plural
+
+
+def bind_call(
+    call: t.Call,
+    target: Target,
+    found: list[Diagnostic],
+    args: tuple[t.Argument, ...] | None = None,
+) -> dict[str, t.Argument]:
+    """The arguments of a call (or `args`, where more are fixed) to what it calls, and whether it
+    may have branches."""
+    join = is_join(target)
+    if not join and call.body is not None:
+        found.append(TakesNoBody(call.body.span, call.name))
+    if not join and call.taps:
+        found.append(TakesNoTaps(call.taps[0].span, call.name))
+    if join and (call.body is None) == (not call.taps):
+        given = [a.value for a in call.args if not a.name]
+        items = [i for v in given for i in (v.items if isinstance(v, t.List) else (v,))]
+        names = [item.name for item in items if isinstance(item, t.Name)]
+        taps = "".join(f" @{name}" for name in names) or " @tap"
+        hint = f"`{call.name} {{ ... }}` with a branch a line, or `{call.name}{taps}`"
+        if names and all(name in TABLE for name in names):
+            hint = f"its branches stand in braces: `{call.name} {{ {'; '.join(names)} }}`"
+        found.append(NeedsBranches(call.span, call.name, hint=hint))
+        return {}
+    args = call.args if args is None else args
+    example = "" if isinstance(target, Block) else target.example
+    return bind(call.name, signature(target), args, call.name_span, found, example)
+
+
+def is_join(target: Target) -> bool:
+    return not isinstance(target, Block) and target.arity is None
+
+
+def bind(
+    name: str,
+    slots: tuple[Slot, ...],
+    args: tuple[t.Argument, ...],
+    where: Span,
+    found: list[Diagnostic],
+    example: str = "",
+) -> dict[str, t.Argument]:
+    """Which argument goes where; what fits nowhere is reported and left out."""
+    bound: dict[str, t.Argument] = {}
+    for word, value in apart(args, slots):
+        found.append(_apart(name, word, value))
+        bound.setdefault(word.span.text, value)
+        args = tuple(a for a in args if a is not word and a is not value)
+    free = [s.name for s in slots if not s.keyword]
+    known = {s.name for s in slots}
+    label = f"the signature is `{show_signature(name, slots)}`"
+    extra = False
+    for argument in args:
+        key = argument.name
+        if key is None:
+            free = [n for n in free if n not in bound]
+            if not free:
+                if not extra:
+                    found.append(_extra(name, slots, args, argument, known - bound.keys(), label))
+                extra = True
+                continue
+            key = free.pop(0)
+        elif key not in known:
+            found.append(_unknown(name, argument, key, known, label, example))
+            continue
+        if key in bound:
+            hint = f"leave `{argument.span.text}` out, or what gives `{key}` before it"
+            found.append(GivenTwice(argument.span, key, hint=hint))
+        bound.setdefault(key, argument)
+    wrong = any(a.name is not None and a.name not in known for a in args)
+    missing = [f"`{s.name}`" for s in slots if s.required and s.name not in bound]
+    if missing and not wrong:
+        names = " and ".join(missing[:3]) + (" and more" if len(missing) > 3 else "")
+        hint = f"such as `{example}`" if example else ""
+        found.append(MissingArgument(where, name, names, label, hint))
+    return bound
+
+
+def _apart(name: str, word: t.Argument, value: t.Argument) -> Diagnostic:
+    between = Span(word.span.source, word.span.end, value.span.start)
+    title = f"an argument's name ends with `=`: `{word.span.text}={value.span.text}`"
+    fix = Fix(title, ((between, "="),), safe=True)
+    return NameApart(word.span.to(value.span), name, hint=title, fixes=(fix,))
+
+
+def _unknown(
+    name: str, argument: t.Argument, key: str, known: set[str], label: str, example: str
+) -> Diagnostic:
+    where, near = argument.name_span or argument.span, similar(key, known)
+    hint = advice(key) or ("" if near or not example else f"such as `{example}`")
+    if key == "stride" and argument.name_span is None:
+        hint = "`/` stands for a stride; a quotient stands in parentheses: `(1/2)`"
+    fix = fixes(key, where, known) if argument.name_span else ()
+    if key in NEEDLESS:
+        fix = (Fix(hint, ((_with_space(argument.span), ""),), safe=True),)
+    return UnknownArgument(where, key, near, hint, owner=name, signature=label, fixes=fix)
+
+
+def _extra(
+    name: str,
+    slots: tuple[Slot, ...],
+    args: tuple[t.Argument, ...],
+    argument: t.Argument,
+    free: set[str],
+    label: str,
+) -> Diagnostic:
+    """For the first argument too many."""
+    extra = [a for a in args[args.index(argument) :] if a.name is None]
+    fix = _as_steps(extra)
+    if not fix and all(s.name != "out" for s in slots):
+        fix = _by_name(extra, free)
+    hint = fix[0].title if fix else _extra_hint(name, slots, args)
+    count = plural(sum(not s.keyword for s in slots), "argument").replace("0 ", "no ")
+    return TooManyArguments(argument.span, name, count, signature=label, hint=hint, fixes=fix)
+
+
+def apart(
+    args: tuple[t.Argument, ...], slots: tuple[Slot, ...]
+) -> list[tuple[t.Argument, t.Argument]]:
+    """Names of arguments that stand before their values as words: `stride 2`. Only where there are
+    more words than there may be."""
+    plain = [a for a in args if a.name is None]
+    known = {s.name for s in slots}
+    if len(plain) <= sum(not s.keyword for s in slots):
+        return []
+    pairs = pairwise(args)
+    return [
+        (a, b)
+        for a, b in pairs
+        if a.name is b.name is None and isinstance(a.value, t.Name) and a.value.name in known
+    ]
+
+
+def _as_steps(extra: list[t.Argument]) -> tuple[Fix, ...]:
+    """Operators among the arguments: `conv 64 3x3 bn relu`."""
+    if not all(isinstance(a.value, t.Name) and a.value.name in TABLE for a in extra):
+        return ()
+    steps = " ".join(f"-> {a.span.text}" for a in extra)
+    edits = tuple((_before(a), "-> ") for a in extra)
+    return (Fix(f"a step of its own stands behind `->`: `{steps}`", edits, safe=True),)
+
+
+def _by_name(extra: list[t.Argument], free: set[str]) -> tuple[Fix, ...]:
+    """A pooling's arguments as torch has them by position: kernel, stride, padding."""
+    signs = [("stride", "/", "a stride"), ("pad", "pad=", "padding")]
+    pairs = list(zip(extra, [sign for sign in signs if sign[0] in free], strict=False))
+    title = ", ".join(f"{what} is written `{sign}{a.span.text}`" for a, (_, sign, what) in pairs)
+    edits = tuple((_before(a), sign) for a, (_, sign, _) in pairs)
+    return (Fix(title, edits, safe=True),) if edits else ()
+
+
+def _before(argument: t.Argument) -> Span:
+    return Span(argument.span.source, argument.span.start, argument.span.start)
+
+
+def _with_space(span: Span) -> Span:
+    """A word with the space before it."""
+    text = span.source.text[: span.start]
+    return Span(span.source, len(text.rstrip(" \t")), span.end)
+
+
+def _extra_hint(name: str, slots: tuple[Slot, ...], args: tuple[t.Argument, ...]) -> str:
+    """What people write in the place of an argument too many."""
+    names = {s.name for s in slots}
+    plain = [a.span.text for a in args if a.name is None]
+    if all(s.keyword for s in slots):
+        return "leave it out: what comes in is never written; other arguments are `name=value`"
+    hints = []
+    given = next((word for word in plain if word in names), "")
+    if given:
+        return f"an argument's name ends with `=` and its value: `{given}=...`"
+    if "x" in plain:
+        return "a size is one word: `3x3`; `x3` behind a step repeats it"
+    if "out" in names:
+        hints = [f"what comes in is never written: `{' '.join([name, *plain[1:]])}`"]
+    hints += ["a stride is `/2`"] if "stride" in names else []
+    hints += ["padding is `pad=1`"] if "pad" in names else []
+    return "; ".join(hints) or "leave it out, or give it by name: `name=value`"

@@ -1,0 +1,1 @@
+"""Tables of a program, and what changed from one to another."""

@@ -1,0 +1,1 @@
+"""The program in torch: modules, their weights, and files that other programs run."""
