@@ -312,7 +312,7 @@ def bench(
         "device": device or "auto",
     }
     with _problems():
-        from archdsl.train.recipe_file import read_recipe
+        from archdsl.train.recipe.read import read_recipe
 
         read_recipe(settings)  # its errors before torch's two seconds
         from archdsl.train import bench as module
@@ -337,7 +337,7 @@ def recipe_schema() -> None:
     """
     import json
 
-    from archdsl.train.recipe import json_schema
+    from archdsl.train.recipe.schema import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
 
@@ -355,7 +355,7 @@ def _begin(
 ) -> None:
     """What is being done, before the seconds that torch takes; a recipe's errors before them."""
     from archdsl.train.errors import is_first
-    from archdsl.train.recipe_file import read_recipe, recipe_of
+    from archdsl.train.recipe.read import read_recipe, recipe_of
 
     meet = ""
     if resume is None:
@@ -371,7 +371,7 @@ def _begin(
 
 def _overrides(items: list[str] | None, **flags: tuple[str, Any, str]) -> list[Any]:
     """--set items, then the flags that were given."""
-    from archdsl.train.recipe_file import Override
+    from archdsl.train.recipe.read import Override
 
     changes = [Override.parse(item) for item in items or ()]
     for key, value, flag in flags.values():
@@ -406,7 +406,7 @@ def _problems() -> Iterator[None]:
         yield
     except TrainError as error:
         if not is_first():
-            from archdsl.train.distributed import let_others_speak
+            from archdsl.train.engine.distributed import let_others_speak
 
             let_others_speak()
         if type(error) is not TrainError:  # the compiler's own report

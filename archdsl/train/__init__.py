@@ -8,19 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archdsl.train.errors import TrainError
-from archdsl.train.recipe import Recipe, json_schema
-from archdsl.train.recipe_file import Override, read_recipe
+from archdsl.train.recipe.read import Override, read_recipe
+from archdsl.train.recipe.schema import Recipe, json_schema
 
 if TYPE_CHECKING:
+    from archdsl.train.engine.trainer import Result
     from archdsl.train.evaluation import evaluate
     from archdsl.train.job import fit
-    from archdsl.train.loop import Result
     from archdsl.train.predicting import Prediction, predict
     from archdsl.train.tasks.task import Tested
 
 _LATER = {
     "fit": "job",
-    "Result": "loop",
+    "Result": "engine.trainer",
     "evaluate": "evaluation",
     "predict": "predicting",
     "Tested": "tasks.task",

@@ -17,16 +17,16 @@ from typing import Any
 import torch
 
 from archdsl.text import shape_text
-from archdsl.train.allocator import keep_freed_memory
-from archdsl.train.distributed import Ranks, pick_device
+from archdsl.train.engine.allocator import keep_freed_memory
+from archdsl.train.engine.distributed import Ranks, pick_device
+from archdsl.train.engine.trainer import Trainer
 from archdsl.train.errors import TrainError
 from archdsl.train.job import own_randomness, settle
-from archdsl.train.loop import Trainer
 from archdsl.train.model import describe
-from archdsl.train.recipe import Recipe
-from archdsl.train.recipe_file import read_recipe
-from archdsl.train.run_folder import RunFolder
-from archdsl.train.telling import is_out_of_memory, out_of_memory
+from archdsl.train.recipe.read import read_recipe
+from archdsl.train.recipe.schema import Recipe
+from archdsl.train.run.folder import RunFolder
+from archdsl.train.run.telling import is_out_of_memory, out_of_memory
 
 WARM = 3  # rounds that are not counted: compilation, choice of algorithms, caches
 

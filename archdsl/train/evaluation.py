@@ -12,18 +12,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from archdsl.train.checkpoint import BEST, find_checkpoint, read_checkpoint, tested_weights
-from archdsl.train.data import Batches, LoadedData, Split, load_data, split_source
-from archdsl.train.distributed import Ranks, pick_device
+from archdsl.train.data.load import Batches, LoadedData, Split, load_data, split_source
+from archdsl.train.data.loader import Fit
+from archdsl.train.data.own import tell_code
+from archdsl.train.data.samples import Samples
+from archdsl.train.data.sources import Source, Wanted, is_code, open_source
+from archdsl.train.engine.checkpoint import BEST, find_checkpoint, read_checkpoint, tested_weights
+from archdsl.train.engine.distributed import Ranks, pick_device
+from archdsl.train.engine.objective import Objective, autocast
 from archdsl.train.errors import TrainError, shown
-from archdsl.train.loader import Fit
 from archdsl.train.model import Model
-from archdsl.train.objective import Objective, autocast
-from archdsl.train.own import tell_code
-from archdsl.train.recipe import Recipe
-from archdsl.train.recipe_file import Override, read_recipe
-from archdsl.train.samples import Samples
-from archdsl.train.sources import Source, Wanted, is_code, open_source
+from archdsl.train.recipe.read import Override, read_recipe
+from archdsl.train.recipe.schema import Recipe
 from archdsl.train.tasks import task_of
 from archdsl.train.tasks.task import Tested
 

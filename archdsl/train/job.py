@@ -23,8 +23,12 @@ from torch import nn
 
 from archdsl.pipeline import open_spec
 from archdsl.text import shape_text
-from archdsl.train.allocator import keep_freed_memory
-from archdsl.train.checkpoint import (
+from archdsl.train.data.load import Batches, LoadedData, load_data
+from archdsl.train.data.own import tell_code
+from archdsl.train.data.sampling import kept_generators
+from archdsl.train.data.sources import Source, Wanted, is_code, open_source
+from archdsl.train.engine.allocator import keep_freed_memory
+from archdsl.train.engine.checkpoint import (
     BEST,
     LAST,
     find_checkpoint,
@@ -32,8 +36,7 @@ from archdsl.train.checkpoint import (
     read_checkpoint,
     tested_weights,
 )
-from archdsl.train.data import Batches, LoadedData, load_data
-from archdsl.train.distributed import (
+from archdsl.train.engine.distributed import (
     Ranks,
     Signalled,
     is_peer_lost,
@@ -43,21 +46,15 @@ from archdsl.train.distributed import (
     leave,
     let_others_speak,
 )
+from archdsl.train.engine.stopping import StopSignals
+from archdsl.train.engine.trainer import NotFinite, Result, Trainer, restored
 from archdsl.train.errors import TrainError, shown, told_by_first
 from archdsl.train.evaluation import test_final
-from archdsl.train.loop import NotFinite, Result, Trainer, restored
 from archdsl.train.model import Model, describe, unchanged
-from archdsl.train.own import tell_code
-from archdsl.train.recipe import Recipe
-from archdsl.train.recipe_file import Override, read_recipe, recipe_of
-from archdsl.train.run_folder import RunFolder, new_folder
-from archdsl.train.sampling import kept_generators
-from archdsl.train.sources import Source, Wanted, is_code, open_source
-from archdsl.train.spec_files import SpecFiles
-from archdsl.train.stopping import StopSignals
-from archdsl.train.tasks import task_of
-from archdsl.train.tasks.task import best_row
-from archdsl.train.telling import (
+from archdsl.train.recipe.read import Override, read_recipe, recipe_of
+from archdsl.train.recipe.schema import Recipe
+from archdsl.train.run.folder import RunFolder, new_folder
+from archdsl.train.run.telling import (
     announce,
     conclude,
     dry_text,
@@ -68,6 +65,9 @@ from archdsl.train.telling import (
     peer_lost,
     worker_lost,
 )
+from archdsl.train.spec_files import SpecFiles
+from archdsl.train.tasks import task_of
+from archdsl.train.tasks.task import best_row
 
 # What may differ when a run goes on: nothing that would change the meaning of its steps so far.
 MAY_CHANGE = (

@@ -23,7 +23,7 @@ from archdsl.train.spec_files import SpecFiles
 if TYPE_CHECKING:
     from torch import nn
 
-    from archdsl.train.sources import Source
+    from archdsl.train.data.sources import Source
 
 CLASS_PARAMS = ("classes", "num_classes", "n_classes", "nclasses")
 
@@ -274,7 +274,7 @@ def _pretrained(spec: Spec, weights: str | Path) -> nn.Module:
 
 def _load_weights(module: nn.Module, path: Path) -> None:
     """Weights from .safetensors, a checkpoint of ours, or a plain state_dict."""
-    from archdsl.train.checkpoint import read_weights
+    from archdsl.train.engine.checkpoint import read_weights
 
     try:
         module.load_state_dict(read_weights(path))

@@ -15,15 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.diagnostics.terminal import escaped
-from archdsl.train.augment import Batch
-from archdsl.train.distributed import pick_device
+from archdsl.train.data.augment import Batch
+from archdsl.train.data.images import IMAGE_SUFFIXES, BadSample, read_image
+from archdsl.train.data.loader import Fit
+from archdsl.train.data.samples import to_channels, to_size
+from archdsl.train.data.tables import Table, open_table
+from archdsl.train.engine.distributed import pick_device
 from archdsl.train.errors import TrainError, shown
 from archdsl.train.evaluation import Trained, load_trained
-from archdsl.train.images import IMAGE_SUFFIXES, BadSample, read_image
-from archdsl.train.loader import Fit
-from archdsl.train.recipe import Augment
-from archdsl.train.samples import to_channels, to_size
-from archdsl.train.tables import Table, open_table
+from archdsl.train.recipe.schema import Augment
 from archdsl.train.tasks import task_of
 
 GROUP = 64  # samples that go through the model together

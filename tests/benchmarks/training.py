@@ -30,11 +30,11 @@ def trainer(spec: str, recipe: dict[str, Any]) -> Any:
     """What `archdsl train` makes before its first step, but for the run folder."""
     import torch
 
-    from archdsl.train.allocator import keep_freed_memory
-    from archdsl.train.distributed import Ranks, pick_device
+    from archdsl.train.engine.allocator import keep_freed_memory
+    from archdsl.train.engine.distributed import Ranks, pick_device
+    from archdsl.train.engine.trainer import Trainer
     from archdsl.train.job import settle
-    from archdsl.train.loop import Trainer
-    from archdsl.train.run_folder import RunFolder
+    from archdsl.train.run.folder import RunFolder
 
     job = settle(spec, recipe, quiet=True)
     ranks = Ranks(0, 1, pick_device(job.recipe.device))
@@ -50,7 +50,7 @@ def trainer(spec: str, recipe: dict[str, Any]) -> Any:
 
 def our_lenet(threads: int, device: str = "cpu") -> Callable[[str], list[float]]:
     """Trains for an epoch, or tests: mean loss and accuracy."""
-    from archdsl.train.loop import Sums
+    from archdsl.train.engine.trainer import Sums
 
     ours = trainer("lenet5", {**LECTURE, "threads": threads, "device": device})
 
@@ -84,7 +84,7 @@ def the_lectures_lenet(threads: int, device: str = "cpu") -> Callable[[str], tup
     import torch
     from torch.utils.data import DataLoader
 
-    from archdsl.train.sampling import epoch_order
+    from archdsl.train.data.sampling import epoch_order
     from tests.benchmarks import lecture
 
     torch.set_num_threads(threads)
@@ -190,9 +190,9 @@ def images() -> Iterator[Row]:
     """Images a second and core from JPEGs with crop and flip, against PIL transforms."""
     import torch
 
-    from archdsl.train.augment import Batch, PerImage
-    from archdsl.train.images import read_image
-    from archdsl.train.recipe_file import read_recipe
+    from archdsl.train.data.augment import Batch, PerImage
+    from archdsl.train.data.images import read_image
+    from archdsl.train.recipe.read import read_recipe
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

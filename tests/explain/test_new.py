@@ -14,7 +14,7 @@ from archdsl.cli.app import app
 from archdsl.diagnostics.source import Source
 from archdsl.pipeline import shipped
 from archdsl.syntax.format import format
-from archdsl.train.recipe_file import read_recipe
+from archdsl.train.recipe.read import read_recipe
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from torch import nn
 
 import archdsl
 from archdsl.train import Override, fit, read_recipe
-from archdsl.train.objective import Objective
+from archdsl.train.engine.objective import Objective
 from tests.lecture import plain
 
 

@@ -16,8 +16,8 @@ from torchvision import transforms
 from torchvision.transforms import v2
 
 from archdsl.train import read_recipe
-from archdsl.train.data import Batches, LoadedData, load_data
-from archdsl.train.sources import Wanted, open_source
+from archdsl.train.data.load import Batches, LoadedData, load_data
+from archdsl.train.data.sources import Wanted, open_source
 
 RANDOM = np.random.default_rng(0)
 IMAGENET = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

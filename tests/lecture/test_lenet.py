@@ -54,8 +54,8 @@ def test_evaluation_is_test_mode_over_all_images(specs: Path) -> None:
     small = [Override.parse(one) for one in ("data.name=digits", "data.limit=200", "epochs=1")]
     result = fit(specs / "lenet5.arch", overrides=small, quiet=True)
     assert result.module is not None and result.tested is not None
-    from archdsl.train.data import load_data
-    from archdsl.train.sources import Wanted, open_source
+    from archdsl.train.data.load import load_data
+    from archdsl.train.data.sources import Wanted, open_source
 
     recipe = read_recipe(specs / "lenet5.yaml", small)
     source = open_source(recipe.data, Wanted((1, 32, 32), 10, "cross_entropy"))

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import archdsl
 from archdsl.cli.app import app
 from archdsl.train import Override, Recipe, Result, fit, predict, read_recipe
-from archdsl.train.objective import Objective
+from archdsl.train.engine.objective import Objective
 
 
 def train(spec: Path, *changes: str, **more: object) -> Result:

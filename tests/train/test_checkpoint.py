@@ -11,7 +11,12 @@ import pytest
 import torch
 
 from archdsl.train import Override, fit
-from archdsl.train.checkpoint import find_checkpoint, read_checkpoint, read_weights, save_checkpoint
+from archdsl.train.engine.checkpoint import (
+    find_checkpoint,
+    read_checkpoint,
+    read_weights,
+    save_checkpoint,
+)
 from tests.train.nets import RECIPE, SPEC, same, small_net, weights
 
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from archdsl.train import fit, read_recipe
-from archdsl.train.data import Batches, load_data
-from archdsl.train.folder import open_folder
-from archdsl.train.sources import Source, Wanted, open_source
+from archdsl.train.data.folder import open_folder
+from archdsl.train.data.load import Batches, load_data
+from archdsl.train.data.sources import Source, Wanted, open_source
 from tests.train.nets import RECIPE, SPEC, small_net
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from archdsl.train.distributed import pick_device
+from archdsl.train.engine.distributed import pick_device
 
 
 @pytest.mark.parametrize("name", ["meta", "xpu", "hpu", "vulkan", "nonsense", "cuda:99"])

@@ -16,13 +16,13 @@ from torch.nn import functional as F
 
 from archdsl.api import load
 from archdsl.train import evaluate, fit, predict, read_recipe
-from archdsl.train.data import Batches, load_data
-from archdsl.train.distributed import Ranks
+from archdsl.train.data.load import Batches, load_data
+from archdsl.train.data.sources import Wanted, open_source
+from archdsl.train.engine.distributed import Ranks
+from archdsl.train.engine.objective import Objective, make_optimizer
 from archdsl.train.errors import TrainError
 from archdsl.train.evaluation import test_model as run_test
 from archdsl.train.job import settle
-from archdsl.train.objective import Objective, make_optimizer
-from archdsl.train.sources import Wanted, open_source
 from tests.train.nets import RECIPE, SPEC, same, small_net, weights
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -154,7 +154,7 @@ def test_out_of_memory_says_what_would_fit(tmp_path: Path, raises: Any) -> None:
 
 
 def test_memory_estimate_is_what_autograd_keeps() -> None:
-    from archdsl.train.memory import fitting_batch, step_memory
+    from archdsl.train.engine.memory import fitting_batch, step_memory
 
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
     fixed, each = step_memory(net, (1, 8, 8), read_recipe({"optimizer": "adam"}))
@@ -167,7 +167,7 @@ def test_memory_estimate_is_what_autograd_keeps() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_module_is_estimated_as_its_spec_is(precision: str) -> None:
     """One by a pass over tensors without numbers, the other by the program."""
-    from archdsl.train.memory import step_memory
+    from archdsl.train.engine.memory import step_memory
 
     recipe = read_recipe({"precision": precision})
     module = load("resnet18")
@@ -177,7 +177,7 @@ def test_a_module_is_estimated_as_its_spec_is(precision: str) -> None:
 
 
 def test_memory_is_what_this_process_may_have(tmp_path: Path) -> None:
-    from archdsl.train.memory import _control_groups
+    from archdsl.train.engine.memory import _control_groups
 
     (tmp_path / "proc/self").mkdir(parents=True)
     groups = tmp_path / "proc/self/cgroup"
@@ -197,7 +197,7 @@ def test_memory_is_what_this_process_may_have(tmp_path: Path) -> None:
 
 def test_memory_is_what_ulimit_leaves() -> None:
     code = (
-        "import resource, torch; from archdsl.train.memory import memory_of; "
+        "import resource, torch; from archdsl.train.engine.memory import memory_of; "
         "free = memory_of(torch.device('cpu')); resource.setrlimit(resource.RLIMIT_AS, (9 << 30, "
         "9 << 30)); print(memory_of(torch.device('cpu')) < min(free, 9 << 30))"
     )
@@ -208,7 +208,7 @@ def test_memory_is_what_ulimit_leaves() -> None:
 def test_a_lost_worker_says_what_helps(
     tmp_path: Path, raises: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from archdsl.train.loop import Trainer
+    from archdsl.train.engine.trainer import Trainer
 
     def lose(*_: Any) -> None:
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error.")
@@ -285,7 +285,7 @@ def test_early_stop(tmp_path: Path) -> None:
 
 
 def test_the_average_is_what_is_tested_and_kept(tmp_path: Path) -> None:
-    from archdsl.train.checkpoint import read_weights
+    from archdsl.train.engine.checkpoint import read_weights
 
     recipe = {**RECIPE, "ema": {"decay": 0.99}}
     result = fit(small_net(), recipe, input=(1, 8, 8), out=tmp_path / "r", quiet=True)

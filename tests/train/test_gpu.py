@@ -10,7 +10,7 @@ import torch
 
 from archdsl.train import Override, evaluate, fit
 from archdsl.train.bench import bench
-from archdsl.train.loop import Trainer
+from archdsl.train.engine.trainer import Trainer
 from tests.train.nets import RECIPE, SPEC, measured, same, weights
 from tests.train.test_data import image
 from tests.train.test_stopping import LONG, kill_and_go_on
@@ -63,7 +63,7 @@ def test_the_memory_estimate(
     name: str, precision: str, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within a fifth of what torch's allocator saw at most: kernels' work space comes on top."""
-    from archdsl.train.memory import step_memory
+    from archdsl.train.engine.memory import step_memory
 
     told: list[tuple[int, int]] = []
     real = Trainer.step

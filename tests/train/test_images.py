@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from archdsl.train.folder import open_folder
-from archdsl.train.images import BadSample, as_sample, read_image
+from archdsl.train.data.folder import open_folder
+from archdsl.train.data.images import BadSample, as_sample, read_image
 
 RAMP = np.arange(64, dtype=np.uint16)[None].repeat(16, 0)
 

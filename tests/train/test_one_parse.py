@@ -11,7 +11,7 @@ import pytest
 
 from archdsl import loading, pipeline
 from archdsl.train import Override, evaluate, fit
-from archdsl.train.checkpoint import read_checkpoint
+from archdsl.train.engine.checkpoint import read_checkpoint
 from archdsl.train.model import Model
 from archdsl.train.spec_files import SpecFiles
 from tests.train.nets import RECIPE

@@ -11,10 +11,10 @@ import torch
 from torch.utils.data import IterableDataset, TensorDataset
 
 from archdsl.train import fit, predict, read_recipe
-from archdsl.train.objective import Objective
-from archdsl.train.recipe_file import Override
-from archdsl.train.sources import Wanted, open_source
-from archdsl.train.targets import classified
+from archdsl.train.data.sources import Wanted, open_source
+from archdsl.train.data.targets import classified
+from archdsl.train.engine.objective import Objective
+from archdsl.train.recipe.read import Override
 from tests.train.nets import RECIPE
 
 X = torch.rand(40, 4, generator=torch.Generator().manual_seed(0))

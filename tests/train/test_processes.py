@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from archdsl.cli.app import app
 from archdsl.train import Override, evaluate, fit
-from archdsl.train.distributed import PATIENCE
+from archdsl.train.engine.distributed import PATIENCE
 from tests.train.nets import RECIPE, SPEC, measured, same, weights
 
 # No dropout and no batch normalisation, which differ between one process and two by their nature.
@@ -161,7 +161,7 @@ def test_machines_need_a_place_to_meet(raises: Any) -> None:
 
 def test_one_process_downloads_at_a_time(tmp_path: Path) -> None:
     """Ranks that all download at once overwrite one another's files."""
-    from archdsl.train.sources import _alone
+    from archdsl.train.data.sources import _alone
 
     inside = threading.Event()
 

@@ -51,7 +51,7 @@ def test_stopping_changes_something_when_randomness_is_not_by_position(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test above can fail: with a generator that just runs on, the bits differ."""
-    from archdsl.train import loop
+    from archdsl.train.engine import trainer as loop
 
     monkeypatch.setattr(loop, "seed_step", lambda *_: None)
     fit(small_net(), RECIPE, input=(1, 8, 8), out=tmp_path / "a", quiet=True)

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from archdsl.train import Override, fit
-from archdsl.train.checkpoint import read_checkpoint
-from archdsl.train.data import load_data
-from archdsl.train.loader import count_workers
-from archdsl.train.recipe import Recipe
-from archdsl.train.recipe_file import read_recipe
-from archdsl.train.run_folder import RunFolder
-from archdsl.train.sources import Wanted, open_source
+from archdsl.train.data.load import load_data
+from archdsl.train.data.loader import count_workers
+from archdsl.train.data.sources import Wanted, open_source
+from archdsl.train.engine.checkpoint import read_checkpoint
+from archdsl.train.recipe.read import read_recipe
+from archdsl.train.recipe.schema import Recipe
+from archdsl.train.run.folder import RunFolder
 from tests.train.nets import RECIPE, SPEC, small_net
 from tests.train.test_data import image
 

@@ -8,11 +8,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from archdsl.train import augment, read_recipe
-from archdsl.train.augment import Batch, PerImage, erase, mixer, shift
-from archdsl.train.recipe import Augment
-from archdsl.train.sampling import batch_bounds, epoch_order, seed_of, seed_sample, seed_step, share
-from archdsl.train.schedule import learning_rate
+from archdsl.train import read_recipe
+from archdsl.train.data import augment
+from archdsl.train.data.augment import Batch, PerImage, erase, mixer, shift
+from archdsl.train.data.sampling import (
+    batch_bounds,
+    epoch_order,
+    seed_of,
+    seed_sample,
+    seed_step,
+    share,
+)
+from archdsl.train.engine.schedule import learning_rate
+from archdsl.train.recipe.schema import Augment
 
 
 def test_positions_do_not_collide() -> None:

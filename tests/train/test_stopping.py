@@ -21,9 +21,9 @@ import pytest
 import torch
 
 from archdsl.train import Override, fit
-from archdsl.train.checkpoint import find_checkpoint, read_checkpoint
-from archdsl.train.distributed import Ranks
-from archdsl.train.stopping import Agreement, StopSignals
+from archdsl.train.engine.checkpoint import find_checkpoint, read_checkpoint
+from archdsl.train.engine.distributed import Ranks
+from archdsl.train.engine.stopping import Agreement, StopSignals
 from tests.train.nets import RECIPE, SPEC, same, weights
 
 CHILDREN = mp.get_context("forkserver")
@@ -218,7 +218,7 @@ def test_slow_steps_agree_each_time_and_fast_ones_now_and_then(
 def test_signal_during_the_test_pass_is_tested_on_resuming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from archdsl.train import loop
+    from archdsl.train.engine import trainer as loop
 
     spec = tmp_path / "tiny.arch"
     spec.write_text(SPEC)

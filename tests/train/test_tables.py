@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from archdsl.train import evaluate, fit, predict, read_recipe
-from archdsl.train.recipe_file import Override
-from archdsl.train.sources import Wanted, open_source
-from archdsl.train.tables import open_table
+from archdsl.train.data.sources import Wanted, open_source
+from archdsl.train.data.tables import open_table
+from archdsl.train.recipe.read import Override
 from tests.train.nets import RECIPE
 
 SPEC = "model m(classes=2) {\n  input 2\n  linear classes\n}\n"

@@ -77,7 +77,7 @@ class Classify:
 
     def pictures(self, tested: Tested | None, folder: Path) -> None:
         if tested is not None and 1 < len(self.classes) <= MOST_DRAWN and tested.confusion:
-            from archdsl.train.plots import plot_table  # matplotlib takes a second
+            from archdsl.train.run.plots import plot_table  # matplotlib takes a second
 
             plot_table(tested.confusion, self.classes, folder / "confusion.png")
 

@@ -21,10 +21,10 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from archdsl.diagnostics.terminal import escaped
+from archdsl.train.data.images import BadSample, as_sample
+from archdsl.train.data.samples import Wrapped
+from archdsl.train.data.targets import Targets, classified, numbers
 from archdsl.train.errors import TrainError, is_first
-from archdsl.train.images import BadSample, as_sample
-from archdsl.train.samples import Wrapped
-from archdsl.train.targets import Targets, classified, numbers
 
 HELP = (
     "give module:attribute or file.py:attribute; the attribute is a Dataset of (sample, target) "

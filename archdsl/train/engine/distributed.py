@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 
 from archdsl.train.errors import TrainError
-from archdsl.train.recipe import Recipe
+from archdsl.train.recipe.schema import Recipe
 
 PATIENCE = 10.0  # seconds in which the processes that began together come to the same fault
 

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from archdsl.text import shape_text
-from archdsl.train.augment import PerImage
-from archdsl.train.images import BadSample
-from archdsl.train.recipe import Recipe
-from archdsl.train.samples import Samples, Wrapped, to_channels, to_size
-from archdsl.train.sampling import seed_libraries
+from archdsl.train.data.augment import PerImage
+from archdsl.train.data.images import BadSample
+from archdsl.train.data.samples import Samples, Wrapped, to_channels, to_size
+from archdsl.train.data.sampling import seed_libraries
+from archdsl.train.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)

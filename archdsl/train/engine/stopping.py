@@ -8,7 +8,7 @@ import time
 from types import FrameType
 from typing import Any
 
-from archdsl.train.distributed import Ranks, launched
+from archdsl.train.engine.distributed import Ranks, launched
 
 
 class Stopped(Exception):

@@ -20,15 +20,15 @@ from typing import Any
 
 import torch
 
+from archdsl.train.data.folder import open_folder
+from archdsl.train.data.formula import open_formula
+from archdsl.train.data.images import BadSample
+from archdsl.train.data.own import open_own
+from archdsl.train.data.samples import Samples, Tensors
+from archdsl.train.data.tables import SEPARATORS, number, open_table
+from archdsl.train.data.targets import BINARY
 from archdsl.train.errors import TrainError, shown
-from archdsl.train.folder import open_folder
-from archdsl.train.formula import open_formula
-from archdsl.train.images import BadSample
-from archdsl.train.own import open_own
-from archdsl.train.recipe import Data
-from archdsl.train.samples import Samples, Tensors
-from archdsl.train.tables import SEPARATORS, number, open_table
-from archdsl.train.targets import BINARY
+from archdsl.train.recipe.schema import Data
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 

@@ -23,25 +23,25 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archdsl._version import __version__
-from archdsl.train import distributed
-from archdsl.train.augment import mixer
-from archdsl.train.checkpoint import (
+from archdsl.train.data.augment import mixer
+from archdsl.train.data.load import Batches, LoadedData
+from archdsl.train.data.sampling import seed_step
+from archdsl.train.engine import distributed
+from archdsl.train.engine.checkpoint import (
     good_help,
     read_checkpoint,
     save_checkpoint,
     save_weights,
     tested_weights,
 )
-from archdsl.train.data import Batches, LoadedData
-from archdsl.train.distributed import Ranks
+from archdsl.train.engine.distributed import Ranks
+from archdsl.train.engine.objective import Objective, autocast, make_optimizer
+from archdsl.train.engine.schedule import learning_rate
+from archdsl.train.engine.stopping import Agreement, Stopped, StopSignals
 from archdsl.train.errors import TrainError, shown
 from archdsl.train.evaluation import test_model
-from archdsl.train.objective import Objective, autocast, make_optimizer
-from archdsl.train.recipe import Recipe
-from archdsl.train.run_folder import RunFolder, table_header, table_line
-from archdsl.train.sampling import seed_step
-from archdsl.train.schedule import learning_rate
-from archdsl.train.stopping import Agreement, Stopped, StopSignals
+from archdsl.train.recipe.schema import Recipe
+from archdsl.train.run.folder import RunFolder, table_header, table_line
 from archdsl.train.tasks import task_of
 from archdsl.train.tasks.task import TEST, TRAIN, Row, Tested, best_row, stale_tests
 

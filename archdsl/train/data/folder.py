@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
+from archdsl.train.data.images import IMAGE_SUFFIXES
+from archdsl.train.data.samples import Files
 from archdsl.train.errors import TrainError, shown
-from archdsl.train.images import IMAGE_SUFFIXES
-from archdsl.train.samples import Files
 
 VAL_NAMES = ("val", "valid", "validation")
 

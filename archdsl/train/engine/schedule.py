@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from archdsl.train.recipe import Cosine, MultiStep, OneCycle, Recipe, Step
+from archdsl.train.recipe.schema import Cosine, MultiStep, OneCycle, Recipe, Step
 
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from archdsl.train.images import BadSample, as_sample, read_image
-from archdsl.train.sampling import seed_libraries
+from archdsl.train.data.images import BadSample, as_sample, read_image
+from archdsl.train.data.sampling import seed_libraries
 
 
 class Samples(Protocol):

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from archdsl.train.recipe import Augment
-from archdsl.train.sampling import SAMPLE, generator, seed_sample
+from archdsl.train.data.sampling import SAMPLE, generator, seed_sample
+from archdsl.train.recipe.schema import Augment
 
 #: bytes from which on a CPU works image by image: each stays in its cache then
 LARGE = 2**15

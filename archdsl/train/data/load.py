@@ -20,13 +20,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from archdsl.diagnostics.terminal import escaped
-from archdsl.train.augment import Batch, PerImage
-from archdsl.train.errors import TrainError
-from archdsl.train.images import BadSample
-from archdsl.train.loader import Fit, Streamed, at_positions, count_workers, fitted, make_loader
-from archdsl.train.recipe import Recipe
-from archdsl.train.samples import Samples, Tensors, Wrapped
-from archdsl.train.sampling import (
+from archdsl.train.data.augment import Batch, PerImage
+from archdsl.train.data.images import BadSample
+from archdsl.train.data.loader import (
+    Fit,
+    Streamed,
+    at_positions,
+    count_workers,
+    fitted,
+    make_loader,
+)
+from archdsl.train.data.samples import Samples, Tensors, Wrapped
+from archdsl.train.data.sampling import (
     SPLIT,
     batch_bounds,
     epoch_order,
@@ -35,7 +40,9 @@ from archdsl.train.sampling import (
     seed_libraries,
     share,
 )
-from archdsl.train.sources import Source
+from archdsl.train.data.sources import Source
+from archdsl.train.errors import TrainError
+from archdsl.train.recipe.schema import Recipe
 
 CACHE_BYTES = 2**30
 LISTED = 100  # files that cannot be read, named in one message

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from archdsl.text import shape_text
 from archdsl.train.errors import TrainError
-from archdsl.train.recipe import Adam, AdamW, CrossEntropy, Recipe, RmsProp, Sgd
+from archdsl.train.recipe.schema import Adam, AdamW, CrossEntropy, Recipe, RmsProp, Sgd
 
 
 class Objective:

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from archdsl.files import write_atomic
 from archdsl.train.errors import TrainError, shown
-from archdsl.train.recipe import Recipe
+from archdsl.train.recipe.schema import Recipe
 from archdsl.train.tasks.task import TEST, TRAIN, Row, Task
 
 COLUMNS = (
@@ -177,7 +177,7 @@ class RunFolder:
         late = now or time.monotonic() - self.plotted > 60
         if self.folder is None or not self.plots or not late:
             return
-        from archdsl.train.plots import plot_curves
+        from archdsl.train.run.plots import plot_curves
 
         plot_curves(history, task.panel, self.folder / "curves.png")
         self.plotted = time.monotonic()

@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from archdsl.train.errors import TrainError
-from archdsl.train.recipe import SHORT, Recipe
+from archdsl.train.recipe.schema import SHORT, Recipe
 
 Keys = tuple[str | int, ...]
 MAX_NODES = 10_000

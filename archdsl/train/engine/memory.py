@@ -16,9 +16,9 @@ from torch.func import functional_call
 
 from archdsl.ir.graph import Program
 from archdsl.ir.memory import training_memory
-from archdsl.train.distributed import pick_device
-from archdsl.train.objective import autocast
-from archdsl.train.recipe import Recipe
+from archdsl.train.engine.distributed import pick_device
+from archdsl.train.engine.objective import autocast
+from archdsl.train.recipe.schema import Recipe
 
 SLOTS = {"sgd": 0, "adam": 2, "adamw": 2, "rmsprop": 1}
 

@@ -13,12 +13,12 @@ from torch import nn
 from archdsl.checker.values import show
 from archdsl.diagnostics.terminal import escaped
 from archdsl.text import bytes_text, shape_text
-from archdsl.train.data import LISTED, Batches, LoadedData
-from archdsl.train.distributed import Ranks
-from archdsl.train.loop import NotFinite, Result, Trainer
-from archdsl.train.memory import fitting_batch, memory_of, step_memory
-from archdsl.train.recipe import Recipe
-from archdsl.train.run_folder import learned, spent
+from archdsl.train.data.load import LISTED, Batches, LoadedData
+from archdsl.train.engine.distributed import Ranks
+from archdsl.train.engine.memory import fitting_batch, memory_of, step_memory
+from archdsl.train.engine.trainer import NotFinite, Result, Trainer
+from archdsl.train.recipe.schema import Recipe
+from archdsl.train.run.folder import learned, spent
 from archdsl.train.tasks.task import TEST
 
 READABLE_PARAMETERS = 20  # so few are printed
@@ -108,7 +108,7 @@ def _parameters(module: nn.Module) -> int:
 
 
 def _pictures(trainer: Trainer, run: Path) -> None:
-    from archdsl.train.plots import plot_samples  # matplotlib takes a second
+    from archdsl.train.run.plots import plot_samples  # matplotlib takes a second
 
     task, data = trainer.task, trainer.data
     task.pictures(trainer.tested, run)

@@ -1,0 +1,1 @@
+"""What a run is told: the keys and their meanings, and the files that hold them."""
