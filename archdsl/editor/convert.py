@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from lsprotocol import types as lsp
 from pygls import uris
 
 from archdsl.diagnostics.fixes import edits_of
-from archdsl.diagnostics.model import Diagnostic, Fix
 from archdsl.diagnostics.source import Source, Span
 from archdsl.editor.analysis import Analysis
 from archdsl.editor.outline import Colour, Entry, colours
 from archdsl.editor.positions import Encoding, offset, position, units
+from archdsl.editor.problems import Shown, fixes, shown, shown_here
 
 COLOURS: tuple[Colour, ...] = (
     "keyword", "function", "type", "parameter", "variable", "number", "string", "comment",
@@ -56,37 +55,20 @@ class Convert:
     # -- problems
 
     def diagnostics(self, analysis: Analysis) -> list[lsp.Diagnostic]:
-        found = [self.diagnostic(problem) for problem in analysis.diagnostics]
-        uses = analysis.unit.file.uses if analysis.unit is not None else ()
-        for use in uses:
-            name = use.path.rpartition("/")[2]
-            wrong = [p for p in analysis.elsewhere if Path(p.span.source.name).name == name]
-            if wrong:
-                more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-                first = self.diagnostic(wrong[0])
-                first.range = self.range(use.path_span)
-                first.message = f"`{use.path}`: {wrong[0].message}{more}"
-                first.related_information = [
-                    lsp.DiagnosticRelatedInformation(self.location(wrong[0].span), wrong[0].message)
-                ]
-                found.append(first)
-        return found
+        return [self.diagnostic(one) for one in shown(analysis)]
 
-    def diagnostic(self, problem: Diagnostic) -> lsp.Diagnostic:
-        lines = [problem.message, problem.primary.text, *problem.notes]
-        lines += [f"help: {text}" for text in problem.helps]
-        unused = problem.slug.startswith("unused")
-        error = problem.severity == "error"
+    def diagnostic(self, one: Shown) -> lsp.Diagnostic:
+        error = one.problem.severity == "error"
         return lsp.Diagnostic(
-            range=self.range(problem.span),
-            message="\n".join(line for line in lines if line),
+            range=self.range(one.span),
+            message=one.message,
             severity=lsp.DiagnosticSeverity.Error if error else lsp.DiagnosticSeverity.Warning,
-            code=problem.code,
+            code=one.problem.code,
             source="archdsl",
-            tags=[lsp.DiagnosticTag.Unnecessary] if unused else None,
+            tags=[lsp.DiagnosticTag.Unnecessary] if one.unused else None,
             related_information=[
-                lsp.DiagnosticRelatedInformation(self.location(label.span), label.text)
-                for label in problem.related
+                lsp.DiagnosticRelatedInformation(self.location(span), text)
+                for span, text in one.related
             ],
         )
 
@@ -107,7 +89,7 @@ class Convert:
                 action = lsp.CodeAction(
                     fix.title,
                     kind=lsp.CodeActionKind.QuickFix,
-                    diagnostics=[self.diagnostic(problem)],
+                    diagnostics=[self.diagnostic(shown_here(problem))],
                     is_preferred=index == 0,
                     edit=lsp.WorkspaceEdit(changes={uri: changes}),
                 )
@@ -140,15 +122,6 @@ class Convert:
             data += [at.line - line, after, length, COLOURS.index(colour), int(defines)]
             line, character = at.line, at.character
         return data
-
-
-def fixes(problem: Diagnostic) -> list[Fix]:
-    """The checker's fixes; where it has none but knows similar names, those."""
-    if problem.fixes:
-        return list(problem.fixes)
-    names: tuple[str, ...] = getattr(problem, "similar", ())
-    mark = problem.span.text[:1] if problem.span.text[:1] == "@" else ""
-    return [Fix(f"Change to `{n}`", ((problem.span, mark + n),)) for n in names]
 
 
 def uri_of(source: Source) -> str:

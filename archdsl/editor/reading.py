@@ -8,10 +8,9 @@ from pathlib import Path
 from lsprotocol import types as lsp
 from pygls import uris
 
-from archdsl.diagnostics.source import Source, Span
 from archdsl.editor import docs
-from archdsl.editor.complete import page
 from archdsl.editor.convert import LEGEND, SYMBOLS
+from archdsl.editor.hover import hover as hover_at
 from archdsl.editor.lenses import lenses
 from archdsl.editor.outline import around, foldable, outline
 from archdsl.editor.session import Server, server
@@ -39,28 +38,11 @@ def inlay_hint(ls: Server, params: lsp.InlayHintParams) -> list[lsp.InlayHint]:
 @server.feature(lsp.TEXT_DOCUMENT_HOVER)
 def hover(ls: Server, params: lsp.HoverParams) -> lsp.Hover | None:
     analysis, convert = ls.analysis(params.text_document.uri), ls.convert
-    at = convert.offset(analysis.source, params.position)
-    word = analysis.word(at)
-    span = word.span if word is not None else _word_at(analysis.source, at)
-    if span is None:
+    found = hover_at(analysis, convert.offset(analysis.source, params.position))
+    if found is None:
         return None
-    parts = [docs.flow_page(analysis, span)]
-    parts.append(
-        docs.symbol_page(analysis, word) if word is not None else page(analysis, span.text)
-    )
-    text = "\n\n".join(part for part in parts if part)
-    if not text:
-        return None
+    span, text = found
     return lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, text), convert.range(span))
-
-
-def _word_at(source: Source, at: int) -> Span | None:
-    start = end = at
-    while start > 0 and (source.text[start - 1].isalnum() or source.text[start - 1] == "_"):
-        start -= 1
-    while end < len(source.text) and (source.text[end].isalnum() or source.text[end] == "_"):
-        end += 1
-    return Span(source, start, end) if end > start else None
 
 
 @server.feature(lsp.TEXT_DOCUMENT_DEFINITION)

@@ -19,9 +19,9 @@ from archdsl.runtime.errors import ArtefactError
 
 if TYPE_CHECKING:
     from archdsl.pictures.outline import Outline
-    from archdsl.pictures.paint import Picture
+    from archdsl.pictures.paint import Area, Picture
 
-__all__ = ["draw_dot", "draw_mermaid", "draw_png", "draw_svg"]
+__all__ = ["draw_dot", "draw_live", "draw_mermaid", "draw_png", "draw_svg"]
 
 
 DEEPEST = 6000  # Python calls inside one another; what lies in what is read recursively
@@ -32,6 +32,15 @@ def draw_svg(program: Program, *, depth: int | None = None) -> str:
 
     with _deep(program):
         return to_svg(_picture(program, depth))
+
+
+def draw_live(program: Program, *, depth: int | None = None) -> tuple[str, tuple[Area, ...]]:
+    """As SVG, with what it shows where: for a page that one can click."""
+    from archdsl.pictures.svg import to_svg
+
+    with _deep(program):
+        picture = _picture(program, depth)
+        return to_svg(picture), picture.areas
 
 
 def draw_png(program: Program, *, depth: int | None = None) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from archdsl.ir.graph import Program
+from archdsl.ir.graph import Item, Program
 from archdsl.pictures.drawing import Box, Frame, Point, Sheet, Wire, moved
 from archdsl.pictures.layout import (
     PAD,
@@ -124,12 +124,24 @@ Mark = Rect | Line | Triangle | Text
 
 
 @dataclass(frozen=True)
+class Area:
+    """Where a picture shows these items of the program; what lies inside another comes later."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
 class Picture:
     w: float
     h: float
     marks: tuple[Mark, ...]
     title: str
     summary: str
+    areas: tuple[Area, ...] = ()
 
 
 def paint(program: Program, sheet: Sheet) -> Picture:
@@ -150,8 +162,12 @@ def paint(program: Program, sheet: Sheet) -> Picture:
     ]
     wires: list[Mark] = []
     last: list[Mark] = []
+    areas: list[Area] = []
     for shape in sheet.drawn:
         placed = moved(shape, dx, dy)
+        if isinstance(placed, (Box, Frame)):
+            items = tuple(item for copy in placed.element.shows for item in copy)
+            areas.append(Area(placed.x, placed.y, placed.w, placed.h, items))
         if isinstance(placed, Box):
             last += _box(placed, colours, most)
         elif isinstance(placed, Frame):
@@ -173,7 +189,9 @@ def paint(program: Program, sheet: Sheet) -> Picture:
     marks += last
     marks += [_shift(mark, MARGIN, dy + sheet.h) for mark in legend]
     title = f"{program.name}: {summary}"
-    return Picture(width, dy + sheet.h + low + MARGIN, tuple(marks), program.name, title)
+    areas.sort(key=lambda area: -area.w * area.h)
+    height = dy + sheet.h + low + MARGIN
+    return Picture(width, height, tuple(marks), program.name, title, tuple(areas))
 
 
 def _summary(program: Program) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from archdsl.ir import receptive_field
-from archdsl.ir.graph import Node, Param, Program
+from archdsl.ir.graph import Item, Node, Param, Program
 from archdsl.text import shape_text
 
 
@@ -14,19 +14,21 @@ def shape_table(program: Program) -> str:
     parameters, MACs."""
     lines = [["layer", "operator", "output", "sees", "params", "MACs"]]
     lines.append(["input", "", shape_text(program.input_shape), "", "", ""])
-    for (name, item), field in zip(program.walk(), receptive_field.fields(program), strict=True):
-        if isinstance(item, Node):
-            params = item.params
-            cost = [f"{params:,}" if params else "", f"{item.macs:,}" if item.macs else ""]
-            lines.append(
-                [name, item.op.name, shape_text(item.shape), receptive_field.show(field), *cost]
-            )
-        elif isinstance(item, Param):
-            lines.append(
-                [name, "buffer" if item.buffer else "param", shape_text(item.shape), "", "", ""]
-            )
+    lines += [[name, *cells] for name, _, cells in layers(program)]
     lines.append([program.name, "", "", "", f"{program.params:,}", f"{program.macs:,}"])
     return rows(lines, right=(4, 5))
+
+
+def layers(program: Program) -> Iterator[tuple[str, Item, list[str]]]:
+    """The table's rows: a layer's name, the layer, and the cells beside its name."""
+    for (name, item), field in zip(program.walk(), receptive_field.fields(program), strict=True):
+        if isinstance(item, Node):
+            params, sees = item.params, receptive_field.show(field)
+            cost = [f"{params:,}" if params else "", f"{item.macs:,}" if item.macs else ""]
+            yield name, item, [item.op.name, shape_text(item.shape), sees, *cost]
+        elif isinstance(item, Param):
+            kind = "buffer" if item.buffer else "param"
+            yield name, item, [kind, shape_text(item.shape), "", "", ""]
 
 
 def rows(lines: Sequence[Sequence[str]], *, right: tuple[int, ...] = ()) -> str:
