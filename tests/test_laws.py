@@ -44,7 +44,7 @@ ORDER = (
 #: a program knows its sizes: looked up when one asks for it
 EXCEPT = {("ir", "sizes")}
 #: circles of files that are still to be opened, by the rooms they stand in
-CIRCLES = [["emit"], ["ir", "sizes"]]
+CIRCLES = [["ir", "sizes"]]
 RANK = {part: rank for rank, group in enumerate(ORDER) for part in group}
 
 

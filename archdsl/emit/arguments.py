@@ -11,13 +11,11 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from archdsl.emit.body import Body
-from archdsl.emit.code import Code, Expr, Lit, Named
 from archdsl.emit.names import TAKEN, unique, variable
+from archdsl.emit.tree import CHANNELS, DIM, Body, Code, Expr, Lit, Named
 from archdsl.ir.graph import Graph
 from archdsl.ir.labels import RESERVED
 
-CHANNELS, DIM = "in_channels", "dim"
 #: what the channels of a layer are called that are not those that come out of the block
 INNER = {"out": "hidden"}
 

@@ -10,12 +10,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-from archdsl.emit.code import (
+from archdsl.emit.code import literal
+from archdsl.emit.initial import branches, own_rule
+from archdsl.emit.tree import (
     Apply,
     Attr,
+    Body,
+    Child,
     Code,
     Expr,
     Infix,
@@ -24,82 +28,20 @@ from archdsl.emit.code import (
     Many,
     Member,
     Named,
+    Own,
     Repeat,
+    Step,
     Value,
     found,
-    literal,
 )
-from archdsl.emit.initial import Branch, branches, own_rule
 from archdsl.ir.flow import Flow
 from archdsl.ir.graph import Graph, Item, Node, Param, Scope
 from archdsl.ops.table import Blame, Call, Input, Name, Shape
 from archdsl.ops.types import is_int
 
-if TYPE_CHECKING:
-    from archdsl.emit.loops import Loop
-
 ACT = "act"
 LONGEST = 100  # operands of one sum or product
 MORE = (1, 2, 3, 8, -1)  # how much larger a side is, to see whether others fit
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """`self.name = expr`, a submodule."""
-
-    name: str
-    expr: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """`self.name = nn.Parameter(tensor)`, or a buffer, and the rule that fills it."""
-
-    name: str
-    buffer: bool
-    tensor: Expr
-    rule: Expr | None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One call of the forward. `results`: the values it yields. `label`: a person's name for it."""
-
-    expr: Expr
-    results: tuple[int, ...]
-    label: str | None
-    scope: bool
-    join: bool
-    nonlinear: bool
-    training_only: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Other:
-    """What the forward does where the flag is not set."""
-
-    flag: Expr
-    steps: tuple[Step, ...]
-    outputs: tuple[Expr, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """`layers`: the arguments of nn.Sequential, where all parts are numbered; else `members`, in
-    the order of construction.
-
-    The forward, but where nn.Sequential has it: `steps`, which compute values from `inputs`
-    numbered ones, and `outputs`; those at `absent` are None in evaluation.
-    """
-
-    layers: tuple[Expr, ...] | None
-    members: tuple[Child | Own | Loop, ...]
-    steps: tuple[Step, ...]
-    inputs: int
-    outputs: tuple[Expr, ...]
-    absent: tuple[int, ...]
-    inits: tuple[Branch, ...]
-    other: Other | None = None
 
 
 def is_chain(graph: Graph, outputs: tuple[int, ...], checks: Collection[int] = ()) -> bool:

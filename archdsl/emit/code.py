@@ -1,23 +1,33 @@
-"""Python expressions as trees, and their layout.
+"""How expressions are written, and laid out in lines.
 
 In: trees whose leaves are literals, our own text and numbered values. Out: lines as ruff's
-formatter (at its default width) writes them. Text that a spec's author wrote enters only as a
-literal, or as a `Member`, which is an attribute only where it is a plain identifier.
+formatter (at its default width) writes them.
 """
 
 from __future__ import annotations
 
 import ast
-import dataclasses
 import keyword
 import math
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
-if TYPE_CHECKING:
-    from archdsl.emit.sharing import ClassDef
+from archdsl.emit.tree import (
+    LEAVES,
+    Apply,
+    Attr,
+    Code,
+    Expr,
+    Infix,
+    Lit,
+    Make,
+    Many,
+    Member,
+    Named,
+    Repeat,
+    Value,
+)
 
 WIDTH = 88
 STEP = "    "
@@ -28,137 +38,6 @@ def parsed(text: str, mode: str = "exec") -> ast.AST:
     """`ast.parse`, by one thread at a time: Python 3.11 mixes them up (cpython gh-106905)."""
     with _parsing:
         return ast.parse(text, mode=mode)
-
-
-@dataclass(frozen=True, slots=True)
-class Lit:
-    """A literal. Any two compare equal, so that trees compare equal where they differ only in
-    literals: such trees share a class, and the literals become its constructor's arguments.
-
-    `hint`: what to call it then. `silent`: torch's default, need not be written. `role`: torch's
-    name for what is no number of channels, such as a stride: equal numbers may mean other things.
-    `free`: the model's parameter that it is, and that whoever makes the model may set.
-    """
-
-    value: Any = field(compare=False)
-    hint: str = field(compare=False, default="value")
-    silent: bool = field(compare=False, default=False)
-    role: str = field(compare=False, default="")
-    free: str = field(compare=False, default="")
-
-
-class Named(str):
-    """A class of torch as the value of a literal: what it makes may be another's argument."""
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """Python text of ours."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A numbered value of the graph, before it has a variable."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """`self.name`."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Attr:
-    """`owner.name`, a name of ours."""
-
-    owner: Expr
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Apply:
-    """`target(*args, **kwargs)`. `rows`: each argument in a line of its own where one line is too
-    short (layers of a Sequential). `item`: which of the results, where there are several.
-    `optional`: a layer that is not there where its class is None."""
-
-    target: Expr
-    args: tuple[Expr, ...] = ()
-    kwargs: tuple[tuple[str, Expr], ...] = ()
-    rows: bool = False
-    item: int | None = None
-    optional: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Make:
-    """An instance of one of the source's own classes; `args` are in the order of its parameters,
-    and None where the class takes no such argument after all."""
-
-    cls: ClassDef
-    args: tuple[Expr, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Infix:
-    operator: str
-    operands: tuple[Expr, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Many:
-    """`[a, b]`, or `(a, b)`."""
-
-    items: tuple[Expr, ...]
-    brackets: str = "[]"
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """`*[item for _ in range(count)]`."""
-
-    item: Expr
-    count: Expr
-
-
-Expr = Lit | Code | Value | Member | Attr | Apply | Make | Infix | Many | Repeat
-_LEAVES = (Lit, Code, Value, Member)
-Part = TypeVar("Part")
-
-
-def rewrite(tree: Any, change: Callable[[Any], Any]) -> Any:
-    """The tree (a dataclass or a tuple of such) with every leaf changed; leaves are visited in the
-    order of evaluation."""
-    if isinstance(tree, _LEAVES):
-        return change(tree)
-    if isinstance(tree, tuple):
-        return tuple([rewrite(part, change) for part in tree])
-    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-        parts = [rewrite(getattr(tree, f.name), change) for f in dataclasses.fields(tree)]
-        return type(tree)(*parts)
-    return tree
-
-
-def found(tree: Any, kind: type[Part]) -> list[Part]:
-    """The parts of one kind, in the order of evaluation."""
-    parts: list[Part] = []
-
-    def visit(tree: Any) -> None:
-        if isinstance(tree, kind):
-            parts.append(tree)
-        if isinstance(tree, tuple):
-            for part in tree:
-                visit(part)
-        elif dataclasses.is_dataclass(tree):
-            for f in dataclasses.fields(tree):
-                visit(getattr(tree, f.name))
-
-    visit(tree)
-    return parts
 
 
 # ---- literals and names ----------------------------------------------------------------------
@@ -235,7 +114,7 @@ def lay(expr: Expr, indent: int, lead: str = "", tail: str = "") -> list[str]:
     """The lines of `lead expr tail` at a depth of indentation."""
     margin = STEP * indent
     line = f"{margin}{lead}{flat(expr)}{tail}"
-    if len(line) <= WIDTH or isinstance(expr, _LEAVES):
+    if len(line) <= WIDTH or isinstance(expr, LEAVES):
         return [line]
     match expr:
         case Apply() | Make():

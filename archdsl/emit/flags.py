@@ -10,8 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from archdsl.emit.arguments import Family, plain
-from archdsl.emit.body import Body, Child, Other
-from archdsl.emit.code import Infix, Lit, found, rewrite
+from archdsl.emit.tree import Body, Child, Infix, Lit, Other, found, rewrite
 
 FLAG = "residual"
 LONGEST = 4  # steps of a forward that may stand beside another

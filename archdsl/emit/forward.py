@@ -11,26 +11,24 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from archdsl.emit.body import Body, Step
-from archdsl.emit.code import (
-    STEP,
-    WIDTH,
+from archdsl.emit.code import STEP, WIDTH, flat, is_attribute, lay
+from archdsl.emit.loops import PART
+from archdsl.emit.names import unique, variable
+from archdsl.emit.tree import (
     Apply,
     Attr,
+    Body,
     Code,
     Expr,
     Infix,
+    Loop,
     Many,
     Member,
+    Step,
     Value,
-    flat,
     found,
-    is_attribute,
-    lay,
     rewrite,
 )
-from archdsl.emit.loops import PART, Loop
-from archdsl.emit.names import unique, variable
 
 INDENT = 2
 DEEPEST = 3

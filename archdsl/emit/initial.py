@@ -12,28 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from archdsl.emit.code import Apply, Code, Expr, Lit, Member, is_attribute, literal, parsed
+from archdsl.emit.code import is_attribute, literal, parsed
+from archdsl.emit.tree import Apply, Branch, Code, Expr, Fill, Lit, Member
 from archdsl.ir.graph import Graph, Node, Scope
 from archdsl.ops.init import RULES, Attribute, Rule
 
 MODULE = "m"
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """One parameter's rule. `optional`: some of the layers do not have that parameter."""
-
-    param: str
-    optional: bool
-    call: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """`if test: fills`, for a layer called `m`."""
-
-    test: str
-    fills: tuple[Fill, ...]
 
 
 @dataclass

@@ -7,37 +7,29 @@ each in the same way on what the one before returned, a body with one `Loop`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from archdsl.emit.body import Body, Child, Step
-from archdsl.emit.code import (
+from archdsl.emit.code import is_attribute
+from archdsl.emit.tree import (
+    Body,
+    Child,
     Code,
     Expr,
     Infix,
     Lit,
+    Loop,
     Make,
     Member,
+    Step,
     Value,
     found,
-    is_attribute,
     rewrite,
 )
 
 #: what the source calls the number of a part, and the part
 NUMBER, PART = "i", "layer"
 FEWEST = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """`count` parts, called `name` and a number from `first`; `item`: how to build the one with the
-    number `i`, counted from 0."""
-
-    name: str
-    first: int
-    item: Expr
-    count: Expr
 
 
 def looped(content: Body) -> Body:

@@ -10,25 +10,13 @@ import ast
 from dataclasses import dataclass, replace
 
 from archdsl._version import __version__
-from archdsl.emit.body import Child, Own
-from archdsl.emit.code import (
-    STEP,
-    WIDTH,
-    Apply,
-    Code,
-    Expr,
-    Many,
-    flat,
-    is_attribute,
-    lay,
-    literal,
-    parsed,
-)
+from archdsl.emit.code import STEP, WIDTH, flat, is_attribute, lay, literal, parsed
 from archdsl.emit.forward import forward, inputs
-from archdsl.emit.initial import MODULE, Branch
-from archdsl.emit.loops import NUMBER, Loop
+from archdsl.emit.initial import MODULE
+from archdsl.emit.loops import NUMBER
 from archdsl.emit.names import TAKEN, camel, defined, unique, variable
-from archdsl.emit.sharing import ClassDef, share
+from archdsl.emit.sharing import share
+from archdsl.emit.tree import Apply, Branch, Child, ClassDef, Code, Expr, Loop, Many, Own, Parameter
 from archdsl.ir.graph import Graph, Node, Program, Scope
 from archdsl.text import shape_text
 
@@ -212,7 +200,7 @@ def _class(cls: ClassDef, names: frozenset[str], results: _Results | None = None
         lines += [*typed, ""]
     construct = _construct(cls)
     if construct:
-        lines += _def("__init__", ["self", *(p.text for p in cls.parameters)], "None")
+        lines += _def("__init__", ["self", *map(_parameter, cls.parameters)], "None")
         lines += construct
     if not cls.body.outputs:
         return lines if construct else [*lines, f"{STEP}pass"]
@@ -227,6 +215,12 @@ def _class(cls: ClassDef, names: frozenset[str], results: _Results | None = None
     if results is not None and results.tuple:
         return lines + forward(cls.body, names, results.variables(), results.leave)
     return lines + forward(cls.body, names)
+
+
+def _parameter(parameter: Parameter) -> str:
+    default = parameter.default
+    text = f"{parameter.name}: {parameter.type}"
+    return text if default is None else f"{text} = {literal(default.value)}"
 
 
 def _returns(cls: ClassDef, results: _Results | None) -> str:

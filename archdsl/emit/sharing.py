@@ -8,72 +8,32 @@ become arguments, named after the block's own parameters where the values agree 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterator
+from dataclasses import replace
 from typing import Any
 
-from archdsl.emit.arguments import (
-    CHANNELS,
-    DIM,
-    Family,
-    bases_of,
-    parameter_names,
-    plain,
-    type_of,
-)
-from archdsl.emit.body import Body, body, is_chain, positional, unheld
-from archdsl.emit.code import Apply, Code, Expr, Lit, Make, found, literal, rewrite
+from archdsl.emit.arguments import Family, bases_of, parameter_names, plain, type_of
+from archdsl.emit.body import body, is_chain, positional, unheld
 from archdsl.emit.flags import flagged
 from archdsl.emit.loops import looped
 from archdsl.emit.names import TAKEN, unique, variable
+from archdsl.emit.tree import (
+    Apply,
+    Body,
+    ClassDef,
+    Code,
+    Expr,
+    Lit,
+    Make,
+    Parameter,
+    found,
+    rewrite,
+)
 from archdsl.emit.variants import name_classes
 from archdsl.ir.graph import Graph, Program, Scope
 from archdsl.ir.labels import RESERVED
 from archdsl.ir.walk import graphs
 from archdsl.sizes.walk import Varying
-
-
-@dataclass
-class Parameter:
-    """A constructor's argument. `default`: what torch takes where nothing is said, a `Lit`.
-    `stored`: the forward reads it, as an attribute. `role`: its literals'."""
-
-    name: str
-    type: str
-    default: Lit | None
-    stored: bool
-    role: str
-
-    @property
-    def plain(self) -> bool:
-        """Whether it needs no name where it comes first: the channels that come in."""
-        return self.name in (CHANNELS, DIM)
-
-    @property
-    def text(self) -> str:
-        default = "" if self.default is None else f" = {literal(self.default.value)}"
-        return f"{self.name}: {self.type}{default}"
-
-
-class ClassDef:
-    """A class of the source. `family`: the name of the block, or of a group's label without its
-    number; `label`: that label, where all of the class's instances have the same."""
-
-    def __init__(self, family: str, body: Body, label: str = "") -> None:
-        self.family, self.body, self.label = family, body, label
-        self.parameters: list[Parameter] = []
-        #: the block's parameters and names for numbers that are the same in all instances
-        self.given: dict[str, Any] = {}
-        self.name = ""
-
-    def arguments(self, args: Sequence[Expr]) -> Iterator[tuple[str, Expr]]:
-        """The arguments of a call: those without a name stand first, and none is left out there."""
-        first = True
-        for parameter, arg in zip(self.parameters, args, strict=True):
-            given = not (isinstance(arg, Lit) and arg.silent)
-            first = first and given and parameter.plain
-            if given:
-                yield ("" if first else f"{parameter.name}="), arg
 
 
 def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> list[ClassDef]:

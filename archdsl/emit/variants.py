@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING
 
-from archdsl.emit.code import Apply, Code, Infix, Lit, Make, found
 from archdsl.emit.names import camel, unique
+from archdsl.emit.tree import Apply, ClassDef, Code, Infix, Lit, Make, found
 
-if TYPE_CHECKING:
-    from archdsl.emit.sharing import ClassDef
-
-    #: what classes may be called after, those of the blocks inside among it
-    Features = Mapping[ClassDef, list[str]]
+#: what classes may be called after, those of the blocks inside among it
+Features = Mapping[ClassDef, list[str]]
 
 
 def name_classes(classes: list[ClassDef], taken: frozenset[str]) -> None:

@@ -12,10 +12,9 @@ import torch
 from torch import nn
 
 import archdsl
-from archdsl.emit.body import Body
-from archdsl.emit.code import Apply, Code, Lit, lay
+from archdsl.emit.code import lay
 from archdsl.emit.python import emit
-from archdsl.emit.sharing import ClassDef, Parameter
+from archdsl.emit.tree import Apply, Body, ClassDef, Code, Lit, Parameter
 from archdsl.ir.graph import Program
 from archdsl.ir.labels import RESERVED
 from archdsl.ops.init import Attribute
