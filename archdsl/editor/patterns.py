@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.ops import TABLE
-from archdsl.syntax.language import CONSTANTS, KEYWORDS
+from archdsl.syntax.language import CONSTANTS, KEYWORDS, SOFT
 
 _END = "(?![A-Za-z0-9_])"
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
@@ -36,7 +36,7 @@ PATTERNS: dict[str, str] = {
     "number": rf"(?<![A-Za-z0-9_])(?:{_NO_NAME}x[0-9]+{_END}|(?<=[)\]])(?:(?:x[0-9]+)+{_END}"
     rf"|(?:x[0-9]+)*x(?=\())|[0-9]+(?:x[0-9]+)*x(?=\()|[0-9]+(?:x[0-9]+)+{_END}"
     rf"|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?{_END})",
-    "keyword": _words(KEYWORDS),
+    "keyword": _words((*KEYWORDS, *SOFT)),
     "constant": _words(CONSTANTS),
     "operation": _words(tuple(sorted(TABLE))),
     "name": _NAME,

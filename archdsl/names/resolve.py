@@ -150,6 +150,7 @@ class _Definition:
                     self.words.variable(statement.name, statement.name_span, scope)
                 case t.Input():
                     self.words.expr(statement.shape, scope)
+                    self.words.promise(statement.promise, scope)
                     self._only_in_model(
                         statement, top, "`input`", "it is the first line of a model"
                     )

@@ -25,7 +25,7 @@ from archdsl.names.units import Block, Slot, Target, Unit, words
 from archdsl.ops import TABLE
 from archdsl.ops.init import RULES, Attribute
 from archdsl.syntax import tree as t
-from archdsl.syntax.language import CONSTANTS, FUNCTIONS
+from archdsl.syntax.language import CONSTANTS, FUNCTIONS, SIDES
 
 Scope = dict[str, Symbol]
 
@@ -166,6 +166,12 @@ class Words:
     def optional(self, expr: t.Expr | None, scope: Scope) -> None:
         if expr is not None:
             self.expr(expr, scope)
+
+    def promise(self, expr: t.Expr | None, scope: Scope) -> None:
+        """A condition behind `where`, in which the sides of the input go before other names."""
+        others = {name: symbol for name, symbol in scope.items() if name not in SIDES}
+        if expr is not None:
+            self.expr(expr, others, also=frozenset(SIDES))
 
     def argument(
         self,

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archdsl.sizes import expr as e
+from archdsl.ir import expr as e
 
 LONGEST = 20_000  # sizes that are decided one by one
 

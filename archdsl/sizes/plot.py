@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archdsl.sizes import expr as e
+from archdsl.ir import expr as e
 from archdsl.sizes.result import InputSizes
 
 LEAST, MOST, WITH_FORMULAS = 64, 640, 160  # sides that are drawn

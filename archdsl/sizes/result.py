@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from archdsl.ir import expr as e
 from archdsl.ir.graph import Program
 from archdsl.ops.table import Shape
-from archdsl.sizes import expr as e
 from archdsl.sizes.course import Sizes, describe, only
 from archdsl.sizes.solve import Box, Solved, solve
 from archdsl.sizes.walk import Cause, Demand, Walk
 from archdsl.sizes.words import show
 
-LETTERS = {0: (), 1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 MAX_BOXES = 6  # that a description lists
 TRIED = 3_000  # sizes around one, where no set gives the nearest
 CHOICES = 4  # nearest sizes along an axis
@@ -44,7 +43,7 @@ class InputSizes:
 
     def __init__(self, program: Program, axes: tuple[int, ...]) -> None:
         self.program, self.axes = program, axes
-        self.letters = LETTERS[len(axes)]
+        self.letters = e.LETTERS[len(axes)]
         self.declared = tuple(program.input_shape[axis] for axis in axes)
 
     @staticmethod

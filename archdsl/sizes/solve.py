@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from archdsl.sizes import expr as e
+from archdsl.ir import expr as e
+from archdsl.ir.expr import Cond, Expr
 from archdsl.sizes.course import EVERY, NONE, Courses, Sizes, Unproven
-from archdsl.sizes.expr import Cond, Expr
 from archdsl.sizes.walk import Demand
 
 DECIDED = 1024  # sizes of an axis that are decided one by one where nothing is proven

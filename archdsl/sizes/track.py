@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from archdsl.sizes import expr as e
-from archdsl.sizes.expr import Cond, Expr
+from archdsl.ir import expr as e
+from archdsl.ir.expr import Cond, Expr
 
 MAX_PATHS = 256
 MAX_DECISIONS = 20_000  # on all paths of one rule

@@ -21,10 +21,10 @@ from functools import cached_property
 from typing import Any, cast
 
 from archdsl.diagnostics.source import Span
+from archdsl.ir import expr as e
+from archdsl.ir.expr import Cond
 from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope, operand_shapes
 from archdsl.ops.table import Blame, Shape
-from archdsl.sizes import expr as e
-from archdsl.sizes.expr import Cond
 from archdsl.sizes.track import Defeat, Known, Outcome, explore, side
 from archdsl.text import shape_text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from archdsl.sizes import expr as e
+from archdsl.ir import expr as e
 
 DEEPEST = 12  # what is nested deeper than that nobody reads
 

@@ -132,6 +132,12 @@ def _header(place: Place, line: list[str]) -> tuple[str, Edits]:
 def _input(place: Place, line: list[str]) -> tuple[str, Edits]:
     """Shapes as tuples, in words, behind a colon or an equals sign."""
     behind = place.tokens[place.first + 1 : place.last + 1]
+    kinds = [t.type for t in behind]
+    if "_WHERE" in kinds:
+        return "a condition on its sides: `where h % 32 == 0 and h >= 64`", []
+    if "IF" in kinds:
+        word = place.span(at := place.first + 1 + kinds.index("IF"), at)
+        return "which sizes may come in stands behind `where`", [(word, "where")]
     numbers = [str(t) for t in behind if t.type in ("NUMBER", "SIZE")]
     other = {"NUMBER", "SIZE", "COMMA", "LPAR", "RPAR", "LSQB", "RSQB", "EQUAL", "COLON"}
     shape = "x".join(numbers)

@@ -65,8 +65,11 @@ class Builder:
     def body(self, span: Span, _open: Token, *rest: Any) -> t.Body:
         return t.Body(span, tuple(s for s in rest[:-1] if s is not None))
 
-    def input(self, span: Span, _word: Token, shape: t.Expr) -> t.Input:
-        return t.Input(span, shape)
+    def input(self, span: Span, _word: Token, shape: t.Expr, promise: Any) -> t.Input:
+        return t.Input(span, shape, promise)
+
+    def where(self, span: Span, value: t.Expr) -> t.Expr:
+        return value
 
     def let(self, span: Span, name: Token, value: t.Expr) -> t.Let:
         return t.Let(span, str(name), self.at(name), value)

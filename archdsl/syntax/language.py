@@ -15,6 +15,15 @@ KEYWORDS = (
     "assert", "residual", "shortcut", "repeat", "for", "in", "as", "if", "else", "tap", "aux",
     "and", "or", "not",
 )  # fmt: skip
+SOFT = ("where",)  # words at one place of the grammar, names everywhere else
+#: the names that a condition behind `where` has for the sides of what comes in
+SIDES = {
+    "h": "height of what comes in",
+    "w": "width of what comes in",
+    "d": "depth of what comes in",
+    "l": "length of what comes in",
+    "c": "channels of what comes in",
+}
 CONSTANTS = ("true", "false", "none")
 MAX_TOKENS = 20_000  # of a text; the parser takes a second for them; ResNet-50 has 300
 

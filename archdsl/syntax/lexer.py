@@ -54,6 +54,7 @@ def retyped(stream: Iterator[Token]) -> Iterator[Token]:
     brackets, fresh = _Brackets(), False  # behind a line's end
     previous: Token | None = None
     named = False  # the token before is a step's name: `maxpool/2` has a stride
+    given = False  # the statement is an `input` with something behind it
     for token, following in _with_next(stream):
         if token.type in LINE_ENDS:
             fresh = fresh or not brackets.inside
@@ -61,6 +62,8 @@ def retyped(stream: Iterator[Token]) -> Iterator[Token]:
             continue
         if token.type == "TIMES" and not fresh and previous and previous.type in TAPPED:
             kind = "NAME"
+        elif token == "where" and given and not fresh and not brackets.inside:
+            kind = "_WHERE"
         elif token[:1].isalpha() or token[:1] == "_":
             kind = _word(token, following, previous, in_brackets=brackets.inside)
         else:
@@ -68,6 +71,7 @@ def retyped(stream: Iterator[Token]) -> Iterator[Token]:
         refined = token if kind == token.type else token.update(type=kind)
         brackets.see(kind)
         named = fresh or previous is None or previous.type in STEP_FOLLOWS
+        given = (given and not fresh) or (previous is not None and previous.type == "INPUT")
         fresh, previous = False, refined
         yield refined
 

@@ -250,7 +250,10 @@ class Chain(Statement):
 
 
 class Input(Statement):
+    """`promise`: the condition behind `where`, over the sides that may come in."""
+
     shape: Expr
+    promise: Expr | None
 
 
 class Let(Statement):

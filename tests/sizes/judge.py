@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.checker import elaborate
+from archdsl.ir.expr import At
 from archdsl.ir.graph import Program
 from archdsl.pipeline import Spec, open_spec
 from archdsl.runtime.module import build
-from archdsl.sizes.expr import At
 from archdsl.syntax import tree as t
 from tests.fuzz.specs import Maker
 from tests.fuzz.verdict import cleaned

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from archdsl.sizes import expr as e
+from archdsl.ir import expr as e
 from archdsl.sizes.course import (
     EVERY,
     NONE,

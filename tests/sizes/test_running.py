@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import archdsl
+from archdsl.ir.expr import At
 from archdsl.pipeline import open_spec
 from archdsl.runtime.module import build
-from archdsl.sizes.expr import At
 from tests.fuzz.verdict import cleaned
 from tests.sizes.judge import Judge, tried
 from tests.sizes.test_random import FORMS

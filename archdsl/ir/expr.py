@@ -14,7 +14,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 from weakref import WeakValueDictionary
 
-Num = "int | Expr"
+#: what the sides of a space of so many dimensions are called
+LETTERS = {0: (), 1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 _made: WeakValueDictionary[Any, Any] = WeakValueDictionary()
 _serials = itertools.count()
 
