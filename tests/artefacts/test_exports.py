@@ -99,7 +99,7 @@ def test_safetensors(tmp_path: Path) -> None:
 def test_nothing_is_written_where_something_fails(tmp_path: Path) -> None:
     (tmp_path / "w.pt").write_bytes(b"not weights")
     for name in ("m.onnx", "m.pt2", "m.safetensors"):
-        with pytest.raises(archdsl.backends.weights.WeightsError):
+        with pytest.raises(archdsl.runtime.weights.WeightsError):
             archdsl.export("lenet5", tmp_path / name, weights=tmp_path / "w.pt")
     with pytest.raises(archdsl.SpecError):
         archdsl.export("model a() { input 3x3; conv }", tmp_path / "m.svg")

@@ -50,7 +50,7 @@ def test_finds_a_wrong_optimisation(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "model m() {\n  input 3x8x8\n  conv 4 3x3 -> bn\n}\n"
     program = open_spec(text).checked()
     optimized.compare(program)
-    monkeypatch.setattr("archdsl.backends.optimize._fold", lambda state, fold: None)
+    monkeypatch.setattr("archdsl.runtime.optimize._fold", lambda state, fold: None)
     with pytest.raises((Wrong, RuntimeError)):
         optimized.compare(program)
 
