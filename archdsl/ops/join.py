@@ -175,6 +175,7 @@ class Sub(_Elementwise, name="sub", family="join"):
 
     example = "sub { identity; gap }"
     infix = "-"
+    ordered = True
     lifts = ("sub",)
 
 
@@ -186,6 +187,7 @@ class Div(_Elementwise, name="div", family="join"):
 
     example = "div { identity; { gap -> abs -> exp } }"
     infix = "/"
+    ordered = True
     lifts = ("div", "truediv")
 
     def saved(self, *inputs: Shape) -> Saved:

@@ -220,6 +220,8 @@ class Op:
     arity: ClassVar[int | None] = 1
     #: a join whose inputs are repeated to fit each other, as torch broadcasts
     broadcasts: ClassVar[bool] = False
+    #: a join of which it matters which branch is the first
+    ordered: ClassVar[bool] = False
     #: the sign that a person writes for it, where there is one
     symbol: ClassVar[str] = ""
     #: torch's module and function take `inplace=True`

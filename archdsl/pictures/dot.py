@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archdsl.pictures.outline import Item, Outline, elements, group_title, node_lines
+from archdsl.pictures.outline import Item, Outline, elements, group_title, link_text, node_lines
 from archdsl.pictures.paint import LIGHT, family_colours
-from archdsl.pictures.wording import shape_text
 
 _OUTLINES = {"input": "oval", "output": "oval", "join": "oval", "pill": "oval"}
 _STYLES = {
@@ -26,7 +25,7 @@ def to_dot(outline: Outline, name: str) -> str:
         *_items(outline.items, colours, 1),
     ]
     for link in outline.links:
-        label = _quoted(shape_text(link.shape))
+        label = _quoted(link_text(link))
         rows.append(f"  {link.source} -> {link.target} [label={label}{_STYLES[link.style]}]")
     return "\n".join([*rows, "}"]) + "\n"
 

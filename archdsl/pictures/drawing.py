@@ -5,7 +5,7 @@ One unit is one pixel of an SVG at its natural size; y goes down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from archdsl.pictures.scene import Element
@@ -38,21 +38,25 @@ class Frame:
 
 @dataclass(frozen=True)
 class Wire:
-    """A path of straight pieces with round corners; `arrow`: at its end."""
+    """A path of straight pieces with round corners; `arrow`: at its end; `mark`: which operand of
+    what it leads to."""
 
     points: tuple[Point, ...]
     style: Style = "flow"
     arrow: bool = True
+    mark: str = ""
 
 
 @dataclass(frozen=True)
 class Note:
-    """A shape beside a wire. `anchor`: which end of the text is at the point."""
+    """A shape beside a wire, or which operand it is. `anchor`: which end of the text is at the
+    point."""
 
     x: float
     y: float
     text: str
     anchor: Literal["start", "middle", "end"] = "start"
+    strong: bool = False
 
 
 Drawn = Box | Frame | Wire | Note
@@ -95,9 +99,9 @@ def moved(shape: Drawn, dx: float, dy: float) -> Drawn:
     match shape:
         case Wire():
             points = tuple([(x + dx, y + dy) for x, y in shape.points])
-            return Wire(points, shape.style, shape.arrow)
+            return Wire(points, shape.style, shape.arrow, shape.mark)
         case Note():
-            return Note(shape.x + dx, shape.y + dy, shape.text, shape.anchor)
+            return replace(shape, x=shape.x + dx, y=shape.y + dy)
         case Box():
             return Box(shape.x + dx, shape.y + dy, shape.w, shape.h, shape.element)
         case Frame():

@@ -7,9 +7,10 @@ right of what it skips and enters its join from the side.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from archdsl.ops.table import Shape
-from archdsl.pictures.drawing import Box, Drawn, Frame, Note, Point, Sheet, Wire, moved
+from archdsl.pictures.drawing import Box, Drawn, Frame, Note, Point, Sheet, Style, Wire, moved
 from archdsl.pictures.metrics import text_width
 from archdsl.pictures.scene import Element
 from archdsl.pictures.structure import Leaf, Parallel, Part, Repeated, Series, Tangle
@@ -214,7 +215,8 @@ def _lanes(wire: Wire, fork: tuple[Part, Sheet, float], join: tuple[Sheet, float
     points = [(px - sheet.axis, py + y) for px, py in wire.points]
     if join is None:
         end = y + sheet.h - FORK / 2
-        return Wire((*points, (points[-1][0], end), (0, end)), wire.style, arrow=False)
+        way = (*points, (points[-1][0], end), (0, end))
+        return replace(wire, points=way, arrow=False)
     after, top = join
     x, height = after.port[0] - after.axis, top + after.port[1]
     lane = max(points[-1][0], x + LANE)
@@ -224,9 +226,9 @@ def _lanes(wire: Wire, fork: tuple[Part, Sheet, float], join: tuple[Sheet, float
     elif lane > points[-1][0] and sheet.right > points[-1][0]:  # around what stands beside
         low = y + sheet.h - FORK / 2
         points += [(points[-1][0], low), (lane, low)]
-        return Wire((*points, (lane, height), (x, height)), wire.style)
+        return replace(wire, points=(*points, (lane, height), (x, height)))
     points = [(lane if i and px == points[-1][0] else px, py) for i, (px, py) in enumerate(points)]
-    return Wire((*points, (lane, height), (x, height)), wire.style)
+    return replace(wire, points=(*points, (lane, height), (x, height)))
 
 
 def sole_width(parts: Sequence[Part]) -> float:
@@ -320,16 +322,18 @@ def _beside(
     end = top + height + bottom
     sheet = Sheet(inside.w, end, axis, drawn=inside.at(0, top))
     if main is None:
-        sheet.drawn.append(Wire(((axis, 0), (axis, end)), arrow=not last))
+        mark = part.skipped
+        sheet.drawn.append(Wire(((axis, 0), (axis, end)), arrow=not last, mark=mark))
     else:
         sheet.drawn.append(Wire(((axis, 0), (axis, top)), arrow=not _forks(part.branches[main])))
-        sheet.drawn.append(Wire(((axis, top + inside.end), (axis, end)), arrow=not last))
+        way = ((axis, top + inside.end), (axis, end))
+        sheet.drawn.append(Wire(way, arrow=not last, mark=part.marks[main]))
     if note:
         sheet.drawn.append(Note(axis - 6, top / 2 + 1, shape_text(part.shape), "end"))
     fork = FORK * 0.7
     if other is None:
         x = inside.w + LANE
-        sheet.open = [Wire(((axis, fork), (x, fork)), "skip")]
+        sheet.open = [Wire(((axis, fork), (x, fork)), "skip", mark=part.skipped)]
         sheet.w = x
         return sheet
     x = inside.w + APART + side.axis
@@ -337,9 +341,10 @@ def _beside(
     sheet.drawn += side.at(x - side.axis, down)
     branch = part.branches[other]
     if not _owned(branch):
-        way = ((axis, fork), (x, fork), (x, down))
-        sheet.drawn.append(Wire(way, "skip", arrow=not _forks(branch)))
-    sheet.open = [Wire(((x, down + side.end),), "flow" if _owned(branch) else "skip")]
+        begin = ((axis, fork), (x, fork), (x, down))
+        sheet.drawn.append(Wire(begin, "skip", arrow=not _forks(branch)))
+    style: Style = "flow" if _owned(branch) else "skip"
+    sheet.open = [Wire(((x, down + side.end),), style, mark=part.marks[other])]
     sheet.w = x + side.right
     return sheet
 
@@ -360,7 +365,8 @@ def _fan(part: Parallel, branches: list[Sheet], note: bool, last: bool) -> Sheet
     sheet = Sheet(x - APART, end, axis)
     if note:
         sheet.drawn.append(Note(axis + 6, bus / 2 + 3 * bool(part.skips), shape_text(part.shape)))
-    for branch, place, middle, inside in zip(branches, places, axes, part.branches, strict=True):
+    rows = zip(branches, places, axes, part.branches, part.marks, strict=True)
+    for branch, place, middle, inside, mark in rows:
         y = top + (height - branch.h) / 2
         sheet.drawn += branch.at(place, y)
         low = y + branch.end
@@ -370,9 +376,12 @@ def _fan(part: Parallel, branches: list[Sheet], note: bool, last: bool) -> Sheet
         shape = _shape(inside.parts[-1]) if inside.parts else None
         if shape is not None:
             sheet.drawn.append(Note(middle + 5, low + 9.5, shape_text(shape)))
+        if mark:
+            sheet.drawn.append(Note(middle - 5, low + 9.5, mark, "end", strong=True))
     if part.skips:
         lane = sheet.w + LANE
-        sheet.open = [Wire(((axis, FORK / 2), (lane, FORK / 2)), "skip")]
+        way = ((axis, FORK / 2), (lane, FORK / 2))
+        sheet.open = [Wire(way, "skip", mark=part.skipped)]
         sheet.w = lane
     return sheet
 
@@ -410,9 +419,9 @@ def tangle(part: Tangle, ends: bool = False) -> Sheet:
         x = lanes.place(target, level, end[1])
         way = ((axis, below), (axis, level), (x, level))
         if target == last:
-            sheet.open.append(Wire(way, "skip"))
+            sheet.open.append(Wire(way, "skip", mark=edge.mark))
         else:
-            sheet.drawn.append(Wire((*way, (x, end[1]), end), "skip"))
+            sheet.drawn.append(Wire((*way, (x, end[1]), end), "skip", mark=edge.mark))
         sheet.w = max(sheet.w, x)
     beside = [
         ((axis, top + placed.h), aside)
@@ -425,7 +434,7 @@ def tangle(part: Tangle, ends: bool = False) -> Sheet:
             above = tops[edge.source] + leaves[edge.source].h if edge.source >= 0 else 0.0
             below = tops[edge.target] if edge.target < last else sheet.h
             arrow = edge.target < last or not ends
-            sheet.drawn.append(Wire(((axis, above), (axis, below)), arrow=arrow))
+            sheet.drawn.append(Wire(((axis, above), (axis, below)), arrow=arrow, mark=edge.mark))
             if edge.source >= 0:
                 note = Note(axis + 6, above + LABELLED / 2, shape_text(edge.shape))
                 sheet.drawn.append(note)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from archdsl.pictures.outline import Item, Outline, elements, group_title, node_lines
+from archdsl.pictures.outline import Item, Outline, elements, group_title, link_text, node_lines
 from archdsl.pictures.paint import family_colours
-from archdsl.pictures.wording import shape_text
 
 _ARROWS = {"flow": "-->", "skip": "==>", "aside": "-.->"}
 #: kind of element -> the brackets that make its outline
@@ -22,9 +21,7 @@ def to_mermaid(outline: Outline) -> str:
     classes = {hue: f"c{number}" for number, hue in enumerate(used)}
     rows = ["flowchart TD", *_items(outline.items, classes, 1)]
     for link in outline.links:
-        rows.append(
-            f'  {link.source} {_ARROWS[link.style]}|"{shape_text(link.shape)}"| {link.target}'
-        )
+        rows.append(f'  {link.source} {_ARROWS[link.style]}|"{link_text(link)}"| {link.target}')
     for hue, name in classes.items():
         colour = hues.get(hue, hues[""])
         rows.append(f"  classDef {name} fill:{colour}33,stroke:{colour}")

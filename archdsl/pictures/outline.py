@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from archdsl.ops.table import Shape
 from archdsl.pictures.layout import lines
-from archdsl.pictures.scene import Element
+from archdsl.pictures.scene import Edge, Element
 from archdsl.pictures.structure import Leaf, Parallel, Repeated, Series, Tangle
+from archdsl.pictures.wording import shape_text
 from archdsl.text import count_text
+
+Way = Literal["flow", "skip", "aside"]
 
 
 @dataclass
@@ -24,10 +27,19 @@ class Item:
 
 @dataclass(frozen=True)
 class Link:
+    """Without a target while it waits for one."""
+
     source: str
     target: str
     shape: Shape
-    style: Literal["flow", "skip", "aside"]
+    style: Way
+    #: which operand of its target it is, where that matters
+    mark: str = ""
+
+
+def link_text(link: Link) -> str:
+    """The shape, and which operand it is: `2: 8×32×32`."""
+    return f"{link.mark}: " * bool(link.mark) + shape_text(link.shape)
 
 
 @dataclass
@@ -63,10 +75,6 @@ def group_title(element: Element) -> str:
     return " ".join(filter(None, (element.label, title, times)))
 
 
-#: what waits for a target: the node it comes from, the shape, and whether it skipped something
-_Loose = tuple[str, Shape, Literal["flow", "skip", "aside"]]
-
-
 class _Writer:
     def __init__(self) -> None:
         self.made = Outline()
@@ -76,17 +84,19 @@ class _Writer:
         self._series(series, [], self.made.items)
         return self.made
 
-    def _series(self, series: Series, loose: list[_Loose], into: list[Item]) -> list[_Loose]:
+    def _series(self, series: Series, loose: list[Link], into: list[Item]) -> list[Link]:
         for part in series.parts:
             match part:
                 case Leaf():
                     loose = self._leaf(part, loose, into)
                 case Parallel():
-                    ends: list[_Loose] = []
-                    for branch in part.branches:
-                        ends += self._series(branch, loose, into)
-                    skipped: list[_Loose] = [(node, shape, "skip") for node, shape, _ in loose]
-                    loose = [*ends, *(skipped if part.skips else [])]
+                    ends: list[Link] = []
+                    for branch, mark in zip(part.branches, part.marks, strict=True):
+                        made = self._series(branch, loose, into)
+                        ends += [replace(link, mark=mark) for link in made] if mark else made
+                    if part.skips:
+                        ends += [replace(link, style="skip", mark=part.skipped) for link in loose]
+                    loose = ends
                 case Repeated():
                     element = Element("block", "", "", times=part.times)
                     loose = self._group(element, part.series, loose, into)
@@ -94,7 +104,7 @@ class _Writer:
                     loose = self._tangle(part, loose, into)
         return loose
 
-    def _leaf(self, leaf: Leaf, loose: list[_Loose], into: list[Item]) -> list[_Loose]:
+    def _leaf(self, leaf: Leaf, loose: list[Link], into: list[Item]) -> list[Link]:
         element = leaf.element
         if element.kind in ("entry", "exit"):
             return loose
@@ -104,39 +114,42 @@ class _Writer:
             after = self._group(element, leaf.inner, loose, into)
         else:
             node = self._node(element, loose, into)
-            after = [(node, element.shape, "flow")]
+            after = [Link(node, "", element.shape, "flow")]
         for aside in leaf.asides:
-            self._series(aside, [(n, s, "aside") for n, s, _ in after], into)
+            self._series(aside, [replace(link, style="aside") for link in after], into)
         return after
 
-    def _node(self, element: Element, loose: list[_Loose], into: list[Item]) -> str:
+    def _node(self, element: Element, loose: list[Link], into: list[Item]) -> str:
         node = f"n{self.number}"
         self.number += 1
         into.append(Item(node, element))
-        self.made.links += [Link(source, node, shape, style) for source, shape, style in loose]
+        self.made.links += [replace(link, target=node) for link in loose]
         return node
 
     def _group(
-        self, element: Element, series: Series, loose: list[_Loose], into: list[Item]
-    ) -> list[_Loose]:
+        self, element: Element, series: Series, loose: list[Link], into: list[Item]
+    ) -> list[Link]:
         group = Item(f"g{self.number}", element, [])
         self.number += 1
         into.append(group)
         return self._series(series, loose, group.items if group.items is not None else into)
 
-    def _tangle(self, part: Tangle, loose: list[_Loose], into: list[Item]) -> list[_Loose]:
-        ends: dict[int, list[_Loose]] = {-1: loose}
+    def _tangle(self, part: Tangle, loose: list[Link], into: list[Item]) -> list[Link]:
+        ends: dict[int, list[Link]] = {-1: loose}
         for number, leaf in enumerate(part.parts):
-            given: list[_Loose] = [
-                (node, edge.shape, "flow" if edge.source == number - 1 else "skip")
+            given: list[Link] = [
+                self._along(edge, link, "flow" if edge.source == number - 1 else "skip")
                 for edge in part.edges
                 if edge.target == number
-                for node, _, _ in ends[edge.source]
+                for link in ends[edge.source]
             ]
             ends[number] = self._leaf(leaf, given, into)
         return [
-            (node, edge.shape, "flow")
+            self._along(edge, link, "flow")
             for edge in part.edges
             if edge.target == len(part.parts)
-            for node, _, _ in ends[edge.source]
+            for link in ends[edge.source]
         ]
+
+    def _along(self, edge: Edge, link: Link, style: Way) -> Link:
+        return replace(link, shape=edge.shape, style=style, mark=edge.mark)

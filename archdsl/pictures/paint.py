@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from archdsl.ir.graph import Item, Program
-from archdsl.pictures.drawing import Box, Frame, Point, Sheet, Wire, moved
+from archdsl.pictures.drawing import Box, Frame, Note, Point, Sheet, Wire, moved
 from archdsl.pictures.layout import (
     PAD,
     SMALL,
@@ -174,17 +174,9 @@ def paint(program: Program, sheet: Sheet) -> Picture:
             marks += _frame(placed, colours)
         elif isinstance(placed, Wire):
             wires += _wire(placed)
+            last += [_operand(placed)] if placed.mark else []
         else:
-            last.append(
-                Text(
-                    placed.x,
-                    placed.y + 3.3,
-                    placed.text,
-                    TINY,
-                    "muted",
-                    anchor=placed.anchor,
-                )
-            )
+            last.append(_note(placed))
     marks += wires
     marks += last
     marks += [_shift(mark, MARGIN, dy + sheet.h) for mark in legend]
@@ -278,6 +270,19 @@ def _frame(frame: Frame, colours: dict[str, str]) -> Iterator[Mark]:
             at += text_width(word, size, bold=bold) + 6
     if element.params:
         yield Text(x + w - PAD, y + 16.5, corner(element), TINY, "muted", anchor="end")
+
+
+def _note(note: Note) -> Text:
+    role: Role = "ink" if note.strong else "muted"
+    return Text(note.x, note.y + 3.3, note.text, TINY, role, note.strong, note.anchor)
+
+
+def _operand(wire: Wire) -> Text:
+    """Beside the arrow's head: left of one that goes down, above one that comes from the right."""
+    (x1, _), (x2, y2) = wire.points[-2:]
+    if abs(x1 - x2) < 0.5:
+        return _note(Note(x2 - 5, y2 - 6, wire.mark, "end", strong=True))
+    return _note(Note(x2 + 9, y2 - 7, wire.mark, strong=True))
 
 
 def _wire(wire: Wire) -> Iterator[Mark]:

@@ -50,9 +50,12 @@ class Element:
 
 @dataclass(frozen=True)
 class Edge:
+    """`mark`: which operand of its target it is, where that matters: `1`, or `1, 3`."""
+
     source: int
     target: int
     shape: Shape
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,8 @@ class _Flow:
     boxes: dict[Param, int] = field(default_factory=dict)
     #: the labels of the groups around, where their parts stand here
     prefix: str = ""
+    #: inside an aux head
+    training: bool = False
 
     def start(self, entry: Element) -> None:
         self.elements.append(entry)
@@ -180,16 +185,17 @@ class _Flow:
             self._merge(item, source)
             self.makers.append(source)
         else:
-            self.makers.append(self._add(*self._with_constants(_element(item), item)))
+            element, values = self._with_constants(_element(item), item)
+            self.makers.append(self._add(element, values, ordered=item.op.ordered))
 
     def _scope(self, scope: Scope) -> None:
         hollow = self.scene.contents.hollow(scope.graph)
-        if self.depth > 0 and not hollow and len((*scope.inputs, *scope.shapes)) > 2:
+        used = self.scene.contents.used(scope.graph)
+        if self.depth > 0 and not hollow and max(len(used), len(scope.shapes)) > 1:
             self._within(scope)
             return
         place = -1
         if not hollow or scope.training_only:  # a head that is a value as it is
-            used = self.scene.contents.used(scope.graph)
             given = tuple(v for number, v in enumerate(scope.inputs) if number in used)
             place = self._add(self.scene.block(scope, self.depth), given)
         for through in self.scene.contents.through(scope.graph):
@@ -207,24 +213,37 @@ class _Flow:
             self.constants[number] = self.constants[value]
 
     def _within(self, scope: Scope) -> None:
-        """The parts of a scope of several inputs or outputs stand here, without a box around them:
-        an edge to or from a box does not say which of its parts it means."""
+        """The parts of a scope that uses several inputs, or has several outputs, stand here,
+        without a box around them: an edge to or from a box does not say which part it means."""
         graph, label = scope.graph, f"{scope.name}." if scope.labelled else ""
         inner = _Flow(self.scene, graph, self.depth - 1, self.elements, self.edges)
         inner.prefix = self.prefix + label
+        inner.training = self.training or scope.training_only
         inner.told, inner.boxes = self.told, self.boxes
         # what is used out here too is no note on what is in there, nor the other way round
         inner.uses = {place: self.uses[v] for place, v in enumerate(scope.inputs)}
         inner.constants = {
             place: self.constants[v] for place, v in enumerate(scope.inputs) if v in self.constants
         }
+        start = len(self.elements)
         inner._items([self.makers[v] for v in scope.inputs])
+        if scope.labelled and len(graph.outputs) == 1:
+            inner._name_result(start, inner.prefix.removesuffix("."))
         for value in graph.outputs:
             number = len(self.makers)
             self.uses[number] = self.uses.get(number, 0) + inner.uses[value] - 1
             if value in inner.constants:
                 self.constants[number] = inner.constants[value]
             self.makers.append(inner.makers[value])
+
+    def _name_result(self, start: int, name: str) -> None:
+        """Where no part says what the group is called, the one that yields its value does."""
+        place = self.makers[self.graph.outputs[0]]
+        if place is None or place < start or any(e.label for e in self.elements[start:]):
+            return
+        element = self.elements[place]
+        kind: Kind = "pill" if element.kind == "join" else element.kind  # a join has no room
+        self.elements[place] = replace(element, kind=kind, label=name, alike=(element.alike, name))
 
     def _with_constants(self, element: Element, node: Node) -> tuple[Element, tuple[int, ...]]:
         """A join of one value and what the scope itself owns (`× layer_scale`), and what else feeds
@@ -235,7 +254,11 @@ class _Flow:
             return element, node.inputs
         fresh = [param for param in dict.fromkeys(own) if param not in self.told]
         self.told.update(fresh)
-        named = " ".join([element.title, *(param.name for param in own)])
+        names = [self.constants[v].name if v in self.constants else "…" for v in node.inputs]
+        if node.op.ordered:
+            named = f"{element.title}({', '.join(names)})"
+        else:
+            named = " ".join([element.title, *(param.name for param in own)])
         told = replace(
             element,
             kind="pill",
@@ -275,9 +298,8 @@ class _Flow:
         if node.op.family not in _POINTWISE or before.kind not in ("layer", "pill"):
             return False
         last = source == len(self.elements) - 1
-        return (
-            last and self.uses[node.inputs[0]] == 1 and before.training_only == node.training_only
-        )
+        only = node.training_only or self.training
+        return last and self.uses[node.inputs[0]] == 1 and before.training_only == only
 
     def _merge(self, node: Node, source: int) -> None:
         before = self.elements[source]
@@ -292,17 +314,22 @@ class _Flow:
             shows=((*before.shows[0], node),),
         )
 
-    def _add(self, element: Element, inputs: tuple[int, ...]) -> int:
+    def _add(self, element: Element, inputs: tuple[int, ...], *, ordered: bool = False) -> int:
         if self.prefix and element.label:
             element = replace(element, label=self.prefix + element.label)
-        given: dict[int, Shape] = {}
+        if self.training:
+            element = replace(element, training_only=True)
+        given: dict[int, list[int]] = {}  # for each element that feeds it, as which operands
         sources = [self._source(value) for value in inputs]
         self.elements.append(element)
         place = len(self.elements) - 1
-        for value, maker in zip(inputs, sources, strict=True):
+        for number, maker in enumerate(sources):
             if maker is not None:
-                given.setdefault(maker, self.shapes[value])
-        self.edges += [Edge(maker, place, shape) for maker, shape in given.items()]
+                given.setdefault(maker, []).append(number)
+        marked = ordered and len(given) > 1
+        for maker, numbers in given.items():
+            mark = ", ".join(str(number + 1) for number in numbers) if marked else ""
+            self.edges.append(Edge(maker, place, self.shapes[inputs[numbers[0]]], mark))
         return place
 
     def end(self, exit: Element, values: tuple[int, ...]) -> None:
@@ -324,7 +351,7 @@ def _ordered(flow: Flow) -> Flow:
     order = sorted(range(len(flow.elements)), key=place)
     new = {old: number for number, old in enumerate(order)}
     edges = sorted(
-        (Edge(new[e.source], new[e.target], e.shape) for e in flow.edges),
+        (replace(e, source=new[e.source], target=new[e.target]) for e in flow.edges),
         key=lambda edge: edge.target,
     )
     return Flow(tuple(flow.elements[old] for old in order), tuple(edges))

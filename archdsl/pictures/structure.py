@@ -34,11 +34,15 @@ class Leaf:
 @dataclass(frozen=True)
 class Parallel:
     """Branches between the part before and the part after. `skips`: those without an element.
-    `shape`: of what forks; empty where several forks of several shapes are drawn as one."""
+    `shape`: of what forks; empty where several forks of several shapes are drawn as one.
+    `marks`: which operands of what follows the branches are, where that matters, and `skipped` what
+    skips is; a branch that ends as several says so inside."""
 
     branches: tuple[Series, ...]
     skips: int
     shape: Shape
+    marks: tuple[str, ...]
+    skipped: str = ""
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,13 @@ class _Reader:
             Series(tuple(self._between(source, group, target, branch=True))) for group in groups
         )
         shape = self.after[source][0].shape
-        return Parallel(branches, skips, shape)
+        marks = tuple(self._mark(group, target) for group in groups)
+        return Parallel(branches, skips, shape, marks, self._mark([source], target))
+
+    def _mark(self, sources: list[int], target: int) -> str:
+        """What the target calls these, where one of them alone feeds it."""
+        marks = [e.mark for e in self.before.get(target, ()) if e.source in sources]
+        return marks[0] if len(marks) == 1 else ""
 
     def _groups(self, numbers: Iterable[int]) -> list[list[int]]:
         """Connected elements together, each group in order."""
@@ -229,7 +239,7 @@ class _Reader:
     def _tangle(self, source: int, inside: list[int], target: int, past: bool) -> Tangle:
         place = {source: -1, target: len(inside), **{n: i for i, n in enumerate(inside)}}
         edges = tuple(
-            Edge(place[e.source], place[e.target], e.shape)
+            replace(e, source=place[e.source], target=place[e.target])
             for number in (source, *inside)
             for e in self.after.get(number, ())
             if e.target in place and not (past and (number, e.target) == (source, target))
@@ -292,7 +302,8 @@ def alike(part: Part) -> Hashable:
             return (part.element.kind, part.element.alike, part.element.times)
         case Parallel():
             inside = tuple(tuple(map(alike, b.parts)) for b in part.branches)
-            return None if any(None in keys for keys in inside) else (inside, part.skips)
+            ends = (part.skips, part.marks, part.skipped)
+            return None if any(None in keys for keys in inside) else (inside, ends)
         case Repeated():
             within = tuple(map(alike, part.series.parts))
             return None if None in within else (within, part.times)

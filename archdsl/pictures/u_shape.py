@@ -37,7 +37,7 @@ def u_shape(whole: Series) -> Sheet | None:
             return None
         down = tuple(p for p in parts[: forks[0]] if isinstance(p, Leaf))
         up = tuple(p for p in parts[forks[0] + 1 :] if isinstance(p, Leaf))
-        if not down or not up or not _dips(fork):
+        if not down or not up or not _dips(fork) or fork.skipped:  # whose ends would need marks
             return None
         levels.append(_Level(down, up, fork.shape))
         parts = list(fork.branches[0].parts)

@@ -17,7 +17,7 @@ from archdsl.ir.graph import Program
 from archdsl.ops import TABLE
 from archdsl.pictures.compose import compose
 from archdsl.pictures.depth import opened
-from archdsl.pictures.drawing import Box, Frame, Sheet, Wire
+from archdsl.pictures.drawing import Box, Frame, Note, Sheet, Wire
 from archdsl.pictures.paint import FAMILIES
 from archdsl.pictures.scene import Element
 from archdsl.pictures.structure import Leaf, Parallel, Repeated, structure
@@ -289,6 +289,65 @@ def test_edges_come_from_the_true_producers(text: str, edges: str) -> None:
     called = {node: next(n for n in names if n in label) for node, label in shown.items()}
     pairs = re.findall(r"^ *(n\d+) \S+>\|.*\| (n\d+)$", drawn, re.MULTILINE)
     assert sorted(f"{called[a]}>{called[b]}" for a, b in pairs) == sorted(edges.split(", "))
+
+
+_ORDERED = """model m() {{
+  input 4x8x8
+  param p [1, 4, 8, 8] zeros
+  conv 4 1x1 -> tap t
+  {step}
+  relu
+}}"""
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "marks"),
+    [
+        ("sub { identity; conv 4 1x1 }", "sub { conv 4 1x1; identity }", "1 2"),
+        ("div { sigmoid; relu }", "div { relu; sigmoid }", "1 2"),
+        ("sub @t", "sub { @t; identity }", ""),  # a value from itself
+        ("relu -> sub @t", "relu -> sub { @t; identity }", "1 2"),
+        ("sub { gap; @t; conv 4 1x1 }", "sub { gap; conv 4 1x1; @t }", "1 2 3"),
+        ("sub { identity; relu; @t }", "sub { relu; identity; @t }", "1, 3 2"),
+        ("sub { identity; @p -> relu }", "sub { @p -> relu; identity }", "1 2"),
+        ("sub { identity; @p }", "sub { @p; identity }", ""),
+        ("sub { identity; { maxpool 2; up } }", "sub { { maxpool 2; up }; identity }", "1 2"),
+        (
+            "sub { { relu; add @t }; exp }",
+            "sub { exp; { relu; add @t } }",
+            "1 2",
+        ),
+        ("add { identity; conv 4 1x1 }", "add { conv 4 1x1; identity }", ""),
+    ],
+)
+def test_the_order_of_operands_is_shown(one: str, other: str, marks: str) -> None:
+    """In each format, where it matters; a parameter alone stands in the join's own text."""
+    ways = (pictures.draw_svg, pictures.draw_mermaid, pictures.draw_dot)
+    texts = [_ORDERED.format(step=step.replace("up", "upsample 2")) for step in (one, other)]
+    swapped = [open_spec(text).checked() for text in texts]
+    alike = [way(swapped[0]) == way(swapped[1]) for way in ways]
+    assert alike == [not marks and "@p" not in one] * 3
+    sheet = compose(opened(swapped[0], None), insides=False)
+    strong = [s.text for s in sheet.drawn if isinstance(s, Note) and s.strong]
+    shown = sorted([*strong, *(s.mark for s in sheet.drawn if isinstance(s, Wire) and s.mark)])
+    assert " ".join(shown) == marks
+    for way in ways[1:]:
+        assert " ".join(sorted(re.findall(r'"([\d, ]+): ', way(swapped[0])))) == marks
+
+
+def test_heads_and_groups_of_several_values_are_named() -> None:
+    text = """model m() {
+  input 4x8x8
+  conv 4 1x1 -> tap t
+  conv 4 3x3 pad=1
+  one: aux { @t; gap; linear 3 }
+  two: aux { add { @t; identity }; linear 3 }
+  sum: aux { add { @t; identity } }
+  group: { relu; add { @t; identity } }
+}"""
+    drawn = pictures.draw_mermaid(open_spec(text).checked(), depth=1)
+    for name in ('subgraph g2["one"]', '"two<br/>linear 3', '"sum<br/>#43;"', '"group<br/>#43;"'):
+        assert name in drawn
 
 
 def test_what_is_computed_last_ends_the_picture() -> None:
