@@ -175,11 +175,13 @@ def train(
         text = _spec(spec)
         _begin(text, recipe, resume, changes, quiet)
         from archdsl.train import job
+        from archdsl.train.request import Request, settle
 
+        asked = settle(Request(text, recipe, **settings), run_code=not dry_run)
         if dry_run:
-            typer.echo(job.dry_run(job.settle(text, recipe, run_code=False, **settings)))
+            typer.echo(job.dry_run(asked))
             return
-        result = job.fit(text, recipe, **settings)
+        result = job.run(asked)
         if result.signal:
             raise typer.Exit(128 + result.signal)
 

@@ -170,7 +170,7 @@ def new(
       archdsl new mynet
       archdsl new mynet --like resnet50
     """
-    from archdsl.diagnostics.terminal import escaped
+    from archdsl.diagnostics.terminal import escaped, typed
     from archdsl.files import write_atomic
     from archdsl.new import CannotStart
     from archdsl.new import new as texts_of
@@ -191,9 +191,9 @@ def new(
             write_atomic(path, text)
     except OSError as error:
         fail(f"cannot write {escaped(str(error.filename or name))}: {error.strerror}")
-    spec, recipe = (escaped(str(path)) for path in files)
-    typer.echo(f"Wrote {spec} and {recipe}. What next:\n")
-    typer.echo(f"  archdsl check {spec} --shapes\n  archdsl train {spec}")
+    spec, recipe = files
+    typer.echo(f"Wrote {escaped(str(spec))} and {escaped(str(recipe))}. What next:\n")
+    typer.echo(f"  archdsl check {typed(spec)} --shapes\n  archdsl train {typed(spec)}")
 
 
 def lsp() -> None:

@@ -76,6 +76,13 @@ def escaped(text: str, *, unicode: bool = True) -> str:
     return "".join(c if c.isprintable() and (unicode or c.isascii()) else _escape(c) for c in text)
 
 
+def typed(name: object) -> str:
+    """A path or name as it is typed in a command that is proposed: quoted where the shell wants."""
+    from shlex import quote
+
+    return quote(escaped(str(name)))
+
+
 def message(text: str, *, unicode: bool = True) -> str:
     """`escaped` for a sentence of ours, whose typography has ASCII spellings."""
     return escaped(text if unicode else text.translate(_SPELT_IN_ASCII), unicode=unicode)

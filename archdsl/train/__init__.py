@@ -12,15 +12,15 @@ from archdsl.train.recipe.read import Override, read_recipe
 from archdsl.train.recipe.schema import Recipe, json_schema
 
 if TYPE_CHECKING:
-    from archdsl.train.engine.trainer import Result
     from archdsl.train.evaluation import evaluate
     from archdsl.train.job import fit
     from archdsl.train.predicting import Prediction, predict
+    from archdsl.train.result import Result
     from archdsl.train.tasks.task import Tested
 
 _LATER = {
     "fit": "job",
-    "Result": "engine.trainer",
+    "Result": "result",
     "evaluate": "evaluation",
     "predict": "predicting",
     "Tested": "tasks.task",

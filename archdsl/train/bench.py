@@ -21,11 +21,11 @@ from archdsl.train.engine.allocator import keep_freed_memory
 from archdsl.train.engine.distributed import Ranks, pick_device
 from archdsl.train.engine.trainer import Trainer
 from archdsl.train.errors import TrainError
-from archdsl.train.job import own_randomness, settle
+from archdsl.train.job import own_randomness
 from archdsl.train.model import describe
 from archdsl.train.recipe.read import read_recipe
 from archdsl.train.recipe.schema import Recipe
-from archdsl.train.run.folder import RunFolder
+from archdsl.train.request import Request, settle
 from archdsl.train.run.telling import is_out_of_memory, out_of_memory
 
 WARM = 3  # rounds that are not counted: compilation, choice of algorithms, caches
@@ -100,7 +100,7 @@ def bench(
     }
     if describe(spec, input, params).outputs is None:
         plan["loss"] = "mse"  # no scores of classes: a step towards numbers of the output's shape
-    job = settle(spec, read_recipe(plan), params=params, input=input, quiet=True)
+    job = settle(Request(spec, read_recipe(plan), params, input, quiet=True))
     device = pick_device(job.recipe.device)
     with own_randomness(job.recipe, device):
         if device.type == "cpu":
@@ -108,9 +108,8 @@ def bench(
         data = job.load()
         ranks = Ranks(0, 1, device)
         module = job.model.build()
-        folder = RunFolder(None, True, job.recipe)
         try:
-            trainer = Trainer(module, data, job.recipe, ranks, folder, job.model.plain())
+            trainer = Trainer(module, data, job.recipe, ranks, job.model.plain())
             training, inference = _in_turn(*_steps(trainer, batch), rounds, _finisher(device))
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):

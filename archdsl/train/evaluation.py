@@ -2,69 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from archdsl.train.data.load import Batches, LoadedData, Split, load_data, split_source
-from archdsl.train.data.loader import Fit
+from archdsl.train.data.batches import Batches
+from archdsl.train.data.fit import Fit
+from archdsl.train.data.load import LoadedData, load_data, split_source
 from archdsl.train.data.own import tell_code
-from archdsl.train.data.samples import Samples
-from archdsl.train.data.sources import Source, Wanted, is_code, open_source
-from archdsl.train.engine.checkpoint import BEST, find_checkpoint, read_checkpoint, tested_weights
+from archdsl.train.data.samples import Samples, Split
+from archdsl.train.data.sources import Source, Wanted, as_trained, is_code, open_source
 from archdsl.train.engine.distributed import Ranks, pick_device
+from archdsl.train.engine.measure import measure
 from archdsl.train.engine.objective import Objective, autocast
-from archdsl.train.errors import TrainError, shown
+from archdsl.train.errors import TrainError
 from archdsl.train.model import Model
 from archdsl.train.recipe.read import Override, read_recipe
 from archdsl.train.recipe.schema import Recipe
-from archdsl.train.tasks import task_of
-from archdsl.train.tasks.task import Tested
-
-
-@torch.inference_mode()
-def test_model(
-    model: nn.Module,
-    batches: Batches,
-    objective: Objective,
-    ranks: Ranks,
-    autocast: Any = None,
-    stop: Any = None,
-) -> Tested:
-    """Loss and what the task measures over the test split, each sample counted once whatever the
-    ranks and batch size. `stop()` may end it early by raising."""
-    model.eval()
-    meter = task_of(batches.data.classes, objective.name).meter(ranks.device)
-    loss_sum = torch.zeros((), dtype=torch.float64, device=ranks.device)
-    count = 0
-    for x, y in batches.test():
-        with autocast() if autocast else contextlib.nullcontext():
-            output = model(x)
-        if stop is not None:
-            stop()
-        if not len(y):
-            continue  # a pass that only keeps this rank in step with the others
-        loss, main = objective(output, y)
-        loss_sum += loss.double() * len(y)
-        count += len(y)
-        meter.add(main, y)
-    total, samples, *sums = ranks.sum([float(loss_sum), count, *meter.sums()])
-    return meter.result(total / samples, int(samples), sums)
+from archdsl.train.run.checkpoint import BEST, find_checkpoint, read_checkpoint, tested_weights
+from archdsl.train.tasks import saved_task
+from archdsl.train.tasks.task import Task, Tested
 
 
 def test_final(model: nn.Module, data: LoadedData, recipe: Recipe, device: torch.device) -> Tested:
     """One pass of a model over the split that had no part in choosing it."""
     assert data.final is not None
     batches = Batches(replace(data, test=Split(data.final, None)), recipe, device)
+    return _measured(model.to(device), batches, recipe, data.task)
+
+
+def _measured(model: nn.Module, batches: Batches, recipe: Recipe, task: Task) -> Tested:
+    device = batches.device
     cast = functools.partial(autocast, recipe, device)
-    ranks = Ranks(0, 1, device)
-    return test_model(model.to(device), batches, Objective(recipe), ranks, cast)
+    meter, ranks = task.meter(device), Ranks(0, 1, device)
+    return measure(model, batches.test(), Objective(recipe), meter, ranks, cast)
 
 
 @dataclass
@@ -74,7 +49,7 @@ class Trained:
     path: Path
     module: nn.Module
     recipe: Recipe
-    classes: tuple[str, ...]
+    task: Task
     fit: Fit
     device: torch.device
     own_data: str  # the name of what it was trained on
@@ -102,8 +77,8 @@ def load_trained(
     shape = tuple(saved["fit"]["input_shape"])
     fit = Fit(**{**saved["fit"], "input_shape": shape})
     own = read_recipe(saved["recipe"]).data.name
-    classes = tuple(saved["classes"])
-    return Trained(path, built.to(target).eval(), recipe, classes, fit, target, own)
+    task = saved_task(saved, recipe.loss.name)
+    return Trained(path, built.to(target).eval(), recipe, task, fit, target, own)
 
 
 def evaluate(
@@ -118,9 +93,9 @@ def evaluate(
     trained = load_trained(run, device, module, overrides)
     if is_code(trained.own_data) and trained.own_data == trained.recipe.data.name:
         tell_code(trained.own_data, trained.path)
-    recipe, classes = trained.recipe, trained.classes
-    wanted = Wanted(trained.fit.input_shape, len(classes) or None, recipe.loss.name, classes)
-    source = _as_trained(open_source(recipe.data, wanted), classes)
+    recipe, names = trained.recipe, trained.task.names
+    wanted = Wanted(trained.fit.input_shape, len(names) or None, recipe.loss.name, names)
+    source = as_trained(open_source(recipe.data, wanted), names)
     other = _is_other(trained.own_data, recipe.data.name)
     samples, what = _tested_part(source, recipe, other)
     plan = {"val_fraction": 0.0, "mean": None, "std": None}
@@ -131,14 +106,8 @@ def evaluate(
     data = load_data(alone, recipe, trained.fit.input_shape)
     data.fit = trained.fit
     batches = Batches(data, recipe, trained.device)
-    ranks = Ranks(0, 1, trained.device)
-    cast = functools.partial(autocast, recipe, trained.device)
-    tested = test_model(trained.module, batches, Objective(recipe), ranks, cast)
-    missing = tested.missing
-    notes = data.notes + [f"left out: {name}" for name in batches.bad]
-    if missing:
-        some = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
-        notes.append(f"the data has no samples of {len(missing)} classes: {some}")
+    tested = _measured(trained.module, batches, recipe, trained.task)
+    notes = data.notes + [f"left out: {name}" for name in batches.bad] + tested.gaps()
     if recipe.data.limit is not None:
         what += f", limited to {recipe.data.limit:,}"
     return replace(tested, data=f"{recipe.data.name}: {what}", notes=notes)
@@ -164,29 +133,3 @@ def _tested_part(source: Source, recipe: Recipe, other: bool) -> tuple[Samples, 
     train, test = split_source(source, recipe.data.val_fraction)
     whole = len(train.y) + len(test.y)
     return test, f"the {len(test.y):,} of {whole:,} that were held out from training"
-
-
-def _as_trained(source: Source, classes: tuple[str, ...]) -> Source:
-    """The source with the model's class numbers; some of the classes may be missing in it."""
-    if source.classes == classes:
-        return source
-    unknown = [name for name in source.classes if name not in classes]
-    if unknown or not source.classes or source.train.y.ndim > 1:
-        raise TrainError(
-            f"the data's classes are not the model's: {shown(*source.classes[:8]) or 'none'} "
-            f"instead of {shown(*classes[:8]) or 'none'}"
-        )
-    numbers = torch.tensor([classes.index(name) for name in source.classes])
-
-    def renamed(samples: Samples | None) -> Samples | None:
-        if samples is None:
-            return None
-        copied = samples.subset(torch.arange(len(samples.y)))
-        copied.y = numbers[samples.y]
-        return copied
-
-    train = renamed(source.train)
-    assert train is not None
-    return replace(
-        source, train=train, test=renamed(source.test), final=renamed(source.final), classes=classes
-    )

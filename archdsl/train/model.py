@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from archdsl.train.data.sources import Source
-
-CLASS_PARAMS = ("classes", "num_classes", "n_classes", "nclasses")
+    from archdsl.train.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -94,62 +93,32 @@ class Model:
         files = SpecFiles(**saved["spec"])
         return _described(files.opened(params, shape), files)
 
-    def fitted(self, source: Source, change: bool) -> tuple[Model, list[str]]:
+    def fitted(self, source: Source, task: Task, change: bool) -> tuple[Model, list[str]]:
         """This model and no flags where it suits the data. Where not: an error that names the flags
         which make it suit; with `change`, the model made to suit, and the flags."""
         if self.spec is None:
             return self, []
         if len(self.output_shapes) > 1:
-            shapes = " and ".join(map(shape_text, self.output_shapes))
-            raise TrainError(
-                f"{self.name} has {len(self.output_shapes)} outputs ({shapes}); archdsl trains and "
-                "measures models of one",
-                "leave one output; a head for training alone is `name: aux ...`; for a loop of "
-                "your own, archdsl.load(...) gives the module",
-            )
-        flags: list[str] = []
-        model = self
+            raise _several_outputs(self)
+        model, flags, wrong, keeps = self, list[str](), list[str](), ""
         shape = _wanted_shape(self.input_shape or (), source)
         if shape is not None:
+            model = _resized(self, source, shape)
             flags.append(f"--input {shape_text(shape)}")
-            try:
-                model = self.given(self.params, shape)
-            except SpecProblem:
-                own = f"{shape_text(shape)} which this model cannot take"
-                raise TrainError(
-                    _misfit(self, source, shape, False), f"the data is {own}"
-                ) from None
-        count = len(source.classes)
-        out = model.output_shape
-        if count and source.train.y.ndim == 1 and out is not None and len(out) != 1:
-            raise TrainError(
-                f"{self.name} gives {shape_text(out)} for a sample, the data wants one of {count} "
-                "classes",
-                "archdsl trains classifiers, one score a class: put `flatten` (or `gap -> "
-                "flatten`) and a `linear` at the end; with --set loss=mse or l1 it trains any "
-                "output on targets of the same shape, from your own Dataset (--data file.py:NAME)",
-            )
-        wrong = bool(count) and self.outputs is not None and not _suits(self.outputs, count)
-        if wrong:
-            found = _with_classes(model, count)
-            if found is None:
-                raise TrainError(
-                    f"{self.name} has {self.outputs} outputs, the data {count} classes",
-                    f"give the model a parameter for it, `model {self.name}"
-                    f"(classes={count})`, and use it in the last layer",
-                )
-            flags.append(f"-p {found[0]}={count}")
-            model = found[1]
+            wrong.append(_takes(self, source, shape))
+            if source.channels == 3:
+                keeps = "; --set data.channels=1 keeps the spec and turns the images grey"
+        task.check(self.name, model.output_shape, source.train.y)
+        count = task.outputs(self.outputs)
+        if count is not None:
+            model, flag = _with_outputs(self, model, task, count)
+            flags.append(flag)
+            wrong.append(f"has {self.outputs} outputs, the data {task.amount()}")
+            keeps += task.keeps(self.outputs)
         if flags and not change:
-            grey = shape is not None and source.channels == 3
             raise TrainError(
-                _misfit(self, source, shape, wrong),
-                f"add {' '.join(flags)}, or --fit to do so automatically"
-                + (
-                    "; --set data.channels=1 keeps the spec and turns the images grey"
-                    if grey
-                    else ""
-                ),
+                f"{self.name} {', and '.join(wrong)}",
+                f"add {' '.join(flags)}, or --fit to do so automatically{keeps}",
             )
         return model, flags
 
@@ -215,10 +184,6 @@ def _from_plain(value: Any) -> Any:
     return tuple(map(_from_plain, value)) if isinstance(value, list) else value
 
 
-def _suits(outputs: int, classes: int) -> bool:
-    return outputs == classes or (outputs == 1 and classes == 2)
-
-
 def _wanted_shape(shape: tuple[int, ...], source: Source) -> tuple[int, ...] | None:
     """The input that the data needs where the spec's will not do. Images are resized to any size,
     and grey ones made colour; colour is not thrown away unasked."""
@@ -232,30 +197,47 @@ def _wanted_shape(shape: tuple[int, ...], source: Source) -> tuple[int, ...] | N
     return (source.channels, *shape[1:])
 
 
-def _with_classes(model: Model, count: int) -> tuple[str, Model] | None:
-    program = model._opened.checked()
-    for name in (name for name in CLASS_PARAMS if name in dict(program.graph.args)):
+def _several_outputs(model: Model) -> TrainError:
+    shapes = " and ".join(map(shape_text, model.output_shapes))
+    return TrainError(
+        f"{model.name} has {len(model.output_shapes)} outputs ({shapes}); archdsl trains and "
+        "measures models of one",
+        "leave one output; a head for training alone is `name: aux ...`; for a loop of "
+        "your own, archdsl.load(...) gives the module",
+    )
+
+
+def _resized(model: Model, source: Source, shape: tuple[int, ...]) -> Model:
+    try:
+        return model.given(model.params, shape)
+    except SpecProblem:
+        raise TrainError(
+            f"{model.name} {_takes(model, source, shape)}",
+            f"the data is {shape_text(shape)} which this model cannot take",
+        ) from None
+
+
+def _takes(model: Model, source: Source, shape: tuple[int, ...]) -> str:
+    channels = source.channels
+    own = f"{channels} channels" if channels else f"samples of shape {shape_text(shape)}"
+    return f"takes an input of {shape_text(model.input_shape or ())}, the data has {own}"
+
+
+def _with_outputs(before: Model, model: Model, task: Task, count: int) -> tuple[Model, str]:
+    """The model with that many outputs by one of its parameters, and the flag that gives them."""
+    own = dict(model._opened.checked().graph.args)
+    for name in (name for name in task.parameters if name in own):
         try:
             found = model.given({**model.params, name: count}, model.input)
         except SpecProblem:
             continue
         if found.outputs == count:
-            return name, found
-    return None
-
-
-def _misfit(model: Model, source: Source, shape: tuple[int, ...] | None, classes: bool) -> str:
-    parts: list[str] = []
-    if shape is not None:
-        own = (
-            f"{source.channels} channels"
-            if source.channels
-            else f"samples of shape {shape_text(shape)}"
-        )
-        parts.append(f"takes an input of {shape_text(model.input_shape or ())}, the data has {own}")
-    if classes:
-        parts.append(f"has {model.outputs} outputs, the data {len(source.classes)} classes")
-    return f"{model.name} {', and '.join(parts)}"
+            return found, f"-p {name}={count}"
+    raise TrainError(
+        f"{before.name} has {before.outputs} outputs, the data {task.amount()}",
+        f"give the model a parameter for it, `model {before.name}({task.parameters[0]}={count})`, "
+        f"and use it in the last layer{task.keeps(before.outputs)}",
+    )
 
 
 def _pretrained(spec: Spec, weights: str | Path) -> nn.Module:
@@ -274,7 +256,7 @@ def _pretrained(spec: Spec, weights: str | Path) -> nn.Module:
 
 def _load_weights(module: nn.Module, path: Path) -> None:
     """Weights from .safetensors, a checkpoint of ours, or a plain state_dict."""
-    from archdsl.train.engine.checkpoint import read_weights
+    from archdsl.train.run.checkpoint import read_weights
 
     try:
         module.load_state_dict(read_weights(path))

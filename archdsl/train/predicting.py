@@ -16,33 +16,31 @@ from torch import Tensor, nn
 
 from archdsl.diagnostics.terminal import escaped
 from archdsl.train.data.augment import Batch
+from archdsl.train.data.fit import Fit, to_channels, to_size
 from archdsl.train.data.images import IMAGE_SUFFIXES, BadSample, read_image
-from archdsl.train.data.loader import Fit
-from archdsl.train.data.samples import to_channels, to_size
 from archdsl.train.data.tables import Table, open_table
 from archdsl.train.engine.distributed import pick_device
 from archdsl.train.errors import TrainError, shown
 from archdsl.train.evaluation import Trained, load_trained
 from archdsl.train.recipe.schema import Augment
-from archdsl.train.tasks import task_of
 
 GROUP = 64  # samples that go through the model together
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """`top`: class and probability, best first; or output and value. Empty where `problem` says
-    why there is none."""
+    """`top`: names and numbers, which are `shares` of 1, the largest first, or values of outputs.
+    Empty where `problem` says why there is none."""
 
     source: str
     top: tuple[tuple[str, float], ...]
-    classes: bool = True
+    shares: bool = True
     problem: str = ""
 
     def __str__(self) -> str:
         if self.problem:
             return escaped(self.problem)
-        form = "{} {:.1%}" if self.classes else "{} {:.5g}" if len(self.top) > 1 else "{1:.5g}"
+        form = "{} {:.1%}" if self.shares else "{} {:.5g}" if len(self.top) > 1 else "{1:.5g}"
         answers = (form.format(escaped(name), value) for name, value in self.top)
         return f"{escaped(self.source)}: " + ", ".join(answers)
 
@@ -113,10 +111,9 @@ def _predict(trained: Trained, items: list[tuple[str, Tensor]], top: int) -> lis
     x = normalised(torch.stack([x for _, x in items]), trained.fit).to(trained.device)
     output = trained.module(x)
     main = (output if isinstance(output, Tensor) else output[0]).float().cpu()
-    answers = task_of(trained.classes, trained.recipe.loss.name).answers(main, top)
-    named = bool(trained.classes)
+    answers = trained.task.answers(main, top)
     return [
-        Prediction(name, found, classes=named)
+        Prediction(name, found, shares=trained.task.shares)
         for (name, _), found in zip(items, answers, strict=True)
     ]
 

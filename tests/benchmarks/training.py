@@ -33,10 +33,9 @@ def trainer(spec: str, recipe: dict[str, Any]) -> Any:
     from archdsl.train.engine.allocator import keep_freed_memory
     from archdsl.train.engine.distributed import Ranks, pick_device
     from archdsl.train.engine.trainer import Trainer
-    from archdsl.train.job import settle
-    from archdsl.train.run.folder import RunFolder
+    from archdsl.train.request import Request, settle
 
-    job = settle(spec, recipe, quiet=True)
+    job = settle(Request(spec, recipe, quiet=True))
     ranks = Ranks(0, 1, pick_device(job.recipe.device))
     if ranks.device.type == "cpu":
         keep_freed_memory()
@@ -44,8 +43,7 @@ def trainer(spec: str, recipe: dict[str, Any]) -> Any:
         torch.set_num_threads(job.recipe.threads)
     data = job.load()
     torch.manual_seed(job.recipe.seed)
-    folder = RunFolder(None, True, job.recipe)
-    return Trainer(job.model.build(), data, job.recipe, ranks, folder, job.model.plain())
+    return Trainer(job.model.build(), data, job.recipe, ranks, job.model.plain())
 
 
 def our_lenet(threads: int, device: str = "cpu") -> Callable[[str], list[float]]:

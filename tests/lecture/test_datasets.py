@@ -16,7 +16,8 @@ from torchvision import transforms
 from torchvision.transforms import v2
 
 from archdsl.train import read_recipe
-from archdsl.train.data.load import Batches, LoadedData, load_data
+from archdsl.train.data.batches import Batches
+from archdsl.train.data.load import LoadedData, load_data
 from archdsl.train.data.sources import Wanted, open_source
 
 RANDOM = np.random.default_rng(0)
@@ -79,7 +80,7 @@ def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for part in [*[f"data_batch_{n}" for n in range(1, 6)], "test_batch"]:
         (folder / part).write_bytes(pickle.dumps({"data": rows, "labels": list(range(10))}))
     loaded, batch = opened(tmp_path, (3, 32, 32), 10, name="cifar10")
-    assert loaded.classes == tuple(names)
+    assert loaded.task.names == tuple(names)
     assert len(loaded.train) == 50 and len(loaded.test) == 10
     image = Image.fromarray(rows[0].reshape(3, 32, 32).transpose(1, 2, 0))
     mean, std = [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]
@@ -92,7 +93,7 @@ def test_caltech101(tmp_path: Path) -> None:
         picture(folder / f"class{n:03}" / "image_0001.jpg", (30, 20))
     picture(folder / "BACKGROUND_Google" / "image_0001.jpg", (30, 20))
     loaded, batch = opened(tmp_path, (3, 16, 16), 101, name="caltech101")
-    assert "BACKGROUND_Google" not in loaded.classes
+    assert "BACKGROUND_Google" not in loaded.task.names
     assert len(loaded.train) + len(loaded.test) == 101
     assert batch.shape[1:] == (3, 16, 16)
 
@@ -117,7 +118,7 @@ def test_own_folder(tmp_path: Path) -> None:
         for name in ("cat", "dog"):
             picture(tmp_path / "photos" / split / name / "1.jpg", (40, 30))
     loaded, batch = opened(tmp_path, (3, 32, 32), 2, name=f"folder:{tmp_path}/photos")
-    assert loaded.classes == ("cat", "dog")
+    assert loaded.task.names == ("cat", "dog")
     assert batch.shape == (2, 3, 32, 32)
 
 
@@ -125,4 +126,4 @@ def test_the_real_images(real_data: Path) -> None:
     loaded, _ = opened(real_data, (1, 32, 32), 10, name="mnist")
     assert len(loaded.train) == 60_000 and len(loaded.test) == 10_000
     loaded, batch = opened(real_data, (3, 32, 32), 10, name=f"folder:{real_data}/cifar10", limit=64)
-    assert loaded.classes[0] == "airplane" and batch.shape[1:] == (3, 32, 32)
+    assert loaded.task.names[0] == "airplane" and batch.shape[1:] == (3, 32, 32)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from archdsl.train import Override, fit
-from archdsl.train.engine.checkpoint import (
+from archdsl.train.run.checkpoint import (
     find_checkpoint,
     read_checkpoint,
     read_weights,

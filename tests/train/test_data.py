@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from archdsl.train import fit, read_recipe
+from archdsl.train.data.batches import Batches
 from archdsl.train.data.folder import open_folder
-from archdsl.train.data.load import Batches, load_data
+from archdsl.train.data.load import load_data
 from archdsl.train.data.sources import Source, Wanted, open_source
 from tests.train.nets import RECIPE, SPEC, small_net
 
@@ -184,7 +185,7 @@ def test_lecture_pixels() -> None:
 
 def test_classes_can_be_chosen(raises: Any) -> None:
     data, _ = opened("iris", (4,), classes=["virginica", "setosa"], val_fraction=0)
-    assert data.classes == ("virginica", "setosa")
+    assert data.task.names == ("virginica", "setosa")
     assert data.train.samples.y.bincount().tolist() == [50, 50]
     assert data.train.held[data.train.samples.y == 1][0].tolist() == pytest.approx(
         [5.1, 3.5, 1.4, 0.2]
@@ -196,7 +197,7 @@ def test_csv(tmp_path: Path, raises: Any) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b,kind\n1,2,cat\n3,4,dog\n5,6,cat\n")
     data, _ = opened(f"csv:{path}", (2,), val_fraction=0)
-    assert data.classes == ("cat", "dog") and data.train.samples.y.tolist() == [0, 1, 0]
+    assert data.task.names == ("cat", "dog") and data.train.samples.y.tolist() == [0, 1, 0]
     path.write_text("a,b,kind\n1,x,cat\n")
     assert f"{path}:2: column b: 'x' is not a number" in raises(opened, f"csv:{path}", (2,))
     path.write_text("1,2\n1\n")

@@ -16,13 +16,14 @@ from torch.nn import functional as F
 
 from archdsl.api import load
 from archdsl.train import evaluate, fit, predict, read_recipe
-from archdsl.train.data.load import Batches, load_data
+from archdsl.train.data.batches import Batches
+from archdsl.train.data.load import load_data
 from archdsl.train.data.sources import Wanted, open_source
 from archdsl.train.engine.distributed import Ranks
+from archdsl.train.engine.measure import measure
 from archdsl.train.engine.objective import Objective, make_optimizer
 from archdsl.train.errors import TrainError
-from archdsl.train.evaluation import test_model as run_test
-from archdsl.train.job import settle
+from archdsl.train.request import Request, settle
 from tests.train.nets import RECIPE, SPEC, same, small_net, weights
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -100,7 +101,9 @@ def test_evaluation_does_not_depend_on_the_batch_size(size: int) -> None:
     data = load_data(source, recipe, (1, 8, 8))
     net = small_net().eval()
     batches = Batches(data, recipe, torch.device("cpu"))
-    found = run_test(net, batches, Objective(recipe), Ranks(0, 1, torch.device("cpu")))
+    here = torch.device("cpu")
+    meter, ranks = data.task.meter(here), Ranks(0, 1, here)
+    found = measure(net, batches.test(), Objective(recipe), meter, ranks)
     assert data.test.held is not None
     x, y = batches.batch.plain(data.test.held), data.test.samples.y
     with torch.no_grad():
@@ -154,7 +157,7 @@ def test_out_of_memory_says_what_would_fit(tmp_path: Path, raises: Any) -> None:
 
 
 def test_memory_estimate_is_what_autograd_keeps() -> None:
-    from archdsl.train.engine.memory import fitting_batch, step_memory
+    from archdsl.train.run.memory import fitting_batch, step_memory
 
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
     fixed, each = step_memory(net, (1, 8, 8), read_recipe({"optimizer": "adam"}))
@@ -167,7 +170,7 @@ def test_memory_estimate_is_what_autograd_keeps() -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_module_is_estimated_as_its_spec_is(precision: str) -> None:
     """One by a pass over tensors without numbers, the other by the program."""
-    from archdsl.train.engine.memory import step_memory
+    from archdsl.train.run.memory import step_memory
 
     recipe = read_recipe({"precision": precision})
     module = load("resnet18")
@@ -177,7 +180,7 @@ def test_a_module_is_estimated_as_its_spec_is(precision: str) -> None:
 
 
 def test_memory_is_what_this_process_may_have(tmp_path: Path) -> None:
-    from archdsl.train.engine.memory import _control_groups
+    from archdsl.train.run.memory import _control_groups
 
     (tmp_path / "proc/self").mkdir(parents=True)
     groups = tmp_path / "proc/self/cgroup"
@@ -197,7 +200,7 @@ def test_memory_is_what_this_process_may_have(tmp_path: Path) -> None:
 
 def test_memory_is_what_ulimit_leaves() -> None:
     code = (
-        "import resource, torch; from archdsl.train.engine.memory import memory_of; "
+        "import resource, torch; from archdsl.train.run.memory import memory_of; "
         "free = memory_of(torch.device('cpu')); resource.setrlimit(resource.RLIMIT_AS, (9 << 30, "
         "9 << 30)); print(memory_of(torch.device('cpu')) < min(free, 9 << 30))"
     )
@@ -285,7 +288,7 @@ def test_early_stop(tmp_path: Path) -> None:
 
 
 def test_the_average_is_what_is_tested_and_kept(tmp_path: Path) -> None:
-    from archdsl.train.engine.checkpoint import read_weights
+    from archdsl.train.run.checkpoint import read_weights
 
     recipe = {**RECIPE, "ema": {"decay": 0.99}}
     result = fit(small_net(), recipe, input=(1, 8, 8), out=tmp_path / "r", quiet=True)
@@ -391,15 +394,15 @@ def test_commands_use_a_run(tmp_path: Path) -> None:
 
 
 def test_a_shipped_name_brings_its_recipe(raises: Any) -> None:
-    from archdsl.train.job import settle
+    from archdsl.train.request import Request, settle
 
-    assert settle("lenet5").recipe.optimizer.lr == 0.05
-    assert "ImageNet is not in" in raises(settle, "resnet50")
+    assert settle(Request("lenet5")).recipe.optimizer.lr == 0.05
+    assert "ImageNet is not in" in raises(settle, Request("resnet50"))
 
 
 def test_image_size_takes_the_place_of_the_specs_input() -> None:
     recipe = {"data": {"name": "digits", "image_size": 36}}
-    assert settle("lenet5", recipe).model.input_shape == (1, 36, 36)
-    assert settle("lenet5", recipe, input=(1, 40, 40)).model.input_shape == (1, 40, 40)
+    assert settle(Request("lenet5", recipe)).model.input_shape == (1, 36, 36)
+    assert settle(Request("lenet5", recipe, input=(1, 40, 40))).model.input_shape == (1, 40, 40)
     with pytest.raises(TrainError, match="image_size"):
-        settle("model m { input 4; linear 3 }", recipe)
+        settle(Request("model m { input 4; linear 3 }", recipe))

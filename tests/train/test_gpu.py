@@ -63,7 +63,7 @@ def test_the_memory_estimate(
     name: str, precision: str, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within a fifth of what torch's allocator saw at most: kernels' work space comes on top."""
-    from archdsl.train.engine.memory import step_memory
+    from archdsl.train.run.memory import step_memory
 
     told: list[tuple[int, int]] = []
     real = Trainer.step

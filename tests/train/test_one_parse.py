@@ -11,8 +11,8 @@ import pytest
 
 from archdsl import loading, pipeline
 from archdsl.train import Override, evaluate, fit
-from archdsl.train.engine.checkpoint import read_checkpoint
 from archdsl.train.model import Model
+from archdsl.train.run.checkpoint import read_checkpoint
 from archdsl.train.spec_files import SpecFiles
 from tests.train.nets import RECIPE
 
@@ -55,9 +55,9 @@ def test_a_run_parses_and_elaborates_once(counts: Counts) -> None:
 
 
 def test_fitting_elaborates_twice(counts: Counts) -> None:
-    from archdsl.train.job import settle
+    from archdsl.train.request import Request, settle
 
-    settle("resnet18", {"data": "digits"}, fit_spec=True, quiet=True).model.build()
+    settle(Request("resnet18", {"data": "digits"}, fit_spec=True, quiet=True)).model.build()
     assert counts.parsed == {"resnet18.arch": 1, "resnet50.arch": 1}
     assert counts.elaborated == {"resnet18": 2}
 

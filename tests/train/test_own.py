@@ -12,9 +12,9 @@ from torch.utils.data import IterableDataset, TensorDataset
 
 from archdsl.train import fit, predict, read_recipe
 from archdsl.train.data.sources import Wanted, open_source
-from archdsl.train.data.targets import classified
 from archdsl.train.engine.objective import Objective
 from archdsl.train.recipe.read import Override
+from archdsl.train.tasks import read_targets
 from tests.train.nets import RECIPE
 
 X = torch.rand(40, 4, generator=torch.Generator().manual_seed(0))
@@ -200,7 +200,7 @@ def test_bce_of_a_diverged_model_is_nan_not_a_traceback() -> None:
 
 
 def test_whole_floats_are_class_numbers() -> None:
-    found = classified([torch.tensor([0.0, 2.0, 1.0])], "cross_entropy", "here")
+    found = read_targets([torch.tensor([0.0, 2.0, 1.0])], "cross_entropy", "here")
     assert found.classes == 3 and found.values[0].tolist() == [0, 2, 1]
 
 

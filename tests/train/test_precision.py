@@ -58,9 +58,9 @@ def test_bench_measures_the_training_step(device: str) -> None:
 
 
 def test_tensorboard_is_asked_for_by_name(tmp_path: Path, raises: Any, monkeypatch: Any) -> None:
-    from archdsl.train import job
+    from archdsl.train import request
 
-    monkeypatch.setattr(job, "find_spec", lambda _: None)
+    monkeypatch.setattr(request, "find_spec", lambda _: None)
     text = raises(fit, small_net(), {**RECIPE, "tensorboard": True}, out=tmp_path / "r")
     assert "needs the package tensorboard" in text and "archdsl[tensorboard]" in text
 

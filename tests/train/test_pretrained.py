@@ -9,8 +9,8 @@ import torch
 import torchvision
 
 from archdsl.train import TrainError
-from archdsl.train.job import settle
 from archdsl.train.predicting import predict_pretrained
+from archdsl.train.request import Request, settle
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +41,8 @@ def test_fine_tuning_keeps_all_but_the_head(
     files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = {"data": {"name": "fake", "limit": 8}}
-    job = settle(
-        "squeezenet1_1",
-        recipe,
-        params={"classes": 10},
-        input=(3, 64, 64),
-        weights=files[0],
-        quiet=True,
-    )
+    asked = {"params": {"classes": 10}, "input": (3, 64, 64), "weights": files[0]}
+    job = settle(Request("squeezenet1_1", recipe, **asked, quiet=True))
     state = job.model.build(job.weights).state_dict()
     assert "not pretrained, for the classes differ: classifier.1" in capsys.readouterr().out
     before = torch.load(files[0], weights_only=True)

@@ -129,7 +129,7 @@ def test_short_forms_and_overrides() -> None:
         "r.yaml", [Override.parse(one) for one in ("optimizer.nesterov=true", "data=iris")]
     )
     assert recipe.optimizer.lr == 0.1 and recipe.optimizer.nesterov  # type: ignore[union-attr]
-    assert recipe.loss.name == "mse" and recipe.data.name == "iris" and recipe.regression
+    assert recipe.loss.name == "mse" and recipe.data.name == "iris"
     other = read_recipe("r.yaml", [Override.parse("optimizer=adamw")])
     assert (other.optimizer.name, other.optimizer.lr) == ("adamw", 0.001)
     assert read_recipe(None, [Override.parse("optimizer.momentum=0.5")]).optimizer.name == "sgd"

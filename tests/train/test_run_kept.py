@@ -15,10 +15,11 @@ from archdsl.train import Override, fit
 from archdsl.train.data.load import load_data
 from archdsl.train.data.loader import count_workers
 from archdsl.train.data.sources import Wanted, open_source
-from archdsl.train.engine.checkpoint import read_checkpoint
+from archdsl.train.engine.trainer import NotFinite, Trainer
 from archdsl.train.recipe.read import read_recipe
 from archdsl.train.recipe.schema import Recipe
-from archdsl.train.run.folder import RunFolder
+from archdsl.train.run.checkpoint import read_checkpoint
+from archdsl.train.run.folder import Place, RunFolder
 from tests.train.nets import RECIPE, SPEC, small_net
 from tests.train.test_data import image
 
@@ -28,7 +29,7 @@ SHORT = {**RECIPE, "max_steps": 2}
 
 def test_one_process_at_a_time(tmp_path: Path, raises: Raises) -> None:
     fit(SPEC, SHORT, out=tmp_path / "run", quiet=True)
-    held = RunFolder(tmp_path / "run", True, Recipe())
+    held = RunFolder(Place(tmp_path / "run", new=False))
     message = raises(fit, None, resume=tmp_path / "run", quiet=True)
     assert "another process is training here" in message
     held.close()
@@ -47,6 +48,58 @@ def test_a_folder_with_anything_in_it_is_left_alone(
     assert name.partition("/")[0] in message and "--out" in message
     assert file.read_text() == "mine"
     assert [p for p in (tmp_path / "run").rglob("*") if p.is_file()] == [file]
+
+
+DIVERGES = {**RECIPE, "optimizer": {"name": "sgd", "lr": 1e30}, "clip_grad": None}
+
+
+@pytest.mark.parametrize("out", ["run", "a/b/run", None])
+def test_a_run_that_fails_before_its_first_state_leaves_nothing(
+    out: str | None, tmp_path: Path, raises: Raises
+) -> None:
+    """The retry that its error proposes is not refused."""
+    for _ in range(2):
+        assert "the loss is" in raises(fit, SPEC, DIVERGES, out=out, quiet=True)
+        assert list(tmp_path.iterdir()) == []
+    assert fit(SPEC, SHORT, out=out, quiet=True).run == Path(out or "runs/tiny-1")
+
+
+def test_what_is_not_the_runs_own_stays_when_it_fails(
+    tmp_path: Path, raises: Raises, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()  # empty, but there before
+    raises(fit, SPEC, DIVERGES, out="mine", quiet=True)
+    assert (tmp_path / "mine").is_dir() and not list((tmp_path / "mine").iterdir())
+
+    def diverge(trainer: Trainer, *_: Any) -> None:
+        (tmp_path / "run/notes.txt").write_text("mine")
+        raise NotFinite(0, float("nan"))
+
+    monkeypatch.setattr(Trainer, "step", diverge)
+    raises(fit, SPEC, RECIPE, out="run", quiet=True)
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["notes.txt"]
+
+
+def test_a_run_that_fails_later_can_go_on(tmp_path: Path, raises: Raises) -> None:
+    fit(SPEC, SHORT, out="run", quiet=True)
+    held = sorted(tmp_path.glob("run/*"))
+    more = [Override.parse("max_steps=null"), Override.parse("data.cache=none")]
+    before = read_checkpoint(Path("run/last.pt"))
+    before["optimizer"]["param_groups"][0]["momentum"] = float("nan")
+    torch.save(before, "run/last.pt")
+    text = raises(fit, None, resume="run", overrides=more, quiet=True)
+    assert "run/last.pt is from before" in text and sorted(tmp_path.glob("run/*")) == held
+
+
+def test_proposed_commands_can_be_pasted(
+    capsys: pytest.CaptureFixture[str], raises: Raises
+) -> None:
+    fit(SPEC, SHORT, out="my run")
+    assert "archdsl eval 'my run'\n" in (told := capsys.readouterr().out)
+    assert "archdsl predict 'my run' IMAGE" in told and "'my run/best.safetensors'" in told
+    assert "--resume 'my run'," in raises(fit, SPEC, SHORT, out="my run")
+    Path("my run/last.pt").write_bytes(b"half")
+    assert "--resume 'my run/last.prev.pt'" in raises(fit, None, resume="my run") or "best" in told
 
 
 def test_leftovers_of_a_killed_process_go(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from archdsl.train import read_recipe
 from archdsl.train.data import augment
-from archdsl.train.data.augment import Batch, PerImage, erase, mixer, shift
+from archdsl.train.data.augment import Batch, PerImage, erase, shift
 from archdsl.train.data.sampling import (
     batch_bounds,
     epoch_order,
@@ -21,6 +21,7 @@ from archdsl.train.data.sampling import (
 )
 from archdsl.train.engine.schedule import learning_rate
 from archdsl.train.recipe.schema import Augment
+from archdsl.train.tasks import task_of
 
 
 def test_positions_do_not_collide() -> None:
@@ -134,9 +135,10 @@ def test_seeding_a_sample_is_not_torch_manual_seed(monkeypatch: pytest.MonkeyPat
 def test_no_mixup_where_alpha_is_0() -> None:
     """torchvision's MixUp(alpha=0) raises."""
     x, y = torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])
+    task = task_of("abc", "cross_entropy")
     for plan in (Augment(cutmix=1.0), Augment(mixup=0.2), Augment(mixup=0.2, cutmix=1.0)):
-        assert mixer(plan, 3)(x, y)[1].shape == (4, 3)
-    assert mixer(Augment(), 3) is None
+        assert task.mixer(plan)(x, y)[1].shape == (4, 3)
+    assert task.mixer(Augment()) is None
 
 
 def test_each_image_of_a_batch_is_augmented_by_itself() -> None:

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from archdsl.cli.app import app
 from archdsl.train import evaluate, fit
 from archdsl.train.bench import bench
-from archdsl.train.engine.checkpoint import find_checkpoint, read_checkpoint
 from archdsl.train.recipe.read import Override
+from archdsl.train.run.checkpoint import find_checkpoint, read_checkpoint
 from tests.train.nets import RECIPE
 from tests.train.test_data import image
 

@@ -21,9 +21,9 @@ import pytest
 import torch
 
 from archdsl.train import Override, fit
-from archdsl.train.engine.checkpoint import find_checkpoint, read_checkpoint
 from archdsl.train.engine.distributed import Ranks
 from archdsl.train.engine.stopping import Agreement, StopSignals
+from archdsl.train.run.checkpoint import find_checkpoint, read_checkpoint
 from tests.train.nets import RECIPE, SPEC, same, weights
 
 CHILDREN = mp.get_context("forkserver")
@@ -224,7 +224,7 @@ def test_signal_during_the_test_pass_is_tested_on_resuming(
     spec.write_text(SPEC)
     recipe = {**RECIPE, "eval_batch_size": 10}
     whole = fit(spec, recipe, out=tmp_path / "whole", quiet=True)
-    real, calls = loop.test_model, []
+    real, calls = loop.measure, []
 
     def stop_in_second(*args: Any) -> Any:
         calls.append(1)
@@ -232,7 +232,7 @@ def test_signal_during_the_test_pass_is_tested_on_resuming(
             os.kill(os.getpid(), signal.SIGTERM)
         return real(*args)
 
-    monkeypatch.setattr(loop, "test_model", stop_in_second)
+    monkeypatch.setattr(loop, "measure", stop_in_second)
     cut = fit(spec, recipe, out=tmp_path / "cut", quiet=True)
     assert cut.signal == signal.SIGTERM and len(cut.history) == 1
     rest = fit(None, resume=tmp_path / "cut", quiet=True)

@@ -126,3 +126,22 @@ def test_eval_of_a_table_without_one_class(run: Path, tmp_path: Path, raises: An
     assert "the data's classes are not the model's: cow" in text
     own = evaluate(run)
     assert own.count == 8 and "the 8 of 40 that were held out from training" in own.data
+
+
+@pytest.mark.parametrize(("loss", "outputs"), [("cross_entropy", 2), ("bce_with_logits", 1)])
+def test_two_classes_and_one_output(
+    loss: str, outputs: int, tmp_path: Path, raises: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One score tells two classes apart under bce; cross_entropy wants one for each."""
+    rows = "".join(f"{n},{9 - n},{'yn'[n % 2]}\n" for n in range(10))
+    Path("t.csv").write_text("a,b,c\n" + rows)
+    spec = SPEC.replace("classes=2", "classes=1")
+    recipe = {"data": "csv:t.csv", "loss": loss, "epochs": 1, "plots": False}
+    if outputs == 2:
+        text = raises(fit, spec, recipe, out="a")
+        assert text.startswith("m has 1 outputs, the data 2 classes\nhelp: add -p classes=2")
+        assert text.endswith("--set loss=bce_with_logits keeps the one output, for two classes")
+    result = fit(spec, recipe, out="a", fit_spec=True)
+    assert result.module is not None
+    assert result.module(torch.zeros(3, 2)).shape == (3, outputs)
+    assert ("-p classes=2" in capsys.readouterr().out) == (outputs == 2)

@@ -25,7 +25,7 @@ COLUMNS = 8  # flip, shift (2), erase: whether, area, proportion, place (2)
 class PerImage:
     """Random crops and automatic policies for one uint8 image; nothing where none is asked for."""
 
-    def __init__(self, plan: Augment, size: tuple[int, int], seed: int) -> None:
+    def __init__(self, plan: Augment, size: tuple[int, ...], seed: int) -> None:
         self.seed = seed
         steps: list[Any] = []
         if plan.crop == "random_resized" or plan.auto:
@@ -141,18 +141,3 @@ def erase(x_BCHW: Tensor, probability: float, u_BK: Tensor) -> Tensor:
     chosen_B = u_BK[:, 0] < probability
     hole_BHW = rows_BH[:, :, None] & columns_BW[:, None, :] & chosen_B[:, None, None]
     return x_BCHW.masked_fill(hole_BHW[:, None], 0.0)
-
-
-def mixer(plan: Augment, classes: int) -> Any:
-    """MixUp, CutMix, or one of them by chance, for whole batches; None where none is asked for."""
-    if not plan.mixup and not plan.cutmix:
-        return None
-    from torchvision.transforms import v2
-
-    # alpha 0 means none: MixUp(alpha=0) would raise.
-    found = [
-        make(alpha=alpha, num_classes=classes)
-        for make, alpha in ((v2.MixUp, plan.mixup), (v2.CutMix, plan.cutmix))
-        if alpha > 0
-    ]
-    return v2.RandomChoice(found) if len(found) > 1 else found[0]

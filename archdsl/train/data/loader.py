@@ -8,51 +8,18 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from archdsl.text import shape_text
 from archdsl.train.data.augment import PerImage
+from archdsl.train.data.fit import Fit, to_channels
 from archdsl.train.data.images import BadSample
-from archdsl.train.data.samples import Samples, Wrapped, to_channels, to_size
+from archdsl.train.data.samples import Samples, fitted
 from archdsl.train.data.sampling import seed_libraries
 from archdsl.train.recipe.schema import Recipe
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How a sample becomes the model's input; kept in checkpoints for `predict`."""
-
-    input_shape: tuple[int, ...]
-    image: bool
-    resize: int | None
-    mean: list[float] | None
-    std: list[float] | None
-    columns: list[str] | None = None  # of a table that has a header, without the target
-    target: str | None = None  # a table's target column
-    floats: list[float] | None = None  # smallest and largest value of samples that are no pixels
-
-    def __call__(self, sample: Tensor) -> Tensor:
-        if not self.image:
-            if tuple(sample.shape) != self.input_shape:
-                raise BadSample(
-                    f"of shape {shape_text(sample.shape)}, not {shape_text(self.input_shape)}"
-                )
-            return sample
-        channels, height, width = self.input_shape
-        return to_size(to_channels(sample, channels), (height, width), self.resize)
-
-
-def fitted(samples: Samples, index: int, x: Tensor, fit: Fit) -> Tensor:
-    try:
-        return fit(x)
-    except BadSample as error:
-        at = int(samples.indices[index]) if isinstance(samples, Wrapped) else index
-        raise BadSample(f"sample {at}: {error}") from None
 
 
 class Streamed(Dataset[Any]):
@@ -69,7 +36,7 @@ class Streamed(Dataset[Any]):
         bad = ""
         for at in range(index, index + 100):  # a bad one is replaced by the next good one
             at %= len(self.samples.y)
-            if isinstance(self.samples, Wrapped):
+            if self.samples.own:
                 seed_libraries(self.seed, epoch, index)
             try:
                 x = self.samples.read(at)
@@ -116,7 +83,7 @@ def make_loader(dataset: Streamed, workers: int, pin: bool) -> DataLoader[Any]:
     along: workers then come from a server. A user's own Dataset may not pickle; torch's habit, a
     fork, has to do for it."""
     begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    served = begun and workers > 0 and not isinstance(dataset.samples, Wrapped)
+    served = begun and workers > 0 and not dataset.samples.own
     return DataLoader(
         dataset,
         batch_sampler=_Positions(),

@@ -23,8 +23,9 @@ from torch.utils.data import IterableDataset
 from archdsl.diagnostics.terminal import escaped
 from archdsl.train.data.images import BadSample, as_sample
 from archdsl.train.data.samples import Wrapped
-from archdsl.train.data.targets import Targets, classified, numbers
 from archdsl.train.errors import TrainError, is_first
+from archdsl.train.tasks import read_targets
+from archdsl.train.tasks.task import Targets
 
 HELP = (
     "give module:attribute or file.py:attribute; the attribute is a Dataset of (sample, target) "
@@ -58,7 +59,7 @@ def open_own(
     if test is not None:
         _first(test, place)
     found = [_targets(one, place) for one in (train, test) if one is not None]
-    targets = numbers(found, place) if loss in ("mse", "l1") else classified(found, loss, place)
+    targets = read_targets(found, loss, place)
     classes = _classes(train, targets, place)
     split = [Wrapped(one, y) for one, y in zip((train, test), targets.values, strict=False)]
     return split[0], split[1] if len(split) > 1 else None, classes, first

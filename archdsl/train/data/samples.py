@@ -1,4 +1,4 @@
-"""One split of a dataset: labels in one tensor, samples read one by one or held as one tensor.
+"""One split of a dataset: targets in one tensor, samples read one by one or held as one tensor.
 
 An image is a uint8 tensor CxHxW; any other sample is a float32 tensor of the dataset's own shape,
 which nobody resizes or normalises unasked.
@@ -7,9 +7,12 @@ which nobody resizes or normalises unasked.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import traceback
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,30 +20,79 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from archdsl.train.data.fit import Fit
 from archdsl.train.data.images import BadSample, as_sample, read_image
 from archdsl.train.data.sampling import seed_libraries
 
 
 class Samples(Protocol):
+    """`own`: read by code of the user's, which may draw random numbers and may not pickle."""
+
     y: Tensor
+    own: bool
 
     def read(self, index: int) -> Tensor: ...
+    def number(self, index: int) -> int:
+        """What the dataset itself calls the sample."""
+        ...
+
     def subset(self, indices: Tensor) -> Samples: ...
+    def steady(self) -> bool:
+        """Whether a sample read twice is the same."""
+        ...
+
+    def held_bytes(self, fit: Fit) -> int:
+        """What holding all of them takes, beyond what is held anyway."""
+        ...
+
+    def held(self, fit: Fit) -> Split:
+        """All samples, read and fitted."""
+        ...
+
     def fingerprint(self, content: bool) -> bytes:
         """What other samples would very likely not have; `content`: certainly, however slow."""
         ...
 
 
+@dataclass
+class Split:
+    """Samples with what of them is held: all of them as one tensor, fitted, or none. Those that
+    could not be read are `bad`, and not among the samples."""
+
+    samples: Samples
+    held: Tensor | None
+    bad: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.samples.y)
+
+
 class Tensors:
-    """Samples that are in memory already; with fewer of them than labels they repeat."""
+    """Samples that are in memory already; with fewer of them than targets they repeat."""
+
+    own = False
 
     def __init__(self, x: Tensor, y: Tensor) -> None:
         self.x, self.y = x, y
 
     def read(self, index: int) -> Tensor:
         return self.x[index % len(self.x)]
+
+    def number(self, index: int) -> int:
+        return index
+
+    def steady(self) -> bool:
+        return True
+
+    def held_bytes(self, fit: Fit) -> int:
+        return len(self.x) * math.prod(fit.input_shape) if fit.image else 0
+
+    def held(self, fit: Fit) -> Split:
+        if fit.image:
+            return Split(self, torch.cat([fit(part) for part in torch.split(self.x, 4096)]))
+        fit(self.read(0))  # its error, where they do not fit
+        return Split(self, self.x)
 
     def subset(self, indices: Tensor) -> Tensors:
         return Tensors(self.x[indices % len(self.x)], self.y[indices])
@@ -49,7 +101,33 @@ class Tensors:
         return _hash(_bytes(self.y), _bytes(self.x))
 
 
-class Files:
+class OneByOne:
+    """The habits of samples that are read one by one."""
+
+    y: Tensor
+    own = False
+
+    def number(self, index: int) -> int:
+        return index
+
+    def steady(self) -> bool:
+        return True
+
+    def held_bytes(self, fit: Fit) -> int:
+        return len(self.y) * math.prod(fit.input_shape) * (1 if fit.image else 4)
+
+    def held(self: Samples, fit: Fit) -> Split:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            read = list(pool.map(lambda n: read_fitted(self, n, fit), range(len(self.y))))
+        bad = [one for one in read if isinstance(one, str)]
+        good = [one for one in read if isinstance(one, Tensor)]
+        if not bad:
+            return Split(self, torch.stack(good))
+        at = torch.tensor([n for n, one in enumerate(read) if isinstance(one, Tensor)])
+        return Split(self.subset(at.long()), torch.stack(good) if good else None, bad)
+
+
+class Files(OneByOne):
     """Image files under a folder.
 
     Paths lie in one array of bytes: worker processes share it, where a list of strings would be
@@ -84,15 +162,17 @@ class Files:
         return found.digest()
 
 
-class Wrapped:
+class Wrapped(OneByOne):
     """A user's own torch Dataset of (sample, target) pairs."""
+
+    own = True
 
     def __init__(self, dataset: Any, y: Tensor, indices: Tensor | None = None) -> None:
         self.dataset, self.y = dataset, y
         self.indices = torch.arange(len(y)) if indices is None else indices
 
     def read(self, index: int) -> Tensor:
-        at = int(self.indices[index])
+        at = self.number(index)
         try:
             return as_sample(self.dataset[at][0])
         except BadSample as error:
@@ -104,8 +184,11 @@ class Wrapped:
             what = f"it raised {type(error).__name__}: {error} at {last.filename}:{last.lineno}"
             raise BadSample(f"sample {at}: {what}") from error
 
+    def number(self, index: int) -> int:
+        return int(self.indices[index])
+
     def steady(self) -> bool:
-        """Whether a sample read twice is the same; if not, the dataset augments by itself."""
+        """If not, the dataset augments by itself."""
         for index in range(min(32, len(self.y))):
             with contextlib.suppress(BadSample):
                 seed_libraries(0, 0, index)
@@ -125,6 +208,23 @@ class Wrapped:
         return _hash(_bytes(self.y), *(_bytes(self.read(n)) for n in range(len(self.y))))
 
 
+def fitted(samples: Samples, index: int, x: Tensor, fit: Fit) -> Tensor:
+    try:
+        return fit(x)
+    except BadSample as error:
+        raise BadSample(f"sample {samples.number(index)}: {error}") from None
+
+
+def read_fitted(samples: Samples, index: int, fit: Fit) -> Tensor | str:
+    """A sample as the model takes it, or why it cannot be read."""
+    if samples.own:
+        seed_libraries(0, -1, index)
+    try:
+        return fitted(samples, index, samples.read(index), fit)
+    except BadSample as error:
+        return str(error)
+
+
 def _bytes(values: Tensor) -> Any:
     return values.contiguous().numpy().data
 
@@ -134,39 +234,3 @@ def _hash(*parts: Any) -> bytes:
     for part in parts:
         found.update(part)
     return found.digest()
-
-
-def to_channels(image: Tensor, channels: int) -> Tensor:
-    """Grey or colour pixels (..., C, H, W) as the channels that are wanted."""
-    if image.shape[-3] == channels:
-        return image
-    if channels == 3:
-        return image.expand(*image.shape[:-3], 3, *image.shape[-2:]).contiguous()
-    red, green, blue = image.int().unbind(-3)  # Pillow's weights, in its integers
-    grey = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
-    return grey.to(torch.uint8).unsqueeze(-3)
-
-
-def to_size(image: Tensor, size: tuple[int, int], resize: int | None) -> Tensor:
-    """Pixels (..., C, H, W) at the spec's size: stretched, or shorter side resized and the middle
-    cut. The same pixels as torchvision's transforms, without importing it."""
-    if resize is None:
-        return scaled(image, size)
-    height, width = image.shape[-2:]
-    short, long = min(height, width), max(height, width)
-    other = int(resize * long / short)
-    image = scaled(image, (resize, other) if height <= width else (other, resize))
-    wanted_h, wanted_w = size
-    pad_h, pad_w = max(0, wanted_h - image.shape[-2]), max(0, wanted_w - image.shape[-1])
-    image = F.pad(image, (pad_w // 2, (pad_w + 1) // 2, pad_h // 2, (pad_h + 1) // 2))
-    top = round((image.shape[-2] - wanted_h) / 2)
-    left = round((image.shape[-1] - wanted_w) / 2)
-    return image[..., top : top + wanted_h, left : left + wanted_w]
-
-
-def scaled(image: Tensor, size: tuple[int, int]) -> Tensor:
-    if tuple(image.shape[-2:]) == size:
-        return image
-    batch = image if image.ndim == 4 else image[None]
-    out = F.interpolate(batch, size, mode="bilinear", antialias=True)
-    return out if image.ndim == 4 else out[0]

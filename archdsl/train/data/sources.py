@@ -26,9 +26,11 @@ from archdsl.train.data.images import BadSample
 from archdsl.train.data.own import open_own
 from archdsl.train.data.samples import Samples, Tensors
 from archdsl.train.data.tables import SEPARATORS, number, open_table
-from archdsl.train.data.targets import BINARY
 from archdsl.train.errors import TrainError, shown
 from archdsl.train.recipe.schema import Data
+from archdsl.train.tasks import NUMBERS, task_of
+from archdsl.train.tasks.classify import BINARY
+from archdsl.train.tasks.task import Task
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -46,7 +48,7 @@ class Wanted:
     @property
     def regression(self) -> bool:
         """Whether targets are read as numbers."""
-        return self.loss in ("mse", "l1")
+        return self.loss in NUMBERS
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,10 @@ class Source:
     named: bool = False  # whether the table's header names them
     final: Samples | None = None  # tested once, at the end; `test` then selects the best model
     split: tuple[str, str] = ("", "")  # what `test` and `final` are called there
+
+    def task(self, loss: str) -> Task:
+        """What a model learns from it under a loss of the recipe."""
+        return task_of(self.classes, loss)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -102,18 +108,34 @@ def default_dir() -> Path:
 
 
 def _only(source: Source, classes: tuple[str, ...]) -> Source:
+    """The samples of these classes, numbered as they stand here."""
     unknown = [name for name in classes if name not in source.classes]
     if unknown:
         raise TrainError(
             f"data.classes: there is no class {unknown[0]!r}",
             f"the dataset has {shown(*source.classes) or 'no classes'}",
         )
-    numbers = torch.full((len(source.classes),), -1)
-    for new, name in enumerate(classes):
-        numbers[source.classes.index(name)] = new
-
     if source.train.y.ndim > 1:
         raise TrainError("data.classes: each sample has a share of every class")
+    return _numbered(source, classes)
+
+
+def as_trained(source: Source, names: tuple[str, ...]) -> Source:
+    """The source with the class numbers of a model that was trained on `names`; some of these may
+    be missing in it."""
+    if source.classes == names:
+        return source
+    unknown = [name for name in source.classes if name not in names]
+    if unknown or not source.classes or source.train.y.ndim > 1:
+        raise TrainError(
+            f"the data's classes are not the model's: {shown(*source.classes[:8]) or 'none'} "
+            f"instead of {shown(*names[:8]) or 'none'}"
+        )
+    return _numbered(source, names)
+
+
+def _numbered(source: Source, classes: tuple[str, ...]) -> Source:
+    numbers = torch.tensor([classes.index(n) if n in classes else -1 for n in source.classes])
 
     def pick(samples: Samples) -> Samples:
         chosen = samples.subset((numbers[samples.y] >= 0).nonzero().flatten())

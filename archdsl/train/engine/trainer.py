@@ -1,20 +1,18 @@
 """The training loop.
 
-In: a model that suits its data, a whole recipe, perhaps a checkpoint to go on from. Out: trained
-weights, a table, and checkpoints. All randomness comes from positions (`sampling.py`) and the
-learning rate from the step (`schedule.py`), so a loop that starts at step n does what one that came
-there would do, bit for bit.
+In: a model that suits its data, a whole recipe, perhaps a state to go on from. Out: trained
+weights, and records of what happens (`records.py`) for whoever listens. All randomness comes from
+positions (`sampling.py`) and the learning rate from the step (`schedule.py`), so a loop that starts
+at step n does what one that came there would do, bit for bit.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import sys
 import time
-from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Generator, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -23,43 +21,32 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archdsl._version import __version__
-from archdsl.train.data.augment import mixer
-from archdsl.train.data.load import Batches, LoadedData
+from archdsl.train.data.batches import Batches
+from archdsl.train.data.load import LoadedData
 from archdsl.train.data.sampling import seed_step
 from archdsl.train.engine import distributed
-from archdsl.train.engine.checkpoint import (
-    good_help,
-    read_checkpoint,
-    save_checkpoint,
-    save_weights,
-    tested_weights,
-)
 from archdsl.train.engine.distributed import Ranks
+from archdsl.train.engine.measure import measure
 from archdsl.train.engine.objective import Objective, autocast, make_optimizer
+from archdsl.train.engine.records import (
+    Ended,
+    Epoch,
+    EpochBegan,
+    EpochTrained,
+    Record,
+    SoFar,
+    State,
+    Step,
+    StoppedEarly,
+)
 from archdsl.train.engine.schedule import learning_rate
 from archdsl.train.engine.stopping import Agreement, Stopped, StopSignals
-from archdsl.train.errors import TrainError, shown
-from archdsl.train.evaluation import test_model
+from archdsl.train.errors import TrainError
 from archdsl.train.recipe.schema import Recipe
-from archdsl.train.run.folder import RunFolder, table_header, table_line
-from archdsl.train.tasks import task_of
-from archdsl.train.tasks.task import TEST, TRAIN, Row, Tested, best_row, stale_tests
+from archdsl.train.tasks import saved_task, to_save
+from archdsl.train.tasks.task import TEST, TRAIN, Row, Task, Tested, best_row, stale_tests
 
 WINDOW = 64  # losses kept on the device between two looks at them
-
-
-@dataclass
-class Result:
-    """What training came to. `module` holds the last weights; the best are in `run`."""
-
-    run: Path | None
-    module: nn.Module | None
-    history: list[Row]
-    best: Row | None
-    step: int
-    signal: int = 0  # the one that ended it early, if any
-    tested: Tested | None = None
-    final: Tested | None = None  # of the best model, where the data has val and test
 
 
 class Sums:
@@ -103,7 +90,7 @@ class NotFinite(Exception):
 
 
 class Trainer:
-    """One rank's training state and the verbs on it: run, step, test, save, restore."""
+    """One rank's training state and the verbs on it: run, step, test, restore."""
 
     def __init__(
         self,
@@ -111,15 +98,13 @@ class Trainer:
         data: LoadedData,
         recipe: Recipe,
         ranks: Ranks,
-        folder: RunFolder,
         model_from: dict[str, Any],
     ) -> None:
-        self.recipe, self.ranks, self.folder, self.model_from = recipe, ranks, folder, model_from
-        self.data = data
+        self.recipe, self.ranks, self.model_from = recipe, ranks, model_from
+        self.data, self.task = data, data.task
         self.batches = Batches(data, recipe, ranks.device, ranks.rank, ranks.world)
         self.objective = Objective(recipe)
-        self.task = task_of(data.classes, recipe.loss.name)
-        self.mix = mixer(recipe.augment, len(data.classes)) if data.classes else None
+        self.mix = self.task.mixer(recipe.augment)
         self.module = module.to(ranks.device)
         if recipe.channels_last:
             self.module.to(memory_format=torch.channels_last)
@@ -144,51 +129,55 @@ class Trainer:
         self.history: list[Row] = []
         self.tested: Tested | None = None
         self.saved_at = self.epoch_began = time.monotonic()
-        self.epoch_seconds = self.shown_at = 0.0
+        self.epoch_seconds = self.rate = 0.0
 
-    def run(self, signals: StopSignals) -> int:
-        """Trains to the end of the recipe; the number of the signal that stopped it, or 0."""
-        recipe, agreed = self.recipe, Agreement(self.ranks, signals)
-        while self.epoch < recipe.epochs and not self._finished():
-            first = self.step_number - self.epoch * self.batches.steps_per_epoch
-            self.folder.start_bar(
-                self.epoch + 1, recipe.epochs, self.batches.steps_per_epoch, first
-            )
-            self.model.train()
-            self.epoch_began = time.monotonic() - self.epoch_seconds
-            with contextlib.closing(self._steps(first)) as steps:
-                for _ in steps:
-                    stop, save = agreed(self._late())
-                    save = save or self._by_step()
-                    if stop or save:
-                        self.save(best=False)
-                    if stop:
-                        return stop
-                    if self.step_number == recipe.max_steps:
-                        break
-            self.folder.close_bar()
-            try:
-                self.end_epoch(agreed)
-            except Stopped as stopped:
-                self.save(best=False)  # the epoch is trained but not tested: resuming tests it
-                return stopped.number
-            stop, _ = agreed(now=True)
-            if stop:
-                return stop
-        return 0
+    def run(self, signals: StopSignals) -> Generator[Record]:
+        """Trains to the end of the recipe, or until a signal; the last record says which."""
+        agreed, stopped = Agreement(self.ranks, signals), 0
+        while not stopped and self.epoch < self.recipe.epochs and not self._at_last_step():
+            if stale := self._stale():
+                yield StoppedEarly(stale)
+                break
+            stopped = yield from self._epoch(agreed)
+        yield Ended(self.step_number, stopped)
 
-    def _steps(self, first: int) -> Generator[None]:
+    def _epoch(self, agreed: Agreement) -> Generator[Record, None, int]:
+        """One epoch, or what is left of it; the signal that ended it, or 0."""
+        steps = self.batches.steps_per_epoch
+        first = self.step_number - self.epoch * steps
+        yield EpochBegan(self.epoch + 1, self.recipe.epochs, steps, first)
+        self.model.train()
+        self.epoch_began = time.monotonic() - self.epoch_seconds
+        with contextlib.closing(self._steps(first)) as records:
+            for record in records:
+                yield record
+                stop, save = agreed(self._late())
+                if stop or save or self._by_step():
+                    yield from self._kept(best=False)
+                if stop:
+                    return stop
+                if self._at_last_step():
+                    break
+        yield EpochTrained(self.epoch + 1)
+        try:
+            yield from self._end_epoch(agreed)
+        except Stopped as stopped:
+            yield from self._kept(best=False)  # trained but not tested: resuming tests it
+            return stopped.number
+        return agreed(now=True)[0]
+
+    def _steps(self, first: int) -> Generator[Step]:
         for x, y, size in self.batches.train(self.epoch, first):
             self.step(x, y, size)
-            yield
+            yield Step(self.step_number, self.rate, self._so_far)
 
     def step(self, x: Tensor, y: Tensor, size: int) -> None:
         """One optimizer step on this rank's share of a batch of `size` samples."""
         recipe, ranks = self.recipe, self.ranks
+        self.rate = learning_rate(recipe, self.step_number, self.batches.steps_per_epoch)
         seed_step(recipe.seed, self.step_number, ranks.rank, ranks.device)
-        rate = learning_rate(recipe, self.step_number, self.batches.steps_per_epoch)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.rate
         if self.mix is not None:
             x, y = self.mix(x, y)
         if recipe.channels_last and x.ndim == 4:
@@ -216,7 +205,6 @@ class Trainer:
         self.step_number += 1
         if self.ema is not None and recipe.ema and self.step_number % recipe.ema.every == 0:
             self.ema.update_parameters(self.module)
-        self._show(rate)
 
     def _synced(self, last: bool) -> contextlib.AbstractContextManager[Any]:
         """Gradients travel between ranks with the last piece of a step only."""
@@ -227,44 +215,49 @@ class Trainer:
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         return autocast(self.recipe, self.ranks.device)
 
-    def end_epoch(self, agreed: Agreement) -> None:
-        """The epoch's row; with it, when it is due: test, table line, checkpoint, plot."""
-        recipe, steps = self.recipe, self.batches.steps_per_epoch
-        partial = self.step_number < (self.epoch + 1) * steps
-        last = partial or self.epoch + 1 == recipe.epochs or self.step_number == recipe.max_steps
-        due = last or (self.epoch + 1) % recipe.eval_every == 0
+    def _so_far(self) -> SoFar:
+        self.sums.flush()
+        loss, counted, samples = self.sums.total
+        return SoFar(loss / samples, counted / samples)
+
+    def _end_epoch(self, agreed: Agreement) -> Iterator[Record]:
+        """The epoch's row, with a test where it is due, and then the state to keep."""
+        partial = self.step_number < (self.epoch + 1) * self.batches.steps_per_epoch
+        row, first, tested = self._row(), not self.history, None
+        if partial or self._is_due():
+            self.tested = tested = self.test(agreed)
+            if math.isnan(tested.loss):
+                raise NotFinite(self.step_number, tested.loss)
+            row["test_loss"], row[TEST] = tested.loss, tested.figure
+        while self.history and self.history[-1]["epoch"] == row["epoch"]:
+            self.history.pop()  # of the same epoch, when it had been stopped half-way
+        self.history.append(row)
+        if not partial:
+            self.epoch, self.epoch_seconds, self.sums = self.epoch + 1, 0.0, Sums(self.ranks.device)
+        yield Epoch(row, self.history, tested, first)
+        if tested is not None:
+            yield from self._kept(best=best_row(self.history, self.task) is row)
+
+    def _is_due(self) -> bool:
+        """Whether a test follows the epoch that is trained now."""
+        done, recipe = self.epoch + 1, self.recipe
+        return done == recipe.epochs or self._at_last_step() or done % recipe.eval_every == 0
+
+    def _row(self) -> Row:
         self.sums.flush()
         loss, counted, samples = self.ranks.sum(self.sums.total)
         seconds = time.monotonic() - self.epoch_began
-        row: Row = {
+        return {
             "epoch": self.epoch + 1,
             "step": self.step_number,
             "train_loss": loss / samples,
             TRAIN: counted / samples if self.task.panel else None,
             "test_loss": None,
             TEST: None,
-            "lr": learning_rate(recipe, self.step_number - 1, steps),
+            "lr": learning_rate(self.recipe, self.step_number - 1, self.batches.steps_per_epoch),
             "seconds": round(seconds, 3),
             "samples_per_second": round(samples / max(seconds, 1e-9), 1),
         }
-        if due:
-            self.tested = self.test(agreed)
-            if math.isnan(self.tested.loss):
-                raise NotFinite(self.step_number, self.tested.loss)
-            row["test_loss"], row[TEST] = self.tested.loss, self.tested.figure
-        if not self.history:
-            self.folder.say(table_header(self.task))
-        while self.history and self.history[-1]["epoch"] == row["epoch"]:
-            self.history.pop()  # of the same epoch, when it had been stopped half-way
-        self.history.append(row)
-        if not partial:
-            self.epoch, self.epoch_seconds, self.sums = self.epoch + 1, 0.0, Sums(self.ranks.device)
-        if due:
-            self.folder.say(table_line(row, self.task))
-            self.folder.table(self.history)
-            self.folder.events(row)
-            self.save(best=best_row(self.history, self.task) is row)
-            self.folder.plot(self.history, self.task, now=False)
 
     @property
     def tested_model(self) -> nn.Module:
@@ -275,24 +268,30 @@ class Trainer:
         """One pass over the test split."""
         if not self.fsdp:
             self.ranks.same_buffers(self.tested_model)
-        stop = None if agreed is None else agreed.check
-        return test_model(
-            self.tested_model, self.batches, self.objective, self.ranks, self.autocast, stop
+        return measure(
+            self.tested_model,
+            self.batches.test(),
+            self.objective,
+            self.task.meter(self.ranks.device),
+            self.ranks,
+            self.autocast,
+            None if agreed is None else agreed.check,
         )
 
     def _samples(self) -> list[int]:
         return [len(self.data.train), len(self.data.test)]
 
-    def _finished(self) -> bool:
-        recipe = self.recipe
-        if recipe.max_steps is not None and self.step_number >= recipe.max_steps:
-            return True
-        if recipe.early_stop is None:
-            return False
-        stale = stale_tests(self.history, self.task, recipe.early_stop.min_delta)
-        if stale >= recipe.early_stop.patience:
-            self.folder.say(f"stopped early: {stale} tests without improvement")
-        return stale >= recipe.early_stop.patience
+    def _at_last_step(self) -> bool:
+        most = self.recipe.max_steps
+        return most is not None and self.step_number >= most
+
+    def _stale(self) -> int:
+        """How many tests have passed without improvement, where they are too many."""
+        plan = self.recipe.early_stop
+        if plan is None:
+            return 0
+        stale = stale_tests(self.history, self.task, plan.min_delta)
+        return stale if stale >= plan.patience else 0
 
     def _by_step(self) -> bool:
         steps = self.recipe.checkpoint.steps
@@ -302,27 +301,10 @@ class Trainer:
         minutes = self.recipe.checkpoint.minutes
         return minutes is not None and time.monotonic() - self.saved_at > 60 * minutes
 
-    def _show(self, rate: float) -> None:
-        """Moves the progress line; asks the device for numbers only when the line is redrawn."""
-        bar = self.folder.bar
-        if bar is None:
-            return
-        if time.monotonic() - self.shown_at > 0.5:
-            self.shown_at = time.monotonic()
-            self.sums.flush()
-            loss, counted, samples = self.sums.total
-            shown = f"loss {loss / samples:.4f}, {self.task.progress(counted, samples)}"
-            bar.set_postfix_str(f"{shown}lr {rate:.2g}{_memory(self.ranks.device)}", refresh=False)
-        bar.update()
-
-    def save(self, best: bool) -> None:
-        """Writes last.pt, and the best files when this is the best so far."""
+    def _kept(self, best: bool) -> Iterator[State]:
+        """The state, to be kept by whoever listens."""
         self.sums.flush()
-        state = self.state()
-        if self.folder.folder is not None:
-            save_checkpoint(state, self.folder.folder, best)
-            if best:
-                save_weights(tested_weights(state), self.folder.folder / "best.safetensors")
+        yield State(self.state(), best)
         self.saved_at = time.monotonic()
 
     def state(self) -> dict[str, Any]:
@@ -336,7 +318,7 @@ class Trainer:
             "torch": str(torch.__version__),
             "model_from": self.model_from,
             "recipe": self.recipe.resolved(),
-            "classes": list(self.data.classes),
+            **to_save(self.task),
             "samples": self._samples(),
             "fingerprint": self.data.fingerprint,
             "fit": {**asdict(self.data.fit), "input_shape": list(self.data.fit.input_shape)},
@@ -353,11 +335,12 @@ class Trainer:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Takes up where `state` was taken; only the same data makes that the same run."""
-        if (saved["classes"], saved["samples"]) != (list(self.data.classes), self._samples()):
+        before = saved_task(saved, self.recipe.loss.name)
+        if (before.names, saved["samples"]) != (self.task.names, self._samples()):
             raise TrainError(
                 f"{self.recipe.data.name} has changed since the run began: "
-                f"{_data(saved['samples'], saved['classes'])} then, "
-                f"{_data(self._samples(), self.data.classes)} now",
+                f"{_data(saved['samples'], before)} then, "
+                f"{_data(self._samples(), self.task)} now",
                 "put the data back as it was to go on, or start a new run",
             )
         if saved.get("fingerprint", self.data.fingerprint) != self.data.fingerprint:
@@ -385,29 +368,6 @@ class Trainer:
             self.sums.total = [sum(column) for column in zip(*sums, strict=True)]
 
 
-def restored(trainer: Trainer, path: Path) -> None:
-    """Takes up a run where a checkpoint has it; a damaged one is one error."""
-    try:
-        trainer.restore(read_checkpoint(path))
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TrainError(
-            f"{shown(path)}: does not fit the run, or is damaged: {reason}",
-            good_help(path.parent, path),
-        ) from None
-
-
-def _data(samples: list[int], classes: Sequence[str]) -> str:
-    return f"{samples[0]} to train on, {samples[1]} to test on, {len(classes)} classes"
-
-
-def _memory(device: torch.device) -> str:
-    """The most memory used so far: the GPU's, or the process's."""
-    if device.type == "cuda":
-        return f", {torch.cuda.max_memory_reserved(device) / 2**30:.1f} GiB"
-    if sys.platform == "win32":
-        return ""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return f", {peak / (2**30 if sys.platform == 'darwin' else 2**20):.1f} GiB"
+def _data(samples: list[int], task: Task) -> str:
+    amount = task.amount()
+    return f"{samples[0]} to train on, {samples[1]} to test on" + (f", {amount}" * bool(amount))

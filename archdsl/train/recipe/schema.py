@@ -297,10 +297,6 @@ class Recipe(Part):
     tensorboard: bool = False
     """Write events for TensorBoard into the run folder; needs the package tensorboard."""
 
-    @property
-    def regression(self) -> bool:
-        return self.loss.name in ("mse", "l1")
-
     def resolved(self) -> dict[str, Any]:
         """Every key with its value, as plain YAML and checkpoint values."""
         return self.model_dump(mode="json")

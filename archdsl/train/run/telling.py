@@ -11,74 +11,77 @@ import yaml
 from torch import nn
 
 from archdsl.checker.values import show
-from archdsl.diagnostics.terminal import escaped
+from archdsl.diagnostics.terminal import escaped, typed
 from archdsl.text import bytes_text, shape_text
-from archdsl.train.data.load import LISTED, Batches, LoadedData
+from archdsl.train.data.batches import Batches
+from archdsl.train.data.load import LISTED, LoadedData
 from archdsl.train.engine.distributed import Ranks
-from archdsl.train.engine.memory import fitting_batch, memory_of, step_memory
-from archdsl.train.engine.trainer import NotFinite, Result, Trainer
+from archdsl.train.engine.trainer import NotFinite, Trainer
 from archdsl.train.recipe.schema import Recipe
-from archdsl.train.run.folder import learned, spent
+from archdsl.train.result import Result
+from archdsl.train.run.checkpoint import LAST
+from archdsl.train.run.listeners import Run
+from archdsl.train.run.memory import fitting_batch, memory_of, step_memory
+from archdsl.train.run.table import learned, spent
 from archdsl.train.tasks.task import TEST
 
 READABLE_PARAMETERS = 20  # so few are printed
 
 
-def announce(name: str, trainer: Trainer, resumed: Path | None) -> None:
+def announce(run: Run, name: str, trainer: Trainer, resumed: Path | None) -> None:
     """What is about to be trained, on what."""
-    folder, data, recipe, ranks = trainer.folder, trainer.data, trainer.recipe, trainer.ranks
+    data, recipe, ranks = trainer.data, trainer.recipe, trainer.ranks
     device = ranks.device.type + (f" x{ranks.world}" if ranks.world > 1 else "")
-    folder.say(f"model  {name}, {_parameters(trainer.module):,} parameters, on {device}")
-    folder.say(
-        f"data   {escaped(recipe.data.name)}, {len(data.train):,} to train on, "
-        f"{len(data.test):,} to {'select' if data.final is not None else 'test'} on"
-        f"{trainer.task.about()}"
-    )
+    run.say(f"model  {name}, {_parameters(trainer.module):,} parameters, on {device}")
+    use = "select" if data.final is not None else "test"
+    run.say(f"data   {escaped(recipe.data.name)}, {_sizes(data, use)}")
     steps, size = trainer.batches.steps_per_epoch, trainer.batches.batch_size
     rate = f"{recipe.optimizer.name} at {recipe.optimizer.lr:g}"
-    folder.say(f"steps  {steps} an epoch with batches of {size}, {rate}")
+    run.say(f"steps  {steps} an epoch with batches of {size}, {rate}")
     for note in data.notes:
-        folder.say(f"note   {note}")
+        run.say(f"note   {note}")
     for split in {id(one): one for one in (data.train, data.test)}.values():
-        for name in split.bad[LISTED:]:  # the first ones stand in the note
-            folder.record(f"left out: {escaped(name)}")
+        for bad in split.bad[LISTED:]:  # the first ones stand in the note
+            run.record(f"left out: {escaped(bad)}")
     if resumed is not None:
-        folder.say(
-            f"going on from {resumed}: epoch {trainer.epoch + 1}, step {trainer.step_number}"
-        )
+        run.say(f"going on from {resumed}: epoch {trainer.epoch + 1}, step {trainer.step_number}")
         if trainer.epoch >= recipe.epochs:
-            folder.say(f"all {recipe.epochs} epochs are done; --epochs gives more")
+            run.say(f"all {recipe.epochs} epochs are done; --epochs gives more")
 
 
-def conclude(trainer: Trainer, result: Result, seconds: float) -> None:
+def _sizes(data: LoadedData, use: str) -> str:
+    amount = data.task.amount()
+    what = f", {amount}" if amount else ""
+    return f"{len(data.train):,} to train on, {len(data.test):,} to {use} on{what}"
+
+
+def conclude(run: Run, trainer: Trainer, result: Result, seconds: float) -> None:
     """The summary's lines and pictures, and the commands that come next."""
-    folder, run = trainer.folder, trainer.folder.folder
-    if run is None:
+    if run.folder is None or run.path is None:
         return
     for name in trainer.batches.bad:
-        folder.say(f"left out: {escaped(name)}")
+        run.say(f"left out: {escaped(name)}")
     if result.history:
-        folder.table(result.history)
-        folder.plot(result.history, trainer.task, now=True)
+        run.folder.table(result.history)
+        if run.curves is not None:
+            run.curves.draw(result.history)
     if result.signal:
-        folder.say(f"stopped by a signal after step {result.step}; nothing is lost")
-        folder.say(f"  go on     archdsl train --resume {run}")
+        run.say(f"stopped by a signal after step {result.step}; nothing is lost")
+        run.say(f"  go on     archdsl train --resume {typed(run.path)}")
         return
     if trainer.recipe.plots:
-        _pictures(trainer, run)
+        _pictures(trainer, run.path)
     if _parameters(trainer.module) <= READABLE_PARAMETERS and not trainer.fsdp:
-        folder.say("learned parameters\n" + learned(dict(trainer.module.named_parameters())))
-    best = result.best
+        run.say("learned parameters\n" + learned(dict(trainer.module.named_parameters())))
+    best, final, split = result.best, result.final, trainer.data.split
     if best is not None:
         value = trainer.task.told(best["test_loss"], best[TEST])
-        what = trainer.data.split[0] if trainer.data.final is not None else "test"
-        folder.say(f"best {what} {value} (epoch {best['epoch']}); {spent(seconds)} in all")
-    if result.final is not None:
-        value = trainer.task.told(result.final.loss, result.final.figure)
-        folder.say(
-            f"{trainer.data.split[1]} {value}, of {result.final.count:,} samples, tested once"
-        )
-    folder.say(f"  run       {run}\n{_next(trainer, run)}")
+        what = split[0] if trainer.data.final is not None else "test"
+        run.say(f"best {what} {value} (epoch {best['epoch']}); {spent(seconds)} in all")
+    if final is not None:
+        value = trainer.task.told(final.loss, final.figure)
+        run.say(f"{split[1]} {value}, of {final.count:,} samples, tested once")
+    run.say(f"  run       {run.path}\n{_next(trainer, run.path)}")
 
 
 def _next(trainer: Trainer, run: Path) -> str:
@@ -98,7 +101,7 @@ def _next(trainer: Trainer, run: Path) -> str:
     words += ["--weights", f"{run}/best.safetensors", "-o", f"{model['name']}.pt2"]
     what = "IMAGE..." if trainer.data.fit.image else "FILE.csv"
     return (
-        f"  evaluate  archdsl eval {run}\n  predict   archdsl predict {run} {what}\n"
+        f"  evaluate  archdsl eval {typed(run)}\n  predict   archdsl predict {typed(run)} {what}\n"
         f"  export    archdsl compile {shlex.join(words)}"
     )
 
@@ -149,7 +152,7 @@ def not_finite(
             f"the loss is {error.loss} at step {error.step}: {odd}",
             f"mend the data ({recipe.data.name}); no rate can learn from it",
         )
-    last = folder / "last.pt" if folder is not None else None
+    last = folder / LAST if folder is not None else None
     good = f"{last} is from before; " if last is not None and last.exists() else ""
     tips = [f"a lower rate (--lr {recipe.optimizer.lr / 10:g})"]
     if recipe.clip_grad is None:
@@ -228,8 +231,7 @@ def dry_text(name: str, module: nn.Module, data: LoadedData | None, recipe: Reci
         [
             yaml.safe_dump(recipe.resolved(), sort_keys=False),
             f"model   {name}, {_parameters(module):,} parameters, input {shape}",
-            f"data    {len(data.train):,} to train on, {len(data.test):,} to test on, "
-            f"{len(data.classes) or 'no'} classes",
+            f"data    {_sizes(data, 'test')}",
             f"steps   {steps} an epoch, {steps * recipe.epochs} in all",
             f"memory  about {bytes_text(fixed + each * batch)} on each device: {bytes_text(fixed)} "
             f"for weights, gradients and optimizer, {bytes_text(each)} for each of {batch} samples",

@@ -4,22 +4,67 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from archdsl.train.tasks.regress import finite
-from archdsl.train.tasks.task import TEST, Row, Tested
+from archdsl.text import shape_text
+from archdsl.train.errors import TrainError
+from archdsl.train.recipe.schema import Augment
+from archdsl.train.tasks.task import TEST, Row, Targets, Tested, all_finite, finite
 
 MOST_COUNTED = 1000  # classes, of which each pair of true and answered one is counted
 MOST_DRAWN = 100
+BINARY = ("bce", "bce_with_logits")
+SCORED = ("cross_entropy", "nll")  # these want a score for each class, of two classes as well
 
 
 class Classify:
     panel: str | None = "accuracy (%)"
+    shares = True
+    parameters: tuple[str, ...] = ("classes", "num_classes", "n_classes", "nclasses")
 
     def __init__(self, classes: Sequence[str], loss: str) -> None:
-        self.classes, self.loss = tuple(classes), loss
+        self.names, self.loss = tuple(classes), loss
+
+    def check(self, name: str, shape: tuple[int, ...] | None, target: Tensor) -> None:
+        if target.ndim == 1 and shape is not None and len(shape) != 1:
+            raise TrainError(
+                f"{name} gives {shape_text(shape)} for a sample, the data wants one of "
+                f"{self.amount()}",
+                "archdsl trains classifiers, one score a class: put `flatten` (or `gap -> "
+                "flatten`) and a `linear` at the end; with --set loss=mse or l1 it trains any "
+                "output on targets of the same shape, from your own Dataset (--data file.py:NAME)",
+            )
+
+    def outputs(self, has: int | None) -> int | None:
+        count = len(self.names)
+        return None if has is None or has == count or self._decides(has) else count
+
+    def _decides(self, has: int) -> bool:
+        """Whether one score tells two classes apart."""
+        return has == 1 and len(self.names) == 2 and self.loss not in SCORED
+
+    def keeps(self, has: int | None) -> str:
+        if has == 1 and len(self.names) == 2 and self.loss in SCORED:
+            return "; --set loss=bce_with_logits keeps the one output, for two classes"
+        return ""
+
+    def mixer(self, plan: Augment) -> Any:
+        """MixUp, CutMix, or one of them by chance, for whole batches; None where none is asked
+        for."""
+        if not plan.mixup and not plan.cutmix:
+            return None
+        from torchvision.transforms import v2
+
+        # alpha 0 means none: MixUp(alpha=0) would raise.
+        found = [
+            make(alpha=alpha, num_classes=len(self.names))
+            for make, alpha in ((v2.MixUp, plan.mixup), (v2.CutMix, plan.cutmix))
+            if alpha > 0
+        ]
+        return v2.RandomChoice(found) if len(found) > 1 else found[0]
 
     def answered(self, main: Tensor) -> Tensor:
         """The class that each output names."""
@@ -58,33 +103,33 @@ class Classify:
     def cell(self, value: float | None, width: int) -> str:
         return f"  {'' if value is None else f'{value:.2%}':>{width}}"
 
-    def progress(self, counted: float, samples: float) -> str:
-        return f"acc {counted / samples:.1%}, "
+    def progress(self, figure: float) -> str:
+        return f"acc {figure:.1%}, "
 
     def told(self, loss: float | None, figure: float | None) -> str:
         return f"loss {loss:.4g}" if figure is None else f"accuracy {figure:.2%}"
 
-    def about(self) -> str:
-        return f", {len(self.classes)} classes"
+    def amount(self) -> str:
+        return f"{len(self.names)} classes"
 
     def answers(self, main: Tensor, top: int) -> list[tuple[tuple[str, float], ...]]:
         found = []
         for row in self.probabilities(main):
             best = row.topk(min(top, len(row)))
             pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-            found.append(tuple((self.classes[i], p) for i, p in pairs))
+            found.append(tuple((self.names[i], p) for i, p in pairs))
         return found
 
     def pictures(self, tested: Tested | None, folder: Path) -> None:
-        if tested is not None and 1 < len(self.classes) <= MOST_DRAWN and tested.confusion:
+        if tested is not None and 1 < len(self.names) <= MOST_DRAWN and tested.confusion:
             from archdsl.train.run.plots import plot_table  # matplotlib takes a second
 
-            plot_table(tested.confusion, self.classes, folder / "confusion.png")
+            plot_table(tested.confusion, self.names, folder / "confusion.png")
 
     def captions(self, main: Tensor, target: Tensor) -> tuple[list[str], list[bool]] | None:
         answers = self.answered(main).cpu()
         names = [
-            self.classes[a] if a == t else f"{self.classes[a]} (is {self.classes[t]})"
+            self.names[a] if a == t else f"{self.names[a]} (is {self.names[t]})"
             for a, t in zip(answers.tolist(), target.tolist(), strict=True)
         ]
         return names, (answers == target).tolist()
@@ -95,7 +140,7 @@ class Hits:
 
     def __init__(self, task: Classify, device: torch.device) -> None:
         self.task = task
-        self.size = len(task.classes) if 0 < len(task.classes) <= MOST_COUNTED else 0
+        self.size = len(task.names) if 0 < len(task.names) <= MOST_COUNTED else 0
         self.hits = torch.zeros(2, dtype=torch.int64, device=device)
         self.confusion = torch.zeros(self.size * self.size, dtype=torch.int64, device=device)
 
@@ -115,7 +160,7 @@ class Hits:
 
     def result(self, loss: float, count: int, sums: Sequence[float]) -> Tested:
         top1, top5, *pairs = sums
-        classes, size = self.task.classes, self.size
+        classes, size = self.task.names, self.size
         rows = [[int(n) for n in pairs[i * size : (i + 1) * size]] for i in range(size)]
         return Tested(
             loss,
@@ -136,3 +181,59 @@ def class_numbers(target: Tensor) -> Tensor | None:
     if target.ndim == 2 and target.shape[1] > 1:
         return target.argmax(1)
     return target if target.ndim == 1 and not target.is_floating_point() else None
+
+
+def class_targets(found: Sequence[Tensor], loss: str, place: str) -> Targets:
+    """For the losses of classification: class numbers where they are that, else shares: the
+    probability of each class (cross_entropy), or of each label by itself (bce)."""
+    values = [one[:, 0] if one.ndim == 2 and one.shape[1] == 1 else one for one in found]
+    values = [all_finite(one, place) for one in values]
+    if any(one.ndim > 2 for one in values):
+        shape = shape_text(values[0].shape[1:])
+        raise TrainError(
+            f"{place}: a target has shape {shape} (a mask?), {loss} trains on one class a sample",
+            "give a class number; with --set loss=mse, a tensor of the output's shape",
+        )
+    if values[0].ndim == 1:
+        if all(bool((one == one.round()).all()) for one in values):
+            return _labels([one.long() for one in values], loss, place)
+        if loss not in BINARY:
+            odd = next(float(x) for one in values for x in one.flatten() if x != x.round())
+            raise TrainError(
+                f"{place}: the target {odd:g} is not a class number, which {loss} wants",
+                "--set loss=mse compares numbers; --set loss=bce_with_logits takes shares 0 to 1",
+            )
+        values = [one[:, None] for one in values]
+    shares = [one.float() for one in values]
+    if not all(bool(((one >= 0) & (one <= 1)).all()) for one in shares):
+        raise TrainError(
+            f"{place}: targets of several numbers, not all from 0 to 1, which {loss} wants",
+            "--set loss=mse compares numbers",
+        )
+    if loss in BINARY:
+        return Targets(shares, 0)
+    if loss == "nll":
+        raise TrainError(
+            f"{place}: targets of {shares[0].shape[1]} numbers; nll wants one class number",
+            "--set loss=cross_entropy takes the probability of each class",
+        )
+    if not all(bool(((one.sum(1) - 1).abs() < 1e-3).all()) for one in shares):
+        raise TrainError(
+            f"{place}: targets of {shares[0].shape[1]} numbers that do not add up to 1, as the "
+            "probabilities of cross_entropy's classes do",
+            "--set loss=bce_with_logits takes several labels at once",
+        )
+    return Targets(shares, shares[0].shape[1])
+
+
+def _labels(values: list[Tensor], loss: str, place: str) -> Targets:
+    low, high = min(int(one.min()) for one in values), max(int(one.max()) for one in values)
+    if low < 0:
+        raise TrainError(f"{place}: the class label {low} is negative", "labels count from 0")
+    most = 2**20
+    if high >= most:
+        raise TrainError(
+            f"{place}: the class label {high} is beyond {most} classes",
+            "--set loss=mse compares numbers",
+        )
+    return Targets(values, high + 1)

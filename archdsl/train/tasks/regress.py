@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from archdsl.train.tasks.task import Row, Tested
+from archdsl.train.recipe.schema import Augment
+from archdsl.train.tasks.task import Row, Targets, Tested, all_finite, finite
 
 
 class LossAlone:
@@ -29,6 +29,9 @@ class Regress:
     """`labels`: the outputs are scores, each of a label by itself."""
 
     panel: str | None = None
+    names: tuple[str, ...] = ()
+    shares = False
+    parameters: tuple[str, ...] = ()
 
     def __init__(self, labels: bool) -> None:
         self.labels = labels
@@ -52,13 +55,13 @@ class Regress:
     def cell(self, value: float | None, width: int) -> str:
         return ""
 
-    def progress(self, counted: float, samples: float) -> str:
+    def progress(self, figure: float) -> str:
         return ""
 
     def told(self, loss: float | None, figure: float | None) -> str:
         return f"loss {loss:.4g}"
 
-    def about(self) -> str:
+    def amount(self) -> str:
         return ""
 
     def answers(self, main: Tensor, top: int) -> list[tuple[tuple[str, float], ...]]:
@@ -67,6 +70,18 @@ class Regress:
             tuple((f"output{i}", float(one)) for i, one in enumerate(row.flatten())) for row in rows
         ]
 
+    def check(self, name: str, shape: tuple[int, ...] | None, target: Tensor) -> None:
+        pass
+
+    def outputs(self, has: int | None) -> int | None:
+        return None
+
+    def keeps(self, has: int | None) -> str:
+        return ""
+
+    def mixer(self, plan: Augment) -> None:
+        return None
+
     def pictures(self, tested: Tested | None, folder: Path) -> None:
         pass
 
@@ -74,5 +89,7 @@ class Regress:
         return None
 
 
-def finite(value: float | int | None) -> float:
-    return value if value is not None and math.isfinite(value) else math.inf
+def number_targets(found: Sequence[Tensor], place: str) -> Targets:
+    """For mse and l1: floats, one row a sample."""
+    values = [all_finite(one.float(), place) for one in found]
+    return Targets([one[:, None] if one.ndim == 1 else one for one in values], 0)

@@ -7,18 +7,32 @@ or none, which the table, the progress line and the choice of the best model use
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from archdsl.diagnostics.terminal import escaped
+from archdsl.train.errors import TrainError
+from archdsl.train.recipe.schema import Augment
 
 Row = dict[str, float | int | None]
 #: a table's row under these names has the task's figure, where it has one
 TRAIN, TEST = "train_accuracy", "test_accuracy"
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Targets as the loss takes them, nothing rounded, and how many classes there are: 0 where a
+    sample does not have one class."""
+
+    values: list[Tensor]
+    classes: int
 
 
 @dataclass
@@ -44,6 +58,13 @@ class Tested:
     def missing(self) -> list[str]:
         """The classes of which the data had no sample."""
         return [name for name, share in self.per_class.items() if share is None]
+
+    def gaps(self) -> list[str]:
+        """What the data lacks, in words."""
+        if not (missing := self.missing):
+            return []
+        some = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
+        return [f"the data has no samples of {len(missing)} classes: {some}"]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -83,10 +104,38 @@ class Meter(Protocol):
     def result(self, loss: float, count: int, sums: Sequence[float]) -> Tested: ...
 
 
+class SavedTask(BaseModel):
+    """What a checkpoint knows of its task, besides the recipe."""
+
+    classes: list[str]
+
+
 class Task(Protocol):
-    """`panel`: the figure's name in pictures, where there is a figure."""
+    """`panel`: the figure's name in pictures, where there is a figure. `names`: of what the targets
+    number, where they number something. `shares`: whether an answer's numbers are shares of 1.
+    `parameters`: those of a spec that may say how many outputs it has."""
 
     panel: str | None
+    names: tuple[str, ...]
+    shares: bool
+    parameters: tuple[str, ...]
+
+    def check(self, name: str, shape: tuple[int, ...] | None, target: Tensor) -> None:
+        """One error where the task cannot take outputs of that shape for such targets, whatever the
+        spec's parameters."""
+        ...
+
+    def outputs(self, has: int | None) -> int | None:
+        """How many outputs it takes where that many will not do."""
+        ...
+
+    def keeps(self, has: int | None) -> str:
+        """What keeps the spec's outputs, as the end of an advice."""
+        ...
+
+    def mixer(self, plan: Augment) -> Callable[[Tensor, Tensor], Any] | None:
+        """What mixes the samples of a batch with their targets."""
+        ...
 
     def counted(self, main: Tensor, target: Tensor) -> Tensor | None:
         """A batch's share of the figure, as a number of samples."""
@@ -108,7 +157,7 @@ class Task(Protocol):
 
     def cell(self, value: float | None, width: int) -> str: ...
 
-    def progress(self, counted: float, samples: float) -> str:
+    def progress(self, figure: float) -> str:
         """The figure so far, for the progress line."""
         ...
 
@@ -116,8 +165,8 @@ class Task(Protocol):
         """A result in words."""
         ...
 
-    def about(self) -> str:
-        """What the first lines say of the data, besides its size."""
+    def amount(self) -> str:
+        """How many things the targets number, in words."""
         ...
 
     def answers(self, main: Tensor, top: int) -> list[tuple[tuple[str, float], ...]]:
@@ -131,6 +180,20 @@ class Task(Protocol):
     def captions(self, main: Tensor, target: Tensor) -> tuple[list[str], list[bool]] | None:
         """What stands above sample images, and which answers are right; None: no such picture."""
         ...
+
+
+def all_finite(values: Tensor, place: str) -> Tensor:
+    if values.is_complex():
+        raise TrainError(f"{place}: targets of complex numbers")
+    if values.is_floating_point() and not bool(torch.isfinite(values).all()):
+        at = int((~torch.isfinite(values.flatten(1) if values.ndim > 1 else values[:, None]))
+                 .any(1).nonzero()[0])  # fmt: skip
+        raise TrainError(f"{place}: the target of sample {at} is not a finite number")
+    return values
+
+
+def finite(value: float | int | None) -> float:
+    return value if value is not None and math.isfinite(value) else math.inf
 
 
 def best_row(history: Sequence[Row], task: Task) -> Row | None:

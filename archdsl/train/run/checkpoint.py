@@ -18,8 +18,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from archdsl.diagnostics.terminal import typed
 from archdsl.files import is_special
+from archdsl.train.engine.trainer import Trainer
 from archdsl.train.errors import TrainError, shown
+from archdsl.train.tasks.task import SavedTask
 
 FORMAT = 1
 LAST, PREVIOUS, BEST = "last.pt", "last.prev.pt", "best.pt"
@@ -163,13 +166,12 @@ class _Fit(_Part):
     std: list[float] | None
 
 
-class _Saved(_Part):
+class _Saved(_Part, SavedTask):
     """What a checkpoint holds (`Trainer.state`)."""
 
     format: int
     model_from: _ModelFrom
     recipe: dict[str, Any]
-    classes: list[str]
     samples: list[int]
     fit: _Fit
     model: dict[str, Tensor]
@@ -224,6 +226,18 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
+def restored(trainer: Trainer, path: Path) -> None:
+    """Takes up a run where a checkpoint has it; a damaged one is one error."""
+    try:
+        trainer.restore(read_checkpoint(path))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TrainError(
+            f"{shown(path)}: does not fit the run, or is damaged: {reason}",
+            good_help(path.parent, path),
+        ) from None
+
+
 def good_help(folder: Path, bad: Path | None = None) -> str:
     """Which checkpoint of the folder can be read, and how far it is."""
     for name in (LAST, PREVIOUS, BEST):
@@ -232,8 +246,8 @@ def good_help(folder: Path, bad: Path | None = None) -> str:
             continue
         try:
             found = _read(path)
-            name, step = shown(path), found["step"]
-            return f"{name} is good (step {step}); go on from it with --resume {name}"
+            good = f"{shown(path)} is good (step {found['step']})"
+            return f"{good}; go on from it with --resume {typed(path)}"
         except (TrainError, KeyError):
             continue
     return "there is no earlier checkpoint"
