@@ -114,7 +114,7 @@ class Calls:
                 self.report(c.NotAStep(call.name_span, call.name, show(value)))
             return None, {}
         problems: list[Diagnostic] = []
-        bound = bind_call(call, value, problems, args)
+        bound = bind_call(call, value, problems, args, frame.variables)
         for wrong in problems:
             self.report(wrong)
         return (None if problems else value), bound

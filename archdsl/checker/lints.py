@@ -140,7 +140,7 @@ class _Lints:
         groups = getattr(node.op, "groups", 1)
         if groups > 1 and _GROUPS_IN.search(span.text) and all(s[0] > groups for s in shapes):
             yield c.NotDepthwise(span, groups, shapes[0][0], shapes[0][0] // groups)
-        if node.op.arity is None and all(len(n.inputs) == 1 for n in nodes):
+        if node.op.arity is None and all(n.op.itself(*n.input_shapes) for n in nodes):
             yield c.OneBranch(span, node.op.name)
         single = all(len(s) > 1 == math.prod(s[1:]) for s in shapes)
         if node.op.of_batch and single:

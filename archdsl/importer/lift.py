@@ -259,7 +259,7 @@ def _passes(op: Op, inputs: list[Value], value: Value) -> bool:
         return False
     shape = inputs[0].sample
     same = shape == value.sample or (bool(inputs[0].param) and shape == (1, *value.sample))
-    return op.arity is None or (same and op.passes and op.saved(shape).view) or op.itself(shape)
+    return op.itself(shape) or (same and op.passes and op.saved(shape).view)
 
 
 # ---- what makes the graphs simpler -------------------------------------------------------------

@@ -254,7 +254,7 @@ def _arguments(step: Step) -> list[str]:
     space = max(len(step.inputs[0]) - 1, 1) if step.inputs else 1
     for key, spec in step.op.args.items():
         if key not in step.args:
-            by_name = by_name or not spec.required
+            by_name = by_name or not (spec.required or key == op.instead)
             continue
         given = step.args[key]
         if isinstance(spec.type, Size) and isinstance(given, tuple):

@@ -2,7 +2,7 @@
 
 By the usual recurrence over window and step, the widest path counting where paths join (Araujo et
 al., Computing Receptive Fields of Convolutional Neural Networks, 2019). The operators say their
-windows (`Op.reach`). What normalisation takes from all places alike is left aside.
+windows (`Op.reach`), as they are in evaluation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from archdsl.ir.graph import Graph, Node, Param, Program, Scope
 
 #: for each spatial dimension the size of the field, and how far neighbours are apart in the input;
 #: None: all of the input
-Field = tuple[tuple[int, float], ...] | None
+Field = tuple[tuple[float, float], ...] | None
 
 
 def fields(program: Program) -> Iterator[Field]:
@@ -24,8 +24,9 @@ def fields(program: Program) -> Iterator[Field]:
 
 
 def show(field: Field) -> str:
-    """`35x35`; `all`, or nothing where the input has no space."""
-    return "all" if field is None else "x".join(str(size) for size, _ in field)
+    """`35x35`, `7xall`; `all`, or nothing where the input has no space."""
+    sides = ["all" if size == math.inf else str(size) for size, _ in field or ()]
+    return "all" if field is None or (sides and {*sides} == {"all"}) else "x".join(sides)
 
 
 def _walk(graph: Graph, values: list[Field], leaving: list[Field]) -> Iterator[Field]:
@@ -54,9 +55,13 @@ def _through(item: Node | Param, inputs: list[Field]) -> Field:
     if len(seen) != len(entering):
         return entering if all(size == 1 for size, _ in seen) else None
     return tuple(
-        (math.ceil(field + (size - 1) * apart), apart * step)
+        (_whole(field + (size - 1) * apart), apart * step)
         for (field, apart), (size, step) in zip(entering, seen, strict=True)
     )
+
+
+def _whole(size: float) -> float:
+    return size if size == math.inf else math.ceil(size)
 
 
 def _widest(inputs: list[Field]) -> Field:

@@ -6,6 +6,7 @@ wrong with them; values are looked at elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from itertools import pairwise
 
 from archdsl.diagnostics.catalogue import (
@@ -32,15 +33,17 @@ def bind_call(
     target: Target,
     found: list[Diagnostic],
     args: tuple[t.Argument, ...] | None = None,
+    scope: Container[str] = (),
 ) -> dict[str, t.Argument]:
     """The arguments of a call (or `args`, where more are fixed) to what it calls, and whether it
-    may have branches."""
+    may have branches. `scope`: the names that hold values."""
     join = is_join(target)
     if not join and call.body is not None:
         found.append(TakesNoBody(call.body.span, call.name))
     if not join and call.taps:
         found.append(TakesNoTaps(call.taps[0].span, call.name))
-    if join and (call.body is None) == (not call.taps):
+    args = call.args if args is None else args
+    if join and (call.body is None) == (not call.taps) and not _alone(call, target, args, scope):
         given = [a.value for a in call.args if not a.name]
         items = [i for v in given for i in (v.items if isinstance(v, t.List) else (v,))]
         names = [item.name for item in items if isinstance(item, t.Name)]
@@ -50,9 +53,21 @@ def bind_call(
             hint = f"its branches stand in braces: `{call.name} {{ {'; '.join(names)} }}`"
         found.append(NeedsBranches(call.span, call.name, hint=hint))
         return {}
-    args = call.args if args is None else args
     example = "" if isinstance(target, Block) else target.example
     return bind(call.name, signature(target), args, call.name_span, found, example)
+
+
+def _alone(
+    call: t.Call, target: Target, args: tuple[t.Argument, ...], scope: Container[str]
+) -> bool:
+    """Whether an argument stands for the other branches of a join: `add 1.0`. The name of no value
+    was to be a branch."""
+    key = "" if isinstance(target, Block) else target.instead
+    by_name = any(a.name == key for a in args)
+    first = next((a.value for a in args if a.name is None), None)
+    named = isinstance(first, t.Name) and first.name != "in" and first.name not in scope
+    number = first is not None and not named and not isinstance(first, t.List)
+    return bool(key) and call.body is None and (by_name or number)
 
 
 def is_join(target: Target) -> bool:

@@ -271,7 +271,7 @@ class _Definition:
             self.calls[call.name] = None
         self.notes.targets[call] = target
         before = len(self.found)
-        self.notes.bound[call] = bind_call(call, target, self.found)
+        self.notes.bound[call] = bind_call(call, target, self.found, scope=scope)
         if len(self.found) > before:
             self.notes.flawed.add(call)
 

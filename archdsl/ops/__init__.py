@@ -12,6 +12,8 @@ from archdsl.ops import (
     regular,
     resample,
     shape,
+    tiling,
+    totals,
     unary,
 )
 from archdsl.ops.table import TABLE, Op
@@ -29,5 +31,7 @@ _FAMILIES = (
     attention,
     patches,
     join,
+    tiling,
+    totals,
     unary,
 )

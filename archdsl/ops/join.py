@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from archdsl.ops.seen import Seen
+from archdsl.ops.seen import Seen, Tensor
 from archdsl.ops.spatial import DIM, axis, batched, resized
 from archdsl.ops.table import Blame, Call, Input, Lifted, Mismatch, Op, Saved, Shape, X, arg, call
-from archdsl.ops.types import Int
+from archdsl.ops.types import Float, Int
 from archdsl.text import shape_text
 
 #: why a map is a little smaller than another
@@ -88,6 +88,9 @@ class Concat(Op, name="concat", family="join"):
                 raise _disagree(inputs[0], other, rule, channels=place != 0)
         return resized(inputs[0], place, sum(i[place] for i in inputs))
 
+    def itself(self, *inputs: Shape) -> bool:
+        return len(inputs) == 1
+
     def function(self, *inputs: Shape) -> Call:
         return call("torch.cat", Input(None), dim=batched(self.dim))
 
@@ -95,17 +98,14 @@ class Concat(Op, name="concat", family="join"):
 class _Elementwise(Op):
     """Combines the branches element by element; a side of 1 is repeated as often as needed."""
 
-    infix: ClassVar[str]
     general = True
-
-    @classmethod
-    def of(cls, seen: Seen) -> Lifted | None:
-        numbers = seen.args.get("alpha", 1) != 1 or len(seen.inputs) < 2
-        return None if numbers else Lifted(cls())
-
     arity = None
     broadcasts = True
     fresh = True
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        return Lifted(cls()) if len(seen.inputs) > 1 else None
 
     def shape(self, *inputs: Shape) -> Shape:
         result = inputs[0]
@@ -119,8 +119,32 @@ class _Elementwise(Op):
             result = tuple(b if a == 1 else a for a, b in zip(result, other, strict=True))
         return result
 
+
+class _Arithmetic(_Elementwise):
+    """By a sign, of any number of branches; a number may be the last of them."""
+
+    infix: ClassVar[str]
+    instead = "number"
+
+    number: float | None = arg(
+        Float(), default=None, doc="a number as one more branch, or the only one beside the flow"
+    )
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        if seen.args.get("alpha", 1) != 1 or seen.args.get("rounding_mode"):
+            return None
+        if len(seen.inputs) > 1:
+            return Lifted(cls())
+        number = seen.args.get("other")
+        if not isinstance(number, (int, float)) or isinstance(number, bool):
+            return None
+        of_input = isinstance(seen.args.get("input", Tensor(0)), Tensor)  # not 1 - x
+        return Lifted(cls(number=float(number))) if of_input else None
+
     def function(self, *inputs: Shape) -> Call:
-        return call(self.infix, *map(Input, range(len(inputs))))
+        number = () if self.number is None else (self.number,)
+        return call(self.infix, *map(Input, range(len(inputs))), *number)
 
     def between(self, *inputs: Shape) -> Saved:
         """What products and quotients keep: their operands, with the results of the first ones."""
@@ -128,8 +152,9 @@ class _Elementwise(Op):
         return Saved(input=len(inputs) > 1, more=4 * between * math.prod(self.shape(*inputs)))
 
 
-class Add(_Elementwise, name="add", family="join"):
-    """The sum of the branches, element by element. A side of 1 is repeated to fit.
+class Add(_Arithmetic, name="add", family="join"):
+    """The sum of the branches, element by element. A side of 1 is repeated to fit. `add 1.0` adds
+    a number to what flows.
 
     Source: torch.add.
     """
@@ -150,9 +175,9 @@ class Residual(Add):
         return inputs[0]
 
 
-class Mul(_Elementwise, name="mul", family="join"):
+class Mul(_Arithmetic, name="mul", family="join"):
     """The product of the branches, element by element: a gate. A side of 1 is repeated to fit, so
-    that C×1×1 scales the channels of C×H×W.
+    that C×1×1 scales the channels of C×H×W. `mul 0.5` halves what flows.
 
     Source: torch.mul; Hu et al., Squeeze-and-Excitation Networks, 2018.
     """
@@ -162,13 +187,16 @@ class Mul(_Elementwise, name="mul", family="join"):
     symbol = "×"
     lifts = ("mul",)
 
+    def lost(self, *inputs: Shape) -> str:
+        return "everything times 0 is 0" if self.number == 0 else ""
+
     def saved(self, *inputs: Shape) -> Saved:
         return self.between(*inputs)
 
 
-class Sub(_Elementwise, name="sub", family="join"):
+class Sub(_Arithmetic, name="sub", family="join"):
     """The first branch minus the others, element by element: `sub @x` is what flows minus x. A side
-    of 1 is repeated to fit.
+    of 1 is repeated to fit. `sub 1` takes 1 from what flows.
 
     Source: torch.sub.
     """
@@ -179,8 +207,9 @@ class Sub(_Elementwise, name="sub", family="join"):
     lifts = ("sub",)
 
 
-class Div(_Elementwise, name="div", family="join"):
+class Div(_Arithmetic, name="div", family="join"):
     """The first branch divided by the others, element by element. A side of 1 is repeated to fit.
+    `div 2` halves what flows.
 
     Source: torch.div.
     """
@@ -189,6 +218,9 @@ class Div(_Elementwise, name="div", family="join"):
     infix = "/"
     ordered = True
     lifts = ("div", "truediv")
+
+    def lost(self, *inputs: Shape) -> str:
+        return "nothing divided by 0 is a number" if self.number == 0 else ""
 
     def saved(self, *inputs: Shape) -> Saved:
         return self.between(*inputs)

@@ -5,9 +5,23 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from archdsl.ops.seen import NoField, Seen
+from archdsl.ops.seen import Seen
 from archdsl.ops.spatial import check_groups, image
-from archdsl.ops.table import INPUT, Blame, Call, Lifted, Op, Saved, Shape, Weight, X, arg, call
+from archdsl.ops.table import (
+    ALL,
+    INPUT,
+    Blame,
+    Call,
+    Lifted,
+    Op,
+    Reach,
+    Saved,
+    Shape,
+    Weight,
+    X,
+    arg,
+    call,
+)
 from archdsl.ops.types import Bool, Float, Floats, Int
 from archdsl.text import shape_text
 
@@ -121,6 +135,9 @@ class InstanceNorm(_Statistics, name="instance_norm", family="normalisation"):
     def saved(self, *inputs: Shape) -> Saved:
         return Saved(input=True, more=(16 if self.track_running_stats else 8) * inputs[0][0])
 
+    def reach(self, *inputs: Shape) -> Reach:
+        return () if self.track_running_stats else ALL
+
 
 class LayerNorm(Op, name="ln", family="normalisation"):
     """Layer normalisation over the last `dims` dimensions of each sample, with a learned scale and
@@ -152,6 +169,9 @@ class LayerNorm(Op, name="ln", family="normalisation"):
 
     def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
         return _affine(inputs[0][-self.dims :], self.bias) if self.affine else ()
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return ALL if self.dims > 1 else ()  # of one dimension: those are the channels
 
     @classmethod
     def of(cls, seen: Seen) -> Lifted | None:
@@ -260,6 +280,9 @@ class GroupNorm(Op, name="gn", family="normalisation"):
     def centres(self, *inputs: Shape) -> bool:
         return self.groups == inputs[0][0]
 
+    def reach(self, *inputs: Shape) -> Reach:
+        return ALL if len(inputs[0]) > 1 else ()
+
     def module(self, *inputs: Shape) -> Call:
         return call("nn.GroupNorm", self.groups, inputs[0][0], **self.keywords("eps", "affine"))
 
@@ -304,7 +327,7 @@ class Affine(Op, name="affine", family="normalisation"):
     """
 
     example = "affine 0.5 0.1"
-    lifts = "Affine", "mul", "add", "sub", "div"
+    lifts = "Affine", "Rescale"
     fresh = True
     support = "norm"
 
@@ -321,20 +344,7 @@ class Affine(Op, name="affine", family="normalisation"):
     def lost(self, *inputs: Shape) -> str:
         return "" if any(self.scale) else "everything times 0 is 0"
 
-    @classmethod
-    def _given(cls, seen: Seen) -> dict[str, Any]:
-        number = seen.args.get("other")
-        if "scale" in seen.args or not isinstance(number, (int, float)) or "." in seen.name:
-            return super()._given(seen)
-        if seen.args.get("alpha", 1) != 1:
-            raise NoField
-        if seen.name == "mul":
-            return {"scale": (float(number),), "shift": (0.0,)}
-        if seen.name == "div":
-            if abs(math.frexp(number)[0]) != 0.5 or seen.args.get("rounding_mode"):
-                raise NoField  # only by powers of 2 is a quotient the product, to the last bit
-            return {"scale": (1 / number,), "shift": (0.0,)}
-        return {"scale": (1.0,), "shift": (float(-number if seen.name == "sub" else number),)}
-
     def module(self, *inputs: Shape) -> Call:
+        if len(self.scale) == len(self.shift) == 1:
+            return call("Rescale", self.scale[0], self.shift[0])
         return call("Affine", self.scale, self.shift)

@@ -189,7 +189,7 @@ class Reduction(Op):
     """Over some dimensions, which go away. `torch`: its module and its function."""
 
     torch: ClassVar[tuple[str, str]]
-    aliases = (("dims", "dim"),)
+    aliases: ClassVar[tuple[tuple[str, str], ...]] = (("dims", "dim"),)
     counting = ("dims",)
     fresh = True
 
@@ -216,7 +216,7 @@ class Reduction(Op):
         dims = map(batched, self.dims)
         return call(self.torch[0], *dims, **self.keywords("keepdim"))
 
-    def function(self, *inputs: Shape) -> Call:
+    def function(self, *inputs: Shape) -> Call | None:
         dims = tuple(map(batched, self.dims))
         return call(self.torch[1], X, dims, **self.keywords("keepdim"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from archdsl.ops.table import Blame, Op, Shape
+from archdsl.ops.table import Blame, Op, Reach, Shape
 from archdsl.text import shape_text
 
 DIM = "dimension, counted without the batch; negative from the end"
@@ -69,6 +69,15 @@ def axis(field: str, dim: int, shape: Shape) -> int:
             help=f"0 to {len(shape) - 1}, or negative from the end" if shape else "",
         )
     return dim % len(shape)
+
+
+def along(shape: Shape, *dims: int) -> Reach:
+    """What a value sees that depends on all places of these dimensions; the first are the
+    channels."""
+    gone = {dim % len(shape) for dim in dims}
+    if not gone - {0}:
+        return ()
+    return tuple((math.inf if place in gone else 1, 1) for place in range(1, len(shape)))
 
 
 def resized(shape: Shape, place: int, *sides: int, skip: int = 1) -> Shape:

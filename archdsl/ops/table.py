@@ -191,8 +191,8 @@ class Saved:
     view: bool = False
 
 
-#: the size and the step of what a value sees in each spatial dimension; empty: what is at its
-#: place; ALL: everything
+#: the size and the step of what a value sees in each spatial dimension (`math.inf`: all of it);
+#: empty: what is at its place; ALL: everything
 Reach = tuple[tuple[float, float], ...] | None
 ALL: Reach = None
 INPUT, OUTPUT, VIEW = Saved(input=True), Saved(output=True), Saved(view=True)
@@ -222,6 +222,8 @@ class Op:
     broadcasts: ClassVar[bool] = False
     #: a join of which it matters which branch is the first
     ordered: ClassVar[bool] = False
+    #: the argument of a join that stands for its other branches: `add 1.0`
+    instead: ClassVar[str] = ""
     #: the sign that a person writes for it, where there is one
     symbol: ClassVar[str] = ""
     #: torch's module and function take `inplace=True`

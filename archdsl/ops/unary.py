@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from archdsl.ops.shape import Reduction
-from archdsl.ops.spatial import DIM, axis, batched
+from archdsl.ops.spatial import DIM, along, axis, batched
 from archdsl.ops.table import (
     INPUT,
     OUTPUT,
     Blame,
     Call,
     Op,
+    Reach,
     Saved,
     Shape,
     X,
     arg,
     call,
 )
-from archdsl.ops.types import Float, Int, Ints
-
-# ---- of each value ---------------------------------------------------------------------------
+from archdsl.ops.types import Float, Int
 
 
 class _Pointwise(Op):
@@ -149,6 +147,30 @@ class Cos(_Pointwise, name="cos", family="arithmetic"):
     lifts = "Cos", "cos"
 
 
+class Scale(_Pointwise, name="scale", family="arithmetic"):
+    """Each value times a number. `mul` is the join of the same name, `affine` adds a number too.
+
+    Source: torch.mul.
+    """
+
+    example = "scale 0.5"
+    lifts = ("Scale",)
+    reads = Saved()
+    nonlinear = False
+    passes = True
+
+    factor: float = arg(Float(), doc="the number")
+
+    def lost(self, *inputs: Shape) -> str:
+        return "" if self.factor else "everything times 0 is 0"
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("Scale", self.factor)
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("*", X, self.factor)
+
+
 class Pow(_Pointwise, name="pow", family="arithmetic"):
     """Each value to a power; NaN below 0 where that is no whole number.
 
@@ -189,130 +211,47 @@ class Clamp(_Pointwise, name="clamp", family="arithmetic"):
         return self.keywords()
 
 
-# ---- over dimensions -------------------------------------------------------------------------
+# ---- along a dimension ------------------------------------------------------------------------
 
 
-class _Reduction(Reduction):
-    support = "unary"
+class Normalize(Op, name="normalize", family="arithmetic"):
+    """Divides by the `p`-norm along a dimension, so that what is left has length 1 there. Of
+    C×H×W, `normalize` alone is that of the channels at each place.
 
-
-class Sum(_Reduction, name="sum", family="arithmetic"):
-    """The sum over some dimensions, which go away: `sum [0]` adds the channels up.
-
-    Source: torch.sum.
+    Source: torch.nn.functional.normalize.
     """
 
-    example = "sum [0]"
-    lifts = "Sum", "sum"
-    autocast = "full"
-    torch = "Sum", "torch.sum"
-
-
-class Max(_Reduction, name="max", family="arithmetic"):
-    """The largest value over some dimensions, which go away: `max [0] keepdim=true` is the map of a
-    spatial attention.
-
-    Source: torch.amax.
-    """
-
-    example = "max [0] keepdim=true"
-    lifts = "Max", "amax"
-    torch = "Max", "torch.amax"
-    reads = Saved(input=True, output=True)
-    fresh = False
-
-
-class Min(_Reduction, name="min", family="arithmetic"):
-    """The smallest value over some dimensions, which go away.
-
-    Source: torch.amin.
-    """
-
-    example = "min [0] keepdim=true"
-    lifts = "Min", "amin"
-    torch = "Min", "torch.amin"
-    reads = Saved(input=True, output=True)
-    fresh = False
-
-
-class _Spread(_Reduction):
-    def shape(self, *inputs: Shape) -> Shape:
-        result = super().shape(*inputs)
-        if math.prod(inputs[0]) == math.prod(result):
-            raise Blame("dims", "a single value has no spread", kind="fit")
-        return result
-
-
-class Std(_Spread, name="std", family="arithmetic"):
-    """The standard deviation over some dimensions, which go away (of a sample: divided by one less
-    than there are values).
-
-    Source: torch.std.
-    """
-
-    example = "std [1, 2]"
-    lifts = "Std", "std"
-    torch = "Std", "torch.std"
-    reads = Saved(input=True, output=True)
-    fresh = False
-    nonnegative = True
-
-
-class Var(_Spread, name="var", family="arithmetic"):
-    """The variance over some dimensions, which go away (of a sample: divided by one less than there
-    are values).
-
-    Source: torch.var.
-    """
-
-    example = "var [1, 2]"
-    lifts = "Var", "var"
-    torch = "Var", "torch.var"
-    reads = INPUT
-    nonnegative = True
-
-
-class LogSumExp(_Reduction, name="logsumexp", family="arithmetic"):
-    """The logarithm of the sum of exponentials over some dimensions, which go away: a smooth
-    maximum.
-
-    Source: torch.logsumexp.
-    """
-
-    example = "logsumexp [0]"
-    lifts = "LogSumExp", "logsumexp"
-    autocast = "full"
-    torch = "LogSumExp", "torch.logsumexp"
-    reads = Saved(input=True, output=True)
-    fresh = False
-
-
-class Flip(Op, name="flip", family="arithmetic"):
-    """The other way round along some dimensions: `flip [2]` mirrors C×H×W.
-
-    Source: torch.flip.
-    """
-
-    example = "flip [2]"
-    lifts = "Flip", "flip"
-    counting = ("dims",)
+    example = "normalize"
+    lifts = "Normalize", "normalize"
+    counting = ("dim",)
     support = "unary"
     fresh = True
-    passes = True
 
-    dims: tuple[int, ...] = arg(Ints(), doc="dimensions, counted without the batch")
+    p: float = arg(Float(1.0), default=2.0, doc="which norm; 2: the length")
+    dim: int = arg(Int(), default=0, doc=DIM, keyword=True)
+    eps: float = arg(
+        Float(0.0, above=True), default=1e-12, doc="what it divides by at least", keyword=True
+    )
 
     def shape(self, *inputs: Shape) -> Shape:
-        places = [axis("dims", d, inputs[0]) for d in self.dims]
-        if len(set(places)) < len(places):
-            raise Blame("dims", "a dimension stands twice")
+        axis("dim", self.dim, inputs[0])
         return inputs[0]
 
+    def reach(self, *inputs: Shape) -> Reach:
+        return along(inputs[0], self.dim)
+
+    def saved(self, *inputs: Shape) -> Saved:
+        norms = math.prod(inputs[0]) // inputs[0][self.dim]
+        return Saved(input=True, more=8 * norms)
+
     def module(self, *inputs: Shape) -> Call:
-        return call("Flip", *map(batched, self.dims))
+        return call("Normalize", **self._settings())
 
     def function(self, *inputs: Shape) -> Call:
-        return call("torch.flip", X, tuple(map(batched, self.dims)))
+        return call("F.normalize", X, **self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        return {**self.keywords("p"), "dim": (batched(self.dim), 1), **self.keywords("eps")}
 
 
 class CumSum(Op, name="cumsum", family="arithmetic"):
@@ -333,6 +272,9 @@ class CumSum(Op, name="cumsum", family="arithmetic"):
     def shape(self, *inputs: Shape) -> Shape:
         axis("dim", self.dim, inputs[0])
         return inputs[0]
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return along(inputs[0], self.dim)
 
     def module(self, *inputs: Shape) -> Call:
         return call("CumSum", batched(self.dim))

@@ -32,6 +32,30 @@ def test_published(spec: str, layer: str, seen: str) -> None:
     assert reach(spec)[layer] == seen
 
 
+@pytest.mark.parametrize(
+    ("step", "seen"),
+    [
+        ("cumsum 0", "3x3"),
+        ("cumsum 2", "3xall"),
+        ("flip [1]", "allx3"),
+        ("roll [1, 1] [1, 2]", "all"),
+        ("normalize", "3x3"),
+        ("normalize dim=1", "allx3"),
+        ("tile [2, 1, 2]", "3xall"),
+        ("repeat_interleave 2 dim=1", "3x3"),
+        ("gn 2", "all"),
+        ("instance_norm", "all"),
+        ("instance_norm track_running_stats=true", "3x3"),
+        ("bn", "3x3"),
+        ("ln", "3x3"),
+        ("ln dims=3", "all"),
+        ("ln2d", "3x3"),
+    ],
+)
+def test_what_mixes_places_sees_them_all(step: str, seen: str) -> None:
+    assert reach(f"model m() {{ input 4x8x8; conv 4 3x3 pad=1; last: {step} }}")["last"] == seen
+
+
 NETS = {
     "strides": "conv 4 3x5 /2 pad=1x2; maxpool 2x2; conv 4 3x3 pad=2 dilation=2",
     "branches": "concat { conv 2 1x1; { conv 2 3x3 pad=1; conv 2 5x5 pad=2 } }; avgpool 3x3 /1",

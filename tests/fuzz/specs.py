@@ -62,11 +62,11 @@ def value(rng: random.Random, kind: Type) -> Any:
             if rng.random() < 0.6:
                 return side
             return tuple(low + rng.randint(0, 3) for _ in range(rng.choice((2, 2, 2, 3))))
-        case Ints(low):
-            if rng.random() < 0.3:
+        case Ints(low, one):
+            if one and rng.random() < 0.3:
                 return rng.randint(max(low, -2), 4)
             if rng.random() < 0.5:
-                order = list(range(rng.randint(1, 4)))
+                order = list(range(max(low, 0), max(low, 0) + rng.randint(1, 4)))
                 rng.shuffle(order)
                 return tuple(order)
             return tuple(rng.randint(max(low, -1), 4) for _ in range(rng.randint(1, 6)))
@@ -370,6 +370,7 @@ class Maker:
                 self.times,
                 self.call,
                 self.tapped,
+                self.number,
             )
         )(shape, env, depth - 1)
 
@@ -434,6 +435,12 @@ class Maker:
             return Piece(f"@{name}", lambda shape, env: there)
         text, made = operation(self.rng, self.rng.choice(JOINS), env)
         return Piece(f"{text} @{name}", lambda shape, env: made(env).shape(shape, there))
+
+    def number(self, shape: Shape, env: Env, depth: int) -> Piece:
+        """A join of what flows with a number."""
+        kind = self.rng.choice([k for k in JOINS if k.instead])
+        text, _ = argument(self.rng, kind.args[kind.instead], env)
+        return Piece(f"{self.label()}{kind.name} {text}", lambda shape, env: shape)
 
     def repeat(self, shape: Shape, env: Env, depth: int) -> Piece:
         count, variable = self.rng.randint(0, 3), self.rng.choice(("", self.name("i")))

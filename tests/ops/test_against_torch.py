@@ -47,6 +47,11 @@ DELIBERATE = {
     ("std", "a single value"): "torch gives NaN",
     ("var", "a single value"): "torch gives NaN",
     ("chunk", "does not exist"): "the batch, all of it",
+    ("tile", "numbers, but the input"): "torch counts from the last dimension",
+    ("expand", "a size of 0"): "a tensor without values",
+    ("repeat_interleave", "does not exist"): "the batch, where `n` is 1",
+    ("roll", "does not exist"): "the batch",
+    ("normalize", "does not exist"): "the batch",
     ("concat", "does not exist"): "the batch: of one branch it is the branch",
     ("slice", "does not exist"): "the batch, all of it",
     ("slice", "nothing is left"): "a tensor without values",
@@ -97,12 +102,13 @@ def values(kind: Type) -> st.SearchStrategy[Any]:
             side = st.integers(low, low + 2) | st.integers(low, low + 5)
             raw = side | st.lists(side, min_size=1, max_size=3).map(tuple)
             raw = raw | st.sampled_from(words) if words else raw
-        case Ints(low):
+        case Ints(low, one):
             number = st.integers(max(low, -3), 6)
             orders = st.integers(1, 4).flatmap(lambda n: st.permutations(range(n)))
             likely = st.lists(st.sampled_from((-1, 1, 2)), min_size=1, max_size=4)
             lists = st.lists(number, min_size=1, max_size=6) | orders | likely
-            raw = number | lists.map(tuple)
+            raw = number | lists.map(tuple) if one else lists.map(tuple)
+            raw = raw.filter(kind.accepts)
         case _:
             raise NotImplementedError(kind)
     return raw.map(kind.convert)
@@ -136,7 +142,9 @@ def branches(draw: st.DrawFn) -> tuple[Shape, ...]:
 
 
 def inputs(kind: type[Op]) -> st.SearchStrategy[tuple[Shape, ...]]:
-    return branches() if kind.arity is None else st.tuples(SHAPE)
+    if kind.arity is None:
+        return branches() | st.tuples(SHAPE) if kind.instead else branches()
+    return st.tuples(SHAPE)
 
 
 # ---- running a `Call` ------------------------------------------------------------------------

@@ -14,6 +14,20 @@ class LayerNorm2d(nn.LayerNorm):
         return x.permute(0, 3, 1, 2)
 
 
+class Rescale(nn.Module):
+    """Scales and shifts by fixed numbers."""
+
+    def __init__(self, scale: float, shift: float) -> None:
+        super().__init__()
+        self.scale, self.shift = scale, shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale + self.shift
+
+    def extra_repr(self) -> str:
+        return f"{self.scale}, {self.shift}"
+
+
 class Affine(nn.Module):
     """Scales and shifts each channel by fixed numbers."""
 
@@ -26,8 +40,6 @@ class Affine(nn.Module):
         self.shift = list(shift) * (channels // len(shift))
 
     def forward(self, x: Tensor) -> Tensor:
-        if len(self.scale) == 1:
-            return x * self.scale[0] + self.shift[0]
         torch._assert(x.shape[1] == len(self.scale), "a number for each channel")
         parts = [
             x[:, i : i + 1] * self.scale[i] + self.shift[i]

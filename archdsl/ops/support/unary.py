@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Exp(nn.Module):
@@ -95,102 +96,32 @@ class Clamp(nn.Module):
         return f"min={self.min}, max={self.max}"
 
 
-class Sum(nn.Module):
-    """The sum over some dimensions."""
+class Scale(nn.Module):
+    """x times a number."""
 
-    def __init__(self, *dims: int, keepdim: bool = False) -> None:
+    def __init__(self, factor: float) -> None:
         super().__init__()
-        self.dims, self.keepdim = dims, keepdim
+        self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.sum(x, self.dims, keepdim=self.keepdim)
+        return x * self.factor
 
     def extra_repr(self) -> str:
-        return f"{', '.join(map(str, self.dims))}, keepdim={self.keepdim}"
+        return f"{self.factor}"
 
 
-class Max(nn.Module):
-    """The largest value over some dimensions."""
+class Normalize(nn.Module):
+    """Divides by the norm along a dimension."""
 
-    def __init__(self, *dims: int, keepdim: bool = False) -> None:
+    def __init__(self, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> None:
         super().__init__()
-        self.dims, self.keepdim = dims, keepdim
+        self.p, self.dim, self.eps = p, dim, eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.amax(x, self.dims, keepdim=self.keepdim)
+        return F.normalize(x, self.p, self.dim, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{', '.join(map(str, self.dims))}, keepdim={self.keepdim}"
-
-
-class Min(nn.Module):
-    """The smallest value over some dimensions."""
-
-    def __init__(self, *dims: int, keepdim: bool = False) -> None:
-        super().__init__()
-        self.dims, self.keepdim = dims, keepdim
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.amin(x, self.dims, keepdim=self.keepdim)
-
-    def extra_repr(self) -> str:
-        return f"{', '.join(map(str, self.dims))}, keepdim={self.keepdim}"
-
-
-class Std(nn.Module):
-    """The standard deviation over some dimensions."""
-
-    def __init__(self, *dims: int, keepdim: bool = False) -> None:
-        super().__init__()
-        self.dims, self.keepdim = dims, keepdim
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.std(x, self.dims, keepdim=self.keepdim)
-
-    def extra_repr(self) -> str:
-        return f"{', '.join(map(str, self.dims))}, keepdim={self.keepdim}"
-
-
-class Var(nn.Module):
-    """The variance over some dimensions."""
-
-    def __init__(self, *dims: int, keepdim: bool = False) -> None:
-        super().__init__()
-        self.dims, self.keepdim = dims, keepdim
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.var(x, self.dims, keepdim=self.keepdim)
-
-    def extra_repr(self) -> str:
-        return f"{', '.join(map(str, self.dims))}, keepdim={self.keepdim}"
-
-
-class LogSumExp(nn.Module):
-    """The logarithm of the sum of exponentials over some dimensions."""
-
-    def __init__(self, *dims: int, keepdim: bool = False) -> None:
-        super().__init__()
-        self.dims, self.keepdim = dims, keepdim
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.logsumexp(x, self.dims, keepdim=self.keepdim)
-
-    def extra_repr(self) -> str:
-        return f"{', '.join(map(str, self.dims))}, keepdim={self.keepdim}"
-
-
-class Flip(nn.Module):
-    """The other way round along some dimensions."""
-
-    def __init__(self, *dims: int) -> None:
-        super().__init__()
-        self.dims = dims
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.flip(x, self.dims)
-
-    def extra_repr(self) -> str:
-        return ", ".join(map(str, self.dims))
+        return f"p={self.p}, dim={self.dim}, eps={self.eps}"
 
 
 class CumSum(nn.Module):
