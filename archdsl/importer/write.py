@@ -176,7 +176,8 @@ def _join(join: Join) -> list[str]:
         residual = _residual(join, f" if {join.condition}" if join.condition else "")
         if residual is not None:
             return residual
-    name = _call(join.op.name, [f"{k}={atom(v)}" for k, v in join.args.items()])
+    given = ((("" if k == join.op.instead else f"{k}="), v) for k, v in join.args.items())
+    name = _call(join.op.name, [f"{key}{atom(v)}" for key, v in given])
     if join.with_taps:
         taps = (b[0].name for b in branches[1:] if isinstance(b[0], Use))
         return [" ".join([name, *(f"@{tap}" for tap in taps)])]
@@ -254,7 +255,7 @@ def _arguments(step: Step) -> list[str]:
     space = max(len(step.inputs[0]) - 1, 1) if step.inputs else 1
     for key, spec in step.op.args.items():
         if key not in step.args:
-            by_name = by_name or not (spec.required or key == op.instead)
+            by_name = by_name or not spec.required
             continue
         given = step.args[key]
         if isinstance(spec.type, Size) and isinstance(given, tuple):
