@@ -128,6 +128,7 @@ class _Lints:
         yield from self._dominant()
         yield from self._softmax()
         yield from (c.UnusedValue(span, _called(item)) for span, item in unread(self.program))
+        yield from self._of_same()
         for span, items in self.at.items():
             nodes = [i for i in items if isinstance(i, Node)]
             if len(nodes) == len(items):
@@ -240,6 +241,19 @@ class _Lints:
                 here = shown if maker.span.source is span.source else ()
                 yield c.IdleActivation(span, node.op.name, maker.op.name, related=here)
 
+    def _of_same(self) -> Iterator[Diagnostic]:
+        """Joins of a value with itself."""
+        same: dict[Span, list[Node]] = {}
+        for place, node in self.nodes:
+            if node.op.of_same and len(node.inputs) == 2:
+                one, other = (_origin(place.graph, value) for value in node.inputs)
+                if one == other:
+                    same.setdefault(node.span, []).append(node)
+        for span, nodes in same.items():
+            if len(nodes) == len(self.at[span]):
+                word = span.text.split("{")[0].split()[0]
+                yield c.SameTwice(span, word, nodes[0].op.of_same)
+
     def _empty_labels(self) -> Iterator[Diagnostic]:
         for span, items in self.at.items():
             empty = (isinstance(i, Scope) and i.labelled and not i.graph.items for i in items)
@@ -304,6 +318,27 @@ def _alone(graph: Graph, node: Node) -> Node | None:
     if not isinstance(source, Node) or graph.uses[value] > 1 or source.training_only:
         return None
     return source
+
+
+def _origin(graph: Graph, value: int) -> tuple[tuple[int, ...], int]:
+    """Where a value comes from, past what passes it on as it is, equal for one and the same: its
+    number, in the parts of the graph that yield it, by their values there."""
+    inside: list[tuple[Graph, Scope, int]] = []  # the parts around, and which value each yields
+    while True:
+        if value >= len(graph.input_shapes):
+            item, number = graph.sources[value]
+            if isinstance(item, Scope):
+                inside.append((graph, item, value))
+                graph, value = item.graph, item.graph.outputs[number]
+                continue
+            if isinstance(item, Node) and item.op.itself(*item.input_shapes):
+                value = item.inputs[0]
+                continue
+        elif inside:
+            graph, scope, _ = inside.pop()
+            value = scope.inputs[value]
+            continue
+        return tuple(at for _, _, at in inside), value
 
 
 def _maker(graph: Graph, value: int) -> Node | None:

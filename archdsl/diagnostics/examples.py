@@ -208,6 +208,7 @@ EXAMPLES: dict[str, Example] = {
         "conv 16 32x32 /32 -> reshape [16, -1] -> permute [1, 0] -> mha 4",
         "conv 16 8x8 /8 -> reshape [16, -1] -> permute [1, 0] -> mha 4",
     ),
+    "W0023": _pair("residual { }\nrelu", "residual { conv in 3x3 pad=1 }\nrelu"),
     "W0014": _pair("conv 16 3x3 x0 -> relu", "conv 16 3x3 x1 -> relu"),
     "W0013": Example(
         _model("conv 16 3x3 pad=1 -> relu\ngap -> flatten -> linear 10", input="32x32x3"),

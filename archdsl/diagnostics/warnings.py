@@ -308,6 +308,20 @@ class IdleActivation(Diagnostic):
     before: str
 
 
+class SameTwice(Diagnostic):
+    """The two sides of this join are one and the same value: a residual whose body is empty doubles
+    what comes in, and a value minus itself is 0. Mostly a branch is missing its step."""
+
+    code = "W0023"
+    slug = "same-twice"
+    severity = "warning"
+    title = "both sides of this `{name}` are the same value"
+    label = "it gives {result}"
+    help = "write what a branch is to compute; `identity` and an empty body pass on what comes in"
+    name: str
+    result: str
+
+
 class SinglePlace(Diagnostic):
     """Attention chooses among places by how well their queries and keys agree. Where there is a
     single place its weight is always 1: queries, keys and position biases have no effect and never

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import ClassVar
 
@@ -55,6 +56,25 @@ def _remedy(one: Shape, other: Shape, channels: bool) -> str:
     else:
         return ""
     return f"put `{step}` behind the {shape_text(where)}"
+
+
+def _rule(one: Shape, other: Shape) -> str:
+    """What broadcasting wants, and how a value gets the dimensions that it lacks for it."""
+    small, large = sorted((one, other), key=len)
+    ways = [
+        kept
+        for places in itertools.combinations(range(len(large)), len(small))
+        if all(large[place] == side for place, side in zip(places, small, strict=True))
+        for kept in [tuple(s if i in places else 1 for i, s in enumerate(large))]
+    ]
+    if len(small) == len(large):
+        return "each side must be equal, or 1 in one of them"
+    if not ways:
+        return f"both need {len(large)} dimensions, each equal or 1 in one of them"
+    keep = "`keepdim=true` at a `mean` or `sum` keeps its dimensions, with size 1"
+    if len(ways) > 1:
+        return keep
+    return f"put `reshape {list(ways[0])}` behind the {shape_text(small)}; {keep}"
 
 
 class Concat(Op, name="concat", family="join"):
@@ -114,8 +134,7 @@ class _Elementwise(Op):
                 a == b or 1 in (a, b) for a, b in zip(result, other, strict=True)
             )
             if not fits:
-                rule = "each side must be equal, or 1 in one of them"
-                raise _disagree(result, other, rule, channels=True)
+                raise _disagree(result, other, _rule(result, other), channels=True)
             result = tuple(b if a == 1 else a for a, b in zip(result, other, strict=True))
         return result
 
@@ -168,6 +187,8 @@ class Residual(Add):
     """What `residual` ends with: a sum of equals, which repeats nothing. Everywhere else it is
     `add`."""
 
+    of_same = "twice what comes in"
+
     def shape(self, *inputs: Shape) -> Shape:
         for other in inputs[1:]:
             if other != inputs[0]:
@@ -204,6 +225,7 @@ class Sub(_Arithmetic, name="sub", family="join"):
     example = "sub { identity; gap }"
     infix = "-"
     ordered = True
+    of_same = "only 0"
     lifts = ("sub",)
 
 
@@ -217,6 +239,7 @@ class Div(_Arithmetic, name="div", family="join"):
     example = "div { identity; { gap -> abs -> exp } }"
     infix = "/"
     ordered = True
+    of_same = "only 1"
     lifts = ("div", "truediv")
 
     def lost(self, *inputs: Shape) -> str:
@@ -230,11 +253,14 @@ class _OfTwo(_Elementwise):
     """A function of torch that takes two values."""
 
     infix = ""
+    of_same = "the value itself"
     torch: ClassVar[str]
 
     def shape(self, *inputs: Shape) -> Shape:
         if len(inputs) > 2:
-            raise Blame(None, f"`{self.name}` takes two branches, not {len(inputs)}")
+            inner = f"{self.name} {{ ...; {self.name} {{ ...; ... }} }}"
+            help = f"put one into another: `{inner}`"
+            raise Blame(None, f"`{self.name}` takes two branches, not {len(inputs)}", help=help)
         return super().shape(*inputs)
 
     def saved(self, *inputs: Shape) -> Saved:

@@ -224,6 +224,8 @@ class Op:
     ordered: ClassVar[bool] = False
     #: the argument of a join that stands for its other branches: `add 1.0`
     instead: ClassVar[str] = ""
+    #: what two inputs give that are one value, where nobody means that: `only 0`
+    of_same: ClassVar[str] = ""
     #: the sign that a person writes for it, where there is one
     symbol: ClassVar[str] = ""
     #: torch's module and function take `inplace=True`

@@ -277,6 +277,21 @@ class Builder:
     def binary(self, span: Span, left: t.Expr, op: Token, right: t.Expr) -> t.Binary:
         return t.Binary(span, str(op), self.at(op), left, right)
 
+    def compared(self, span: Span, first: t.Expr, *rest: Token | t.Expr) -> t.Expr:
+        """As Python: `1 < n < 5` is `1 < n and n < 5`."""
+        sides = [first, *(part for part in rest if isinstance(part, t.Expr))]
+        signs = [part for part in rest if isinstance(part, Token)]
+        if len(signs) == 1:
+            return self.binary(span, sides[0], signs[0], sides[1])
+        pairs = [
+            self.binary(left.span.to(right.span), left, sign, right)
+            for left, sign, right in zip(sides[:-1], signs, sides[1:], strict=True)
+        ]
+        whole: t.Expr = pairs[0]
+        for pair in pairs[1:]:
+            whole = self.and_(span, whole, pair)
+        return whole
+
     def or_(self, span: Span, left: t.Expr, right: t.Expr) -> t.Binary:
         return t.Binary(span, "or", span, left, right)
 
