@@ -15,12 +15,13 @@ from archdsl.train.data.fit import Fit
 from archdsl.train.data.load import LoadedData, load_data, split_source
 from archdsl.train.data.own import tell_code
 from archdsl.train.data.samples import Samples, Split
-from archdsl.train.data.sources import Source, Wanted, as_trained, is_code, open_source
+from archdsl.train.data.sources import Source, Wanted, as_trained, open_source
 from archdsl.train.engine.distributed import Ranks, pick_device
 from archdsl.train.engine.measure import measure
 from archdsl.train.engine.objective import Objective, autocast
 from archdsl.train.errors import TrainError
 from archdsl.train.model import Model
+from archdsl.train.recipe.datasets import is_code
 from archdsl.train.recipe.read import Override, read_recipe
 from archdsl.train.recipe.schema import Recipe
 from archdsl.train.run.checkpoint import BEST, find_checkpoint, read_checkpoint, tested_weights

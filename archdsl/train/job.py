@@ -22,7 +22,6 @@ from torch import nn
 from archdsl.train.data.batches import Batches
 from archdsl.train.data.load import LoadedData
 from archdsl.train.data.sampling import kept_generators
-from archdsl.train.data.sources import is_code
 from archdsl.train.engine.allocator import keep_freed_memory
 from archdsl.train.engine.distributed import (
     Ranks,
@@ -40,6 +39,7 @@ from archdsl.train.engine.trainer import NotFinite, Trainer
 from archdsl.train.errors import TrainError, shown
 from archdsl.train.evaluation import test_final
 from archdsl.train.model import Model
+from archdsl.train.recipe.datasets import is_code
 from archdsl.train.recipe.read import Override
 from archdsl.train.recipe.schema import Recipe
 from archdsl.train.request import Job, Request, settle

@@ -17,10 +17,11 @@ from archdsl.pipeline import open_spec
 from archdsl.text import shape_text
 from archdsl.train.data.load import LoadedData, load_data
 from archdsl.train.data.own import tell_code
-from archdsl.train.data.sources import Source, Wanted, is_code, open_source
+from archdsl.train.data.sources import Source, Wanted, open_source
 from archdsl.train.engine.distributed import launched
 from archdsl.train.errors import TrainError, told_by_first
 from archdsl.train.model import Model, describe, unchanged
+from archdsl.train.recipe.datasets import is_code
 from archdsl.train.recipe.read import Override, read_recipe, recipe_of
 from archdsl.train.recipe.schema import Data, Recipe
 from archdsl.train.run.checkpoint import find_checkpoint, read_checkpoint

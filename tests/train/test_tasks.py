@@ -21,7 +21,9 @@ WORDS = re.compile(
     r"(?<![a-z])class(es)?(?![a-z])|accura|top[15]\b|confusion|per_class|hits\b", re.I
 )
 #: readers of what is kept in folders of classes, or lists them; and the recipe's key for these
-READERS = {"data/folder.py", "data/own.py", "data/sources.py"}
+READERS = {
+    f"data/{name}.py" for name in ("fake", "folder", "formula", "named", "own", "sources", "tables")
+}
 KEYS = {"recipe/schema.py": {"classes"}}
 OTHERS = [p.relative_to(ROOM).as_posix() for p in sorted(ROOM.rglob("*.py"))]
 

@@ -16,8 +16,11 @@ import torch
 
 from archdsl.train.data.images import IMAGE_SUFFIXES
 from archdsl.train.data.samples import Files
+from archdsl.train.data.sources import Source, Wanted
 from archdsl.train.errors import TrainError, shown
+from archdsl.train.recipe.schema import Data
 
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 VAL_NAMES = ("val", "valid", "validation")
 
 
@@ -30,6 +33,17 @@ class Folder:
     classes: tuple[str, ...]
     final: Files | None = None
     names: tuple[str, str] = ("", "")  # of test and final
+
+
+def opened(name: str, _: Data, wanted: Wanted) -> Source:
+    return open_images(Path(name).expanduser(), wanted.classes)
+
+
+def open_images(root: Path, known: tuple[str, ...] = ()) -> Source:
+    found = open_folder(root, known)
+    return Source(
+        found.train, found.test, found.classes, 3, IMAGENET, final=found.final, split=found.names
+    )
 
 
 def open_folder(root: Path, known: tuple[str, ...] = ()) -> Folder:

@@ -16,12 +16,15 @@ from archdsl.checker.values import Evaluator, Problem, names_in
 from archdsl.diagnostics.source import Source as Text
 from archdsl.syntax import tree as t
 from archdsl.syntax.parse import parse_expression
+from archdsl.train.data.samples import Tensors
+from archdsl.train.data.sources import Source, Wanted
 from archdsl.train.errors import TrainError
+from archdsl.train.recipe.schema import Data
 
 HELP = "such as 'formula:x**2 + 3' for one input, 'formula:x[0] + 2*x[1] + 5' for two"
 
 
-def open_formula(text: str, shape: tuple[int, ...], samples: int) -> tuple[Tensor, Tensor]:
+def points(text: str, shape: tuple[int, ...], samples: int) -> tuple[Tensor, Tensor]:
     """Inputs of the shape, and the target of each as a column."""
     expr = _parsed(text)
     x = torch.randn(samples, *shape, generator=torch.Generator().manual_seed(0))
@@ -50,3 +53,11 @@ def _value(expr: t.Expr, x: float | tuple[float, ...]) -> float:
     if not isinstance(value, int | float):
         raise TrainError(f"formula:{expr.span.text}: its value is no number", HELP)
     return float(value)
+
+
+def opened(text: str, data: Data, wanted: Wanted) -> Source:
+    if not wanted.regression:
+        raise TrainError(
+            "a formula gives numbers, this loss wants classes", "--set loss=mse compares numbers"
+        )
+    return Source(Tensors(*points(text, wanted.input_shape or (1,), data.samples)), None)

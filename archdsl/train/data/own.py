@@ -23,7 +23,9 @@ from torch.utils.data import IterableDataset
 from archdsl.diagnostics.terminal import escaped
 from archdsl.train.data.images import BadSample, as_sample
 from archdsl.train.data.samples import Wrapped
+from archdsl.train.data.sources import Source, Wanted
 from archdsl.train.errors import TrainError, is_first
+from archdsl.train.recipe.schema import Data
 from archdsl.train.tasks import read_targets
 from archdsl.train.tasks.task import Targets
 
@@ -43,10 +45,8 @@ def tell_code(name: str, origin: object) -> None:
         print(escaped(text), file=sys.stderr, flush=True)
 
 
-def open_own(
-    module: str, name: str, loss: str
-) -> tuple[Wrapped, Wrapped | None, tuple[str, ...], Tensor]:
-    """Training and test samples, classes (none: numbers or several labels), and a first sample."""
+def opened(name: str, data: Data, wanted: Wanted) -> Source:
+    module, loss = data.name.partition(":")[0], wanted.loss
     place = f"data {module}:{name}"
     made = _made(_import(module, name, place), place)
     if isinstance(made, tuple) and len(made) == 2 and all(map(_is_array, made)):
@@ -62,7 +62,9 @@ def open_own(
     targets = read_targets(found, loss, place)
     classes = _classes(train, targets, place)
     split = [Wrapped(one, y) for one, y in zip((train, test), targets.values, strict=False)]
-    return split[0], split[1] if len(split) > 1 else None, classes, first
+    image = first.dtype == torch.uint8
+    test = split[1] if len(split) > 1 else None
+    return Source(split[0], test, classes, first.shape[0] if image else None)
 
 
 def _classes(train: Any, targets: Targets, place: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""CSV files: read line by line, their separator and header found.
+"""CSV files: read line by line, their separator and header found; `csv:PATH` is data of them.
 
 In: a path. Out: a `Table`: column names (the header's, or "1", "2", ... without one) and an
 iterator over its rows. Only regular files up to a limit are read.
@@ -10,12 +10,20 @@ import csv
 import io
 import math
 import stat
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import torch
+
+from archdsl.train.data.samples import Tensors
+from archdsl.train.data.sources import Source, Wanted
 from archdsl.train.errors import TrainError, shown
+from archdsl.train.recipe.schema import Data
+from archdsl.train.tasks.classify import BINARY
 
 CSV_BYTES = 2**30
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -150,3 +158,56 @@ class _problems:
         if isinstance(error, OSError | csv.Error):
             reason = error.strerror if isinstance(error, OSError) else error
             raise TrainError(f"{shown(self.path)}: cannot be read: {reason}") from None
+
+
+def opened(name: str, data: Data, wanted: Wanted) -> Source:
+    path = Path(name).expanduser()
+    table = open_table(path, data.target)
+    names = table.names
+    if data.target is not None and data.target not in names:
+        raise TrainError(
+            f"data.target: {shown(path)} has no column {data.target!r}",
+            f"its columns are {shown(*names)}",
+        )
+    if len(names) < 2:
+        raise TrainError(
+            f"{shown(path)}: one column only, {names[0]!r}; a sample needs numbers and a target",
+            f"columns are divided by a {', '.join(SEPARATORS.values())}",
+        )
+    target = names.index(data.target) if data.target is not None else len(names) - 1
+    x, y, lines = array("f"), list[str](), array("q")
+    for line, row in table.rows():
+        y.append(row[target].strip())
+        lines.append(line)
+        x.extend(table.number(line, n, cell) for n, cell in enumerate(row) if n != target)
+    if not y:
+        raise TrainError(f"{shown(path)}: holds no rows below its header")
+    features = torch.frombuffer(x, dtype=torch.float32).reshape(len(y), len(names) - 1)
+    columns = tuple(name for n, name in enumerate(names) if n != target)
+    made = partial(Source, columns=columns, target=names[target], named=table.named)
+    if wanted.regression or _shares(y, data, wanted, path, names[target]):
+        values = [table.number(lines[n], target, one) for n, one in enumerate(y)]
+        return made(Tensors(features, torch.tensor(values)[:, None]), None)
+    classes = tuple(sorted(set(y), key=lambda one: (number(one) is None, number(one) or 0, one)))
+    numbers = {name: n for n, name in enumerate(classes)}
+    return made(Tensors(features, torch.tensor([numbers[one] for one in y])), None, classes)
+
+
+def _shares(y: list[str], data: Data, wanted: Wanted, path: Path, column: str) -> bool:
+    """Whether a classification's targets are shares from 0 to 1, which bce takes; other numbers
+    that are not whole are no classes."""
+    values = [number(one) for one in y]
+    odd = next((one for one in values if one is not None and one != round_or_none(one)), None)
+    if odd is None or any(one is None for one in values):
+        return False
+    if wanted.loss in BINARY and all(one is not None and 0 <= one <= 1 for one in values):
+        return True
+    raise TrainError(
+        f"{shown(path)}: column {shown(column)} holds numbers such as {odd:g}; "
+        f"{wanted.loss} wants classes",
+        "--set loss=mse compares numbers; --set data.target=NAME names another column",
+    )
+
+
+def round_or_none(value: float) -> float | None:
+    return round(value) if math.isfinite(value) else None
