@@ -23,7 +23,7 @@ from archdsl.editor.hover import hover
 from archdsl.editor.lenses import lenses
 from archdsl.editor.positions import units
 from archdsl.editor.problems import Shown, fixes, shown, shown_here
-from archdsl.ir.graph import Graph, Item, Node, Program, Scope
+from archdsl.ir.graph import Graph, Item, Node, Program, Scope, item_training_only
 from archdsl.loading import Files, specs_folder
 from archdsl.pictures import draw_live
 from archdsl.pipeline import Checked, Spec
@@ -66,10 +66,11 @@ class Page:
 
     def on_check(self, text: str, model: str, params: dict[str, str], input: str) -> Answer:
         """Everything that shows beside the text as it is typed."""
-        analysis, self.chosen = self.look(text), (model, params, input)
+        analysis = self.look(text)
         place = Places(analysis.source)
         models = analysis.spec.models
-        chosen = model if model in models else models[-1] if models else ""
+        chosen = model if model in models else models[0] if models else ""
+        self.chosen = (chosen, params, input)
         self.checked, outside = self._checked(analysis, chosen, params, input)
         program = self.program
         found = [place.problem(one) for one in (*shown(analysis), *outside)]
@@ -104,9 +105,7 @@ class Page:
     def program(self) -> Program | None:
         if self.analysis is None or self.checked is None:
             return None
-        programs = self.checked.programs
-        wanted = self.chosen[0]
-        return programs.get(wanted) or next(reversed(programs.values()), None)
+        return self.checked.programs.get(self.chosen[0])
 
     def _parameters(self, analysis: Analysis, model: str) -> list[Answer]:
         unit = analysis.unit
@@ -338,6 +337,7 @@ def _stages(graph: Graph, prefix: str, place: Places) -> Iterator[Answer]:
             "params": params,
             "macs": macs,
             "inner": inner,
+            "training": item_training_only(item),
             "spans": list(place.lines([item.span])),
         }
 
