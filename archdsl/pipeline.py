@@ -379,7 +379,8 @@ def _param_values(
             continue
         default = defaults.get(name)
         quoted = given[:1] == given[-1:] == '"' and len(given) > 1
-        if isinstance(default, t.Literal) and isinstance(default.value, str):
+        text = isinstance(default, t.Literal) and isinstance(default.value, str)
+        if text or isinstance(default, t.Text):
             values[name] = given[1:-1] if quoted else str(given)
             continue
         source = Source(f"-p {name}", str(given))

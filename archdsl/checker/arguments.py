@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from archdsl.checker.attributes import to_python
 from archdsl.checker.build import Value, operand_shapes
 from archdsl.checker.fuel import BODY, COPIED, Budget
 from archdsl.checker.report import Reporter, origin, shrinking
-from archdsl.checker.values import Evaluator, Problem, Setting, names_in, rounded, show, to_python
+from archdsl.checker.values import Evaluator, Problem, Setting, names_in, rounded, show
 from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Span
@@ -74,7 +75,11 @@ def setting_of(expr: t.Expr, frame: Frame) -> Setting | None:
 
 def shape_value(expr: t.Expr, frame: Frame) -> Shape:
     """A shape, as `input` and `param` state it."""
-    value = frame.evaluate(expr)
+    return sides_of(expr, frame.evaluate(expr))
+
+
+def sides_of(expr: t.Expr, value: Any) -> Shape:
+    """A value as a shape; `expr`: what it is of."""
     sides = value if isinstance(value, tuple) else (value,)
     if not sides or not all(isinstance(s, int) and s > 0 and s is not True for s in sides):
         raise Problem(c.NotAShape(expr.span, written(expr, value)))

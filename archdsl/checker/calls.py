@@ -307,14 +307,14 @@ class Calls:
 
     def _label(self, label: t.Label, builder: Builder, frame: Frame) -> str | None:
         with self.report.catching():
-            text = _text(label, frame)
+            text = frame.evaluate.text(label.parts, label.span)
             self._take(text, label.span, builder)
             return text
         return None
 
     def _declare(self, label: t.Label, builder: Builder, frame: Frame) -> None:
         with self.report.catching():
-            text = _text(label, frame)
+            text = frame.evaluate.text(label.parts, label.span)
             for known in (builder.names, builder.declared):
                 if text in known:
                     first = Label(known[text], "the first one is here")
@@ -339,11 +339,6 @@ class Calls:
             hint = hint if name.isdigit() else ""
             raise Problem(c.DuplicateName(span, name, "module", hint).with_related(first))
         builder.names[name] = span
-
-
-def _text(label: t.Label, frame: Frame) -> str:
-    values = (p if isinstance(p, str) else frame.evaluate(p) for p in label.parts)
-    return "".join(v if isinstance(v, str) else show(v).removesuffix(".0") for v in values)
 
 
 def plain(value: Any) -> Any:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from archdsl.checker.arguments import Frame, any_value, shape_value
 from archdsl.checker.build import Builder, Value
 from archdsl.checker.calls import Calls, plain
+from archdsl.checker.claims import as_claimed, claimed, refuted
 from archdsl.checker.fuel import CROSSING, STATEMENT
 from archdsl.checker.outputs import same_names
-from archdsl.checker.report import Stop, flatten_hint, origin
+from archdsl.checker.report import Stop
 from archdsl.checker.settable import settable, settings
 from archdsl.checker.values import POISON, Problem, unpack
 from archdsl.diagnostics import catalogue as c
@@ -185,16 +186,15 @@ class _Elaborator(Calls):
                 self.outputs = [(t.name, self._tap(t, builder, frame)) for t in statement.taps]
                 for tap, (_, output) in zip(statement.taps, self.outputs, strict=True):
                     self._without_batch(None, [output], tap.span)
-            case t.Assert() if flow.sample is not None:
+            case t.Assert():
                 with self.report.catching():
-                    self.compared()
-                    stated = shape_value(statement.shape, frame)
-                    if stated != flow.sample:
-                        shown = shape_text(flow.sample), shape_text(stated)
-                        hint = flatten_hint(flow.sample, stated)
-                        problem = c.AssertionFailed(statement.shape.span, *shown, hint)
-                        self.report(problem.with_related(*origin(flow)))
-                        return Value(stated, statement.span)
+                    claim = claimed(statement.claim, frame)
+                    if not isinstance(claim, bool):
+                        self.compared()
+                    problem = refuted(statement, claim, flow, frame)
+                    if problem is not None:
+                        self.report(problem)
+                        return as_claimed(claim, flow, statement.span)
         return flow
 
     def _flow(self, part: t.Flow, flow: Value, builder: Builder, frame: Frame) -> Value:

@@ -8,13 +8,15 @@ much memory, whatever its text.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from archdsl.diagnostics.catalogue import values as e
 from archdsl.diagnostics.model import Diagnostic, Fix
 from archdsl.diagnostics.source import Span
+from archdsl.names.units import Block
 from archdsl.ops.types import MAX_INT, is_int
 from archdsl.syntax import tree as t
 from archdsl.syntax.language import FUNCTIONS
@@ -25,6 +27,7 @@ MAX_FLOAT = 3.4e38
 MAX_SHOWN = 20
 MAX_FIXED = 50  # arguments, those of arguments included
 MAX_NESTING = 12  # of lists
+MAX_TEXT = 1000  # characters of a string that is computed
 MAX_WORK = 200_000  # steps of an expression that stands outside of a spec
 Value = Any
 #: the value of what could not be computed; whoever meets it keeps quiet
@@ -79,13 +82,18 @@ def show(value: Value) -> str:
         more = ["..."] if len(value) > MAX_SHOWN else []
         return "[" + ", ".join([*map(show, value[:MAX_SHOWN]), *more]) + "]"
     if isinstance(value, str):
-        return f'"{value}"'
+        return '"' + value.replace("{", "{{").replace("}", "}}") + '"'
     if isinstance(value, float):
         text = f"{value:g}"
         return f"{text}.0" if text.lstrip("-").isdigit() else text
     if isinstance(value, int):
         return str(value)
     return str(getattr(value, "name", value))
+
+
+def as_text(value: Value) -> str:
+    """A value as it stands in a string or label."""
+    return value if isinstance(value, str) else show(value).removesuffix(".0")
 
 
 def rounded(expr: t.Expr, value: float) -> tuple[Fix, ...]:
@@ -104,7 +112,8 @@ def names_in(expr: t.Expr) -> Iterator[t.Name | t.Attribute | t.Function]:
         part = stack.pop()
         if isinstance(part, t.Collected):
             own = part.variables
-            yield from (n for n in names_in(part.item) if _name_of(n) not in own)
+            inside = (part.item, *([part.condition] if part.condition else []))
+            yield from (n for e in inside for n in names_in(e) if _name_of(n) not in own)
             stack.append(part.items)
             continue
         if isinstance(part, (t.Name, t.Attribute, t.Function)):
@@ -161,6 +170,9 @@ class Evaluator:
         return self._bounded(value, expr.span)
 
     def condition(self, expr: t.Expr) -> bool:
+        if isinstance(expr, t.Binary) and expr.op in ("and", "or"):
+            left = self.condition(expr.left)
+            return left if left is (expr.op == "or") else self.condition(expr.right)
         value = self(expr)
         if not isinstance(value, bool):
             raise Problem(e.NotACondition(expr.span, show(value)))
@@ -170,7 +182,8 @@ class Evaluator:
         value = self(expr)
         if not is_int(value) or value < 0:
             fix = rounded(expr, value) if isinstance(value, float) and value >= 0 else ()
-            hint = fix[0].title if fix else ""
+            listed = "`for i in list { ... }` takes a list" if isinstance(value, tuple) else ""
+            hint = fix[0].title if fix else listed
             raise Problem(e.NotACount(expr.span, show(value), hint=hint, fixes=fix))
         return int(value)
 
@@ -187,6 +200,23 @@ class Evaluator:
         for side in expr.value if isinstance(expr.value, tuple) else ():
             self._bounded(side, expr.span)
         return expr.value
+
+    def _text(self, expr: t.Text) -> Value:
+        return self.text(expr.parts, expr.span)
+
+    def text(self, parts: tuple[str | t.Expr, ...], span: Span) -> str:
+        """Text with expressions in it."""
+        texts = (part if isinstance(part, str) else as_text(self(part)) for part in parts)
+        return self._short("".join(texts), span)
+
+    def _short(self, text: str, span: Span) -> str:
+        if len(text) > MAX_TEXT:
+            raise Problem(e.TextTooLong(span, MAX_TEXT))
+        self.spend(len(text) // 10, span)
+        return text
+
+    def _anyside(self, expr: t.AnySide) -> Value:
+        raise Problem(e.AnySideElsewhere(expr.span))
 
     def _name(self, expr: t.Name) -> Value:
         if expr.name == "in":
@@ -230,7 +260,8 @@ class Evaluator:
             inner = Evaluator(
                 {**self.variables, **bound}, self.shape, self.callables, self.spend, self.reads
             )
-            values.append(inner(expr.item))
+            if expr.condition is None or inner.condition(expr.condition):
+                values.append(inner(expr.item))
             self.spend(5 + len(self.variables) // 8, expr.span)
         return tuple(values)
 
@@ -240,7 +271,7 @@ class Evaluator:
             raise Problem(e.TooMuchWork(span, MAX_WORK))
 
     def _function(self, expr: t.Function) -> Value:
-        if expr.name not in FUNCTIONS:
+        if expr.name not in FUNCTIONS or self._is_own(expr.name):
             return self._partial(expr)
         least, most, function, _ = FUNCTIONS[expr.name]
         for argument in expr.args:
@@ -251,6 +282,12 @@ class Evaluator:
             wanted = str(least) if least == most else f"{least} to {most}"
             raise Problem(e.WrongCount(expr.span, expr.name, wanted, len(args)))
         return self._computed(expr.span, function, *args)
+
+    def _is_own(self, name: str) -> bool:
+        """Whether a block has the name of a function, and goes before it."""
+        value = self.variables.get(name)
+        value = value.value if isinstance(value, Setting) else value
+        return hasattr(value, "name") or isinstance(self.callables(name), Block)
 
     def _partial(self, expr: t.Function) -> Partial:
         target = self.variables.get(expr.name) or self.callables(expr.name)
@@ -302,17 +339,32 @@ class Evaluator:
 
     def _binary(self, expr: t.Binary) -> Value:
         if expr.op in ("and", "or"):
-            left = self.condition(expr.left)
-            return left if left is (expr.op == "or") else self.condition(expr.right)
+            left = self(expr.left)
+            return left if bool(left) is (expr.op == "or") else self(expr.right)
         left, right = self(expr.left), self(expr.right)
         if expr.op in ("==", "!="):
             return BINARY[expr.op](left, right)
+        if expr.op == "+" and isinstance(left, str) and isinstance(right, str):
+            return self._short(left + right, expr.span)
+        if expr.op == "*" and (isinstance(left, tuple) or isinstance(right, tuple)):
+            return self._repeated(expr, left, right)
         lists = isinstance(left, tuple) and isinstance(right, tuple) and expr.op == "+"
-        if not lists and not (_number(left) and _number(right)):
-            raise Problem(e.DoesNotApply(expr.span, expr.op, show(left), show(right)))
+        if not lists and not (is_number(left) and is_number(right)):
+            texts = expr.op == "+" and (isinstance(left, str) or isinstance(right, str))
+            hint = 'a value in a string stands in braces: `"stage{i}"`' if texts else ""
+            raise Problem(e.DoesNotApply(expr.span, expr.op, show(left), show(right), hint=hint))
         if expr.op == "**" and (abs(right) > 64 or abs(left) > 2**32):
             raise Problem(e.PowerTooLarge(expr.span))
         return self._computed(expr.span, BINARY[expr.op], left, right)
+
+    def _repeated(self, expr: t.Binary, left: Value, right: Value) -> Value:
+        """A list several times."""
+        items, times = (left, right) if isinstance(left, tuple) else (right, left)
+        if not is_int(times):
+            raise Problem(e.DoesNotApply(expr.span, expr.op, show(left), show(right)))
+        if len(items) * times > MAX_ITEMS:
+            raise Problem(e.ListTooLong(expr.span, MAX_ITEMS))
+        return items * times
 
     def _ternary(self, expr: t.Ternary) -> Value:
         return self(expr.then) if self.condition(expr.condition) else self(expr.otherwise)
@@ -322,6 +374,8 @@ class Evaluator:
             value = function(*args)
             if isinstance(value, complex):
                 raise ValueError
+            if isinstance(value, Iterable) and not isinstance(value, (tuple, str)):
+                value = tuple(islice(value, MAX_ITEMS + 1))
             return _meant(value) if isinstance(value, float) else value
         except ZeroDivisionError:
             raise Problem(e.DivisionByZero(span)) from None
@@ -330,7 +384,7 @@ class Evaluator:
             raise Problem(e.NoValue(span, span.text[:80], shown[:100])) from None
 
     def _bounded(self, value: Value, span: Span) -> Value:
-        if _number(value):
+        if is_number(value):
             if isinstance(value, float) and not abs(value) <= MAX_FLOAT:
                 raise Problem(e.BeyondFloats(span))
             if isinstance(value, int) and not abs(value) <= MAX_INT:
@@ -350,49 +404,18 @@ def _meant(value: float) -> float:
 
 
 def _leaves(value: Value, span: Span, level: int = 1) -> int:
-    # Parts are bounded already, so this ends soon even for lists of lists of lists.
+    # Ends at the limit, so soon even for a list of the same long list many times.
     if not isinstance(value, tuple):
         return 1
     if level > MAX_NESTING:
         raise Problem(e.ListTooDeep(span, MAX_NESTING))
-    return sum(_leaves(part, span, level + 1) for part in value) + 1
+    found = 1
+    for part in value:
+        found += _leaves(part, span, level + 1)
+        if found > MAX_ITEMS:
+            break
+    return found
 
 
-def _number(value: Value) -> bool:
+def is_number(value: Value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-#: functions of numbers, which Python or its math module has under the same name
-_OF_NUMBERS = frozenset(
-    ["abs", "ceil", "float", "floor", "int", "log", "log2", "max", "min", "round", "sqrt"]
-)
-
-
-def to_python(expr: t.Expr, evaluate: Evaluator, free: set[str]) -> str:
-    """An expression as Python text, in which the names `free` stay and everything else is a value.
-    Only numbers, operators and the functions below come out, nothing that a person wrote as text.
-    """
-    if not free & {p.name for p in names_in(expr)}:
-        value = evaluate(expr)
-        if not _number(value):
-            raise Problem(e.NotANumber(expr.span, show(value)))
-        return repr(value)
-    match expr:
-        case t.Name():
-            return expr.name
-        case t.Index():
-            return (
-                f"{to_python(expr.base, evaluate, free)}[{to_python(expr.index, evaluate, free)}]"
-            )
-        case t.Unary(op="-"):
-            return f"-{to_python(expr.operand, evaluate, free)}"
-        case t.Binary() if expr.op in BINARY:
-            left, right = (to_python(e, evaluate, free) for e in (expr.left, expr.right))
-            return f"({left} {expr.op} {right})"
-        case t.Function() if expr.name in _OF_NUMBERS:
-            return f"{expr.name}({_python_args(expr, evaluate, free)})"
-    raise Problem(e.NotOfAttributes(expr.span))
-
-
-def _python_args(call: t.Function, evaluate: Evaluator, free: set[str]) -> str:
-    return ", ".join(to_python(a.value, evaluate, free) for a in call.args)

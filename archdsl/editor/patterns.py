@@ -19,6 +19,7 @@ _END = "(?![A-Za-z0-9_])"
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
 _START = "(?<![A-Za-z0-9_.])"
 _NO_NAME = "(?<!tap )(?<!param )(?<!buffer )(?<!shortcut )"
+_SIDE = "x(?:[0-9]+|_)"
 LABEL = rf"{_START}{_NAME}(?:\{{[^{{}}\n:]*\}}[A-Za-z0-9_]*)*(?=[ \t]*:)"
 
 
@@ -33,8 +34,8 @@ PATTERNS: dict[str, str] = {
     "tap": f"@{_NAME}",
     "argument": rf"{_START}{_NAME}(?=[ \t]*=(?!=))",
     # a repetition, the sides of a size on either side of `(n)`, a whole size, a number
-    "number": rf"(?<![A-Za-z0-9_])(?:{_NO_NAME}x[0-9]+{_END}|(?<=[)\]])(?:(?:x[0-9]+)+{_END}"
-    rf"|(?:x[0-9]+)*x(?=\())|[0-9]+(?:x[0-9]+)*x(?=\()|[0-9]+(?:x[0-9]+)+{_END}"
+    "number": rf"(?<![A-Za-z0-9_])(?:{_NO_NAME}x[0-9]+{_END}|(?<=[)\]])(?:(?:{_SIDE})+{_END}"
+    rf"|(?:{_SIDE})*x(?=\())|[0-9]+(?:{_SIDE})*x(?=\()|(?:[0-9]+|(?<=assert )_)(?:{_SIDE})+{_END}"
     rf"|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?{_END})",
     "keyword": _words((*KEYWORDS, *SOFT)),
     "constant": _words(CONSTANTS),

@@ -15,7 +15,7 @@ _WORD = re.compile(
     r'#[^\n]*|"[^"\n]*"?|@\w*|->|\*\*|//|[=!<>]=|'
     r"[A-Za-z_]\w*(?:\{[^{}\n:]*\}\w*)*(?=[ \t]*:)|[A-Za-z_]\w*|[0-9][\w.]*|\n|\S"
 )
-_SIDE = re.compile(r"(?:x[0-9]*)+")  # of a size whose side before it is computed: `(k)x1`
+_SIDE = re.compile(r"(?:x(?:[0-9]+|_)?)+")  # of a size whose side before it is computed: `(k)x1`
 _PREFIX = re.compile(r"@?[A-Za-z_]\w*$|@$")
 _LABEL = re.compile(r"(?:^|[;{]|->)[ \t]*([A-Za-z_]\w*)[ \t]*:", re.MULTILINE)
 _DEFINITION = re.compile(r"^[ \t]*(?:model|block)\b", re.MULTILINE)

@@ -172,7 +172,8 @@ class _Definition:
                     for label in statement.labels:
                         self.words.label(label, scope, declares=True)
                 case t.Assert():
-                    self.words.expr(statement.shape, scope)
+                    self.words.expr(statement.claim, scope)
+                    self.words.optional(statement.message, scope)
 
     def _only_in_model(self, statement: t.Statement, top: bool, what: str, hint: str) -> None:
         first = self.once.setdefault(type(statement), statement.span)

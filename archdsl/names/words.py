@@ -163,9 +163,11 @@ class Words:
                 self.marks.append((argument.name_span, symbol, False))
             self.expr(argument.value, scope, also=frozenset(known))
 
-    def optional(self, expr: t.Expr | None, scope: Scope) -> None:
+    def optional(
+        self, expr: t.Expr | None, scope: Scope, *, also: frozenset[str] = frozenset()
+    ) -> None:
         if expr is not None:
-            self.expr(expr, scope)
+            self.expr(expr, scope, also=also)
 
     def promise(self, expr: t.Expr | None, scope: Scope) -> None:
         """A condition behind `where`, in which the sides of the input go before other names."""
@@ -212,6 +214,7 @@ class Words:
                     inner[name] = Symbol("variable", name, span, self.owner)
                     self.marks.append((span, inner[name], True))
                 self.expr(expr.item, inner, also=also)
+                self.optional(expr.condition, inner, also=also)
                 self.expr(expr.items, scope, also=also)
             case t.Expr():
                 for field in expr.fields:

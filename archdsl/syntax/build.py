@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import lark
 from lark import Token
 
-from archdsl.diagnostics.catalogue import SecondRepetition
+from archdsl.diagnostics.catalogue import LooseBrace, SecondRepetition, TooManyInserted
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.syntax import tree as t
 
 ParseExpression = Callable[[Source, int, int], tuple[t.Expr | None, list[Diagnostic]]]
+
+
+MAX_INSERTED = 2000  # expressions in the strings and labels of a file: each is parsed on its own
+#: of a string: a brace that stands for itself, an expression, text, a brace without its partner
+_PIECE = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[^{}]+|[{}]")
+
+
+class _Only(NamedTuple):
+    """`if condition`, at the end of a list."""
+
+    condition: t.Expr
 
 
 class Builder:
@@ -22,6 +34,7 @@ class Builder:
     def __init__(self, source: Source, parse_expression: ParseExpression) -> None:
         self.source, self.parse_expression = source, parse_expression
         self.problems: list[Diagnostic] = []
+        self.inserted = 0  # expressions in strings and labels
 
     def build(self, node: Any) -> Any:
         if not isinstance(node, lark.Tree):
@@ -104,8 +117,8 @@ class Builder:
     def output(self, span: Span, _word: Token, *taps: t.TapUse) -> t.Output:
         return t.Output(span, taps)
 
-    def assertion(self, span: Span, _word: Token, shape: t.Expr) -> t.Assert:
-        return t.Assert(span, shape)
+    def assertion(self, span: Span, _word: Token, claim: t.Expr, message: Any) -> t.Assert:
+        return t.Assert(span, claim, message)
 
     def chain(self, span: Span, *rest: Any) -> t.Chain:
         return t.Chain(span, tuple(f for f in rest if isinstance(f, t.Flow)))
@@ -116,25 +129,39 @@ class Builder:
     def label(self, span: Span, token: Token) -> t.Label:
         where = self.at(token)
         inner = 1 if token.type == "STRING" else 0
-        return t.Label(where, self._parts(token[inner : len(token) - inner], where.start + inner))
+        text = token[inner : len(token) - inner]
+        # what is malformed is text, which no label may be
+        return t.Label(where, self._parts(text, where.start + inner)[0])
 
     def plain_label(self, span: Span, token: Token) -> t.Label:
         return self.label(span, token)
 
-    def _parts(self, text: str, at: int) -> tuple[str | t.Expr, ...]:
-        """`block{i}-{j}` as its pieces; a malformed expression stays text and is refused later."""
+    def _parts(self, text: str, at: int) -> tuple[tuple[str | t.Expr, ...], list[Diagnostic]]:
+        """`block{i}-{j}` as its pieces, and what is wrong with them, which stays text. A brace of
+        the text itself is written twice."""
         parts: list[str | t.Expr] = []
-        while text:
-            brace, close = text.find("{"), text.find("}")
-            if brace < 0 or close < brace:
-                parts.append(text)
-                break
-            if brace:
-                parts.append(text[:brace])
-            expr, _ = self.parse_expression(self.source, at + brace + 1, at + close)
-            parts.append(expr if expr is not None else text[brace : close + 1])
-            text, at = text[close + 1 :], at + close + 1
-        return tuple(parts)
+        problems: list[Diagnostic] = []
+        for piece in _PIECE.finditer(text):
+            found, span = piece[0], Span(self.source, at + piece.start(), at + piece.end())
+            expr, wrong = None, list[Diagnostic]()
+            if found in ("{", "}"):
+                wrong = [LooseBrace(span, found)]
+            elif found in ("{{", "}}"):
+                found = found[0]
+            elif found[0] == "{":
+                self.inserted += 1
+                if self.inserted == MAX_INSERTED + 1:
+                    wrong = [TooManyInserted(span, MAX_INSERTED)]
+                elif self.inserted <= MAX_INSERTED:
+                    expr, wrong = self.parse_expression(self.source, span.start + 1, span.end - 1)
+            problems += wrong
+            if expr is not None:
+                parts.append(expr)
+            elif parts and isinstance(last := parts[-1], str):
+                parts[-1] = last + found
+            else:
+                parts.append(found)
+        return tuple(parts), problems
 
     # steps
 
@@ -217,20 +244,31 @@ class Builder:
     def negative(self, span: Span, _minus: Token, token: Token) -> t.Literal:
         return t.Literal(span, -self.number(span, token).value)
 
-    def size(self, span: Span, token: Token) -> t.Literal:
+    def size(self, span: Span, token: Token) -> t.Expr:
+        if "_" in token:
+            return self.computed(span, token)
         return t.Literal(span, tuple(map(_whole, token.split("x"))))
 
     def computed(self, span: Span, *parts: Any) -> t.List:
         items: list[t.Expr] = []
         for part in parts:
             if isinstance(part, Token):
-                items += (t.Literal(self.at(part), _whole(n)) for n in part.split("x") if n)
+                where = self.at(part)
+                items += (
+                    t.AnySide(where) if side == "_" else t.Literal(where, _whole(side))
+                    for side in part.split("x")
+                    if side
+                )
             else:
                 items.append(part)
         return t.List(span, tuple(items))
 
-    def string(self, span: Span, token: Token) -> t.Literal:
-        return t.Literal(span, token[1:-1])
+    def string(self, span: Span, token: Token) -> t.Expr:
+        parts, problems = self._parts(token[1:-1], self.at(token).start + 1)
+        self.problems += problems
+        if all(isinstance(part, str) for part in parts):
+            return t.Literal(span, "".join(map(str, parts)))
+        return t.Text(span, parts)
 
     def true(self, span: Span) -> t.Literal:
         return t.Literal(span, True)
@@ -265,8 +303,13 @@ class Builder:
     def list(self, span: Span, *items: Any) -> t.List:
         return t.List(span, tuple(i for i in items if i is not None))
 
+    def only(self, span: Span, condition: t.Expr) -> _Only:
+        return _Only(condition)
+
     def collected(self, span: Span, item: t.Expr, *rest: Any) -> t.Collected:
-        return t.Collected(span, item, *self._variables([*rest[:-1]]), rest[-1])
+        condition = rest[-1].condition if isinstance(rest[-1], _Only) else None
+        items = rest[-1] if condition is None else rest[-2]
+        return t.Collected(span, item, *self._variables([*rest]), items, condition)
 
     def parens(self, span: Span, value: t.Expr) -> t.Expr:
         return value

@@ -47,9 +47,27 @@ def _total(*values: Any) -> Any:
     return sum(values[0]) if len(values) == 1 and isinstance(values[0], tuple) else sum(values)
 
 
+def _lists(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of lists, which in Python would take strings, too."""
+
+    def of_lists(*values: Any) -> Any:
+        if any(isinstance(value, str) for value in values):
+            raise TypeError
+        return function(*values)
+
+    return of_lists
+
+
+#: what computes an iterator gives a list, which the evaluator makes no longer than lists may be
 FUNCTIONS = {
     "abs": Function(1, 1, abs, "abs(x): without its sign"),
     "ceil": Function(1, 1, math.ceil, "ceil(x): the next whole number up"),
+    "enumerate": Function(
+        1,
+        2,
+        _lists(enumerate),
+        "enumerate(list), enumerate(list, first): each item with its number, from 0",
+    ),
     "float": Function(1, 1, float, "float(x): with a fraction"),
     "floor": Function(1, 1, math.floor, "floor(x): the next whole number down"),
     "int": Function(1, 1, int, "int(x): without its fraction"),
@@ -65,7 +83,18 @@ FUNCTIONS = {
     ),
     "max": Function(1, 99, max, "max(a, b, ...), max(list): the largest"),
     "min": Function(1, 99, min, "min(a, b, ...), min(list): the smallest"),
+    "range": Function(
+        1,
+        3,
+        range,
+        "range(end), range(start, end), range(start, end, step): whole numbers, without `end`",
+    ),
+    "reversed": Function(1, 1, _lists(reversed), "reversed(list): from its end"),
     "round": Function(1, 1, round, "round(x): the nearest whole number"),
+    "sorted": Function(1, 1, _lists(sorted), "sorted(list): from the least to the largest"),
     "sqrt": Function(1, 1, math.sqrt, "sqrt(x): square root"),
     "sum": Function(1, 99, _total, "sum(a, b, ...), sum(list)"),
+    "zip": Function(
+        1, 99, _lists(zip), "zip(a, b, ...): lists of an item of each, as many as the shortest has"
+    ),
 }

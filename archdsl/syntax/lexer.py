@@ -20,7 +20,9 @@ WORD_ENDS = {"NAME", "RPAR", "RSQB", "IN"}  # what an index may follow
 TAPPED = {"_TAP", "PARAM", "BUFFER", "SHORTCUT"}  # what has a name that is used with `@` only
 STEP_FOLLOWS = {"LBRACE", "RBRACE", "ARROW", "COLON", "AUX", "TAP"}
 
-_BY, _BY_NUMBERS = re.compile("(x[0-9]+)*x"), re.compile("(x[0-9]+)+")  # behind a side in brackets
+# behind a side in brackets; `_` is any side
+_BY, _BY_NUMBERS = re.compile("(x([0-9]+|_))*x"), re.compile("(x([0-9]+|_))+")
+_ANY, _ANY_OF = re.compile("_(x([0-9]+|_))+"), re.compile("_(x([0-9]+|_))*x")
 
 
 class Refine:
@@ -91,6 +93,10 @@ def _word(
         if _BY_NUMBERS.fullmatch(token):
             return "BY_NUMBERS"
         return "BY" if _BY.fullmatch(token) and _touches(token, following) else token.type
+    if previous and previous.type == "ASSERT" and _ANY.fullmatch(token):
+        return "SIZE"
+    if previous and previous.type == "ASSERT" and _ANY_OF.fullmatch(token):
+        return "SIZE_OF" if _touches(token, following) else token.type
     if following is None:
         return token.type
     if following.type == "COLON" and not in_brackets:

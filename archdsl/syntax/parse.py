@@ -112,7 +112,9 @@ def parse_expression(
     except UnexpectedToken:
         span = Span(source, start, end)
         return None, [NotAnExpression(span, span.text)]
-    return cast(t.Expr, Builder(source, parse_expression).build(parsed)), []
+    builder = Builder(source, parse_expression)
+    expr = cast(t.Expr, builder.build(parsed))
+    return (None, builder.problems) if builder.problems else (expr, [])
 
 
 class _Stream:

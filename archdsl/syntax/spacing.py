@@ -31,7 +31,13 @@ _OPERANDS = {
 }
 _NEVER_BEFORE = {"RPAR", "RSQB", "COMMA", "INDEX", "DOT", "COLON", "POWER", "BY", "BY_NUMBERS"}
 _NEVER_AFTER = {"LPAR", "LSQB", "INDEX", "DOT", "POWER", "BY", "SIZE_OF"}
-_EXPRESSION = {"IF", "REPEAT", "FOR", "_WHERE"}  # what follows, outside brackets, is arithmetic
+_EXPRESSION = {
+    "IF",
+    "REPEAT",
+    "FOR",
+    "_WHERE",
+    "ASSERT",
+}  # what follows, outside brackets, is arithmetic
 
 
 @dataclass(slots=True)

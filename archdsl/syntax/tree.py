@@ -66,6 +66,16 @@ class Literal(Expr):
     value: Any
 
 
+class Text(Expr):
+    """A string with expressions in it: `"stage{i}"`."""
+
+    parts: tuple[str | Expr, ...]
+
+
+class AnySide(Expr):
+    """`_` in a size, for any side: of an `assert` alone."""
+
+
 class Name(Expr):
     """A variable, or `in`; as an argument also a bare word or the name of an operator or block."""
 
@@ -83,12 +93,13 @@ class List(Expr):
 
 
 class Collected(Expr):
-    """`[item for a, b in items]`"""
+    """`[item for a, b in items if condition]`"""
 
     item: Expr
     variables: tuple[str, ...]
     variable_spans: tuple[Span, ...]
     items: Expr
+    condition: Expr | None
 
 
 class Function(Expr):
@@ -294,7 +305,10 @@ class Output(Statement):
 
 
 class Assert(Statement):
-    shape: Expr
+    """`claim`: a shape or a condition; `message`: what to say where it does not hold."""
+
+    claim: Expr
+    message: Expr | None
 
 
 class Hole(Statement):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import field
+
 from archdsl.diagnostics.model import Diagnostic
 
 
@@ -61,16 +63,28 @@ class JoinMismatch(Diagnostic):
 
 
 class AssertionFailed(Diagnostic):
-    """An `assert` states the shape that flows at its place."""
+    """An `assert` states the shape that flows at its place, or a condition."""
 
     code = "E0205"
     slug = "assertion-failed"
+    note = "{said}"
+    help = "{hint}"
+    said: str = field(default="", kw_only=True)
+    hint: str = field(default="", kw_only=True)
+
+
+class OtherShape(AssertionFailed):
     title = "the shape here is {actual}, not {stated}"
     label = "stated as {stated}"
-    help = "{hint}"
     actual: str
     stated: str
-    hint: str = ""
+
+
+class DoesNotHold(AssertionFailed):
+    title = "`{text}` does not hold"
+    label = "{values}"
+    text: str
+    values: str
 
 
 class NoBatch(Diagnostic):

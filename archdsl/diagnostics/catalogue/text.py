@@ -28,6 +28,18 @@ class SecondRepetition(SyntaxProblem):
     help = "a step is repeated once: `x6` for `x2 x3`; or put it into `repeat`"
 
 
+class LooseBrace(SyntaxProblem):
+    title = "a `{brace}` without its partner in this string"
+    help = '`{brace}{brace}` is a brace; one alone begins or ends an expression: `"stage{{i}}"`'
+    brace: str
+
+
+class TooManyInserted(SyntaxProblem):
+    title = "more than {limit:,} expressions stand in strings and labels"
+    help = "write what repeats with `repeat` or a `block`"
+    limit: int
+
+
 class UnexpectedCharacter(SyntaxProblem):
     title = "unexpected character `{text}`"
     text: str

@@ -113,6 +113,16 @@ class NotAStep(BadExpression):
     value: str
 
 
+class NotAClaim(BadExpression):
+    title = "`assert` states a shape or a condition, not {value}"
+    help = "such as `assert 64x_x_`, or `assert in % 8 == 0`"
+    value: str
+
+
+class AnySideElsewhere(BadExpression):
+    title = "`_` stands for any side in an `assert` alone"
+
+
 class NoDimensions(BadExpression):
     title = "what enters here has no dimensions"
 
@@ -164,6 +174,7 @@ class NotSliced(BadExpression):
 
 class DoesNotApply(BadExpression):
     title = "`{operator}` does not apply to {left} and {right}"
+    help = "{hint}"
     operator: str
     left: str
     right: str
@@ -209,6 +220,11 @@ class ListTooLong(BadExpression):
 
 class ListTooDeep(BadExpression):
     title = "lists nest too deep here (the limit is {limit})"
+    limit: int
+
+
+class TextTooLong(BadExpression):
+    title = "this string is too long (the limit is {limit:,} characters)"
     limit: int
 
 
