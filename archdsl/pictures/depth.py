@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archdsl.ir.graph import Program
+from archdsl.ir.graph import Program, Scope
 from archdsl.pictures.scene import Flow, scene
 from archdsl.pictures.structure import count, structure
 
@@ -14,10 +14,12 @@ def opened(program: Program, depth: int | None = None) -> Flow:
     if depth is not None:
         return scene(program, depth)
     best = scene(program, 0)
+    if not any(isinstance(item, Scope) for item in program.graph.items):
+        return best  # there is nothing to open
     for deeper in range(1, 6):
         flow = scene(program, deeper)
         if len(flow.elements) == len(best.elements) and not any(e.open for e in flow.elements):
-            return best  # there is nothing to open
+            return best
         if boxes(flow) > COMFORTABLE:
             break
         best = flow

@@ -5,7 +5,7 @@ From Adobe's metrics of Helvetica, in thousandths of the size, for the character
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 _REGULAR = """
 278 278 355 556 556 889 667 222 333 333 389 584 278 333 278 278 556 556 556 556
@@ -24,6 +24,7 @@ _BOLD = """
 _OTHERS = {"×": 584, "–": 556, "…": 1000, "·": 278}
 
 
+@lru_cache(20_000)  # a layout asks several times for each
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     table = _table(bold)
     total = 0

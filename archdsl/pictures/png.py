@@ -71,28 +71,28 @@ class _Pen:
         path = _rounded(rect.x, rect.y, rect.w, rect.h, min(rect.radius, rect.w / 2, rect.h / 2))
         colour = rect.colour or LIGHT[rect.fill or "card"]
         strength = 1.0 if rect.fill else rect.tint
-        if strength:
-            self._fill(path, colour, strength)
         if rect.edge:
-            self._stroke(path, colour, rect.edge, 1.0, rect.dashed)
+            self._stroke(path, colour, rect.edge, 1.0, rect.dashed, strength)
+        elif strength:
+            self._fill(path, colour, strength)
 
     def _fill(self, path: Any, colour: str, alpha: float, place: Any = None) -> None:
         pen = self.renderer.new_gc()
         pen.set_linewidth(0)
-        pen.set_alpha(alpha)
         place = self.place if place is None else place + self.place
-        self.renderer.draw_path(pen, path, place, _rgb(colour))
+        self.renderer.draw_path(pen, path, place, (*_rgb(colour), alpha))
 
-    def _stroke(self, path: Any, colour: str, alpha: float, width: float, dashed: bool) -> None:
+    def _stroke(
+        self, path: Any, colour: str, alpha: float, width: float, dashed: bool, fill: float = 0.0
+    ) -> None:
         pen = self.renderer.new_gc()
-        pen.set_foreground(colour)
-        pen.set_alpha(alpha)
+        pen.set_foreground((*_rgb(colour), alpha), isRGBA=True)
         pen.set_linewidth(width * self.scale)
         pen.set_capstyle("round")
         pen.set_joinstyle("round")
         if dashed:
             pen.set_dashes(0, (4 * self.scale, 3 * self.scale))
-        self.renderer.draw_path(pen, path, self.place, None)
+        self.renderer.draw_path(pen, path, self.place, (*_rgb(colour), fill) if fill else None)
 
     def _text(self, mark: Text) -> None:
         """In matplotlib's own font, as wide as the SVG's."""

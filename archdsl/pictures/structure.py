@@ -253,7 +253,8 @@ class _Reader:
 def fold(series: Series) -> Series:
     """Equal parts in a row as one part, and how often."""
     parts = [_inside(part) for part in series.parts]
-    keys = [alike(part) for part in parts]
+    numbers: dict[Hashable, int] = {}  # of keys, which are long to compare
+    keys = [None if k is None else numbers.setdefault(k, len(numbers)) for k in map(alike, parts)]
     result: list[Part] = []
     at = 0
     while at < len(parts):
@@ -279,7 +280,7 @@ def _inside(part: Part) -> Part:
     return part
 
 
-def _repetition(keys: list[Hashable], at: int) -> tuple[int, int]:
+def _repetition(keys: list[int | None], at: int) -> tuple[int, int]:
     """The period and number of what repeats here, and covers most."""
     best = (1, 1)
     for period in range(1, LONGEST_PERIOD + 1):
