@@ -47,6 +47,7 @@ from archdsl.names.resolve import resolve
 from archdsl.names.symbols import Resolved
 from archdsl.names.units import Block, Unit
 from archdsl.ops.table import Shape
+from archdsl.sizes.promise import broken
 from archdsl.syntax import tree as t
 from archdsl.syntax.parse import parse_expression
 
@@ -197,8 +198,11 @@ class Spec:
             )
         if done.program is None:
             return done
-        over = over_budget(done.program, self.limits, model.tree.name_span)
-        return Elaborated(None if over else done.program, over)
+        if over := over_budget(done.program, self.limits, model.tree.name_span):
+            return Elaborated(None, over)
+        if (problem := broken(done.program)) is not None:
+            return Elaborated(None, [problem], [done.program.graph])
+        return done
 
     def _ordered(self, problems: list[Diagnostic]) -> tuple[Diagnostic, ...]:
         """In the order of the files and of their texts; the first of each kind and place."""

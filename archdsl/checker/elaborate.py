@@ -8,7 +8,7 @@ reported once; a call of a block with given arguments on a given shape is walked
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -18,20 +18,21 @@ from archdsl.checker.calls import Calls, plain
 from archdsl.checker.claims import as_claimed, claimed, refuted
 from archdsl.checker.fuel import CROSSING, STATEMENT
 from archdsl.checker.outputs import same_names
+from archdsl.checker.promise import promise
 from archdsl.checker.report import Stop
 from archdsl.checker.settable import settable, settings
-from archdsl.checker.values import POISON, Problem, unpack
+from archdsl.checker.shortcut import is_cut, proposed
+from archdsl.checker.values import POISON, unpack
 from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Span
-from archdsl.ir.graph import Graph, Program
+from archdsl.ir.graph import Graph, Program, Promise
 from archdsl.ir.limits import Limits
 from archdsl.names.foreign import similar
 from archdsl.names.symbols import Names
 from archdsl.names.units import Block
 from archdsl.ops.join import UNPADDED, Residual
 from archdsl.ops.table import Shape
-from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t
 from archdsl.text import shape_text
 
@@ -71,6 +72,7 @@ class _Elaborator(Calls):
         self.input = input
         self.aux: list[tuple[str, Value]] = []
         self.outputs: list[tuple[str, Value]] = []
+        self.promise: Promise | None = None
 
     # ---- the model ---------------------------------------------------------------------------
 
@@ -124,11 +126,12 @@ class _Elaborator(Calls):
             tuple((label, value.number) for label, value in self.aux),
             model.unit.source.text,
             settable(graph, frame.variables),
+            self.promise,
         )
 
     def _enter(self, model: Block, builder: Builder, frame: Frame) -> Value | None:
         stated = next((s for s in model.body.statements if isinstance(s, t.Input)), None)
-        if self.input is not None:
+        if self.input is not None and (stated is None or stated.promise is None):
             return builder.new_input(self.input, stated.span if stated else model.tree.name_span)
         if stated is None:
             self.report(c.NoInput(model.tree.name_span, model.name))
@@ -142,8 +145,10 @@ class _Elaborator(Calls):
                 if isinstance(statement, t.Let):
                     value = any_value(statement.value, scope)
                     scope.variables[statement.name] = value
-            shape = shape_value(stated.shape, scope)
+            shape = shape_value(stated.shape, scope) if self.input is None else self.input
             self.budget.tensor(stated.span, shape)
+            if stated.promise is not None:
+                self.promise = promise(stated.promise, scope.evaluate, shape)
             return builder.new_input(shape, stated.span)
         return None
 
@@ -388,9 +393,9 @@ class _Elaborator(Calls):
         assert main.sample is not None and side.sample is not None
         shapes = shape_text(main.sample), shape_text(side.sample)
         flows = flow.sample or ()  # unknown, where a step before is in error and taps go on
-        text = _shortcut(step, main.sample, flows, frame)
+        text = proposed(step, main.sample, flows, frame)
         fix: tuple[Fix, ...] = ()
-        hint = UNPADDED if not text and _is_cut(main.sample, flows) else ""
+        hint = UNPADDED if not text and is_cut(main.sample, flows) else ""
         if text and step.shortcut is None:
             end = Span(step.span.source, step.body.span.end, step.body.span.end)
             hint = f"add `{text}`"
@@ -405,44 +410,3 @@ class _Elaborator(Calls):
                 Label(side.span, f"the shortcut is {shapes[1]}, from here"),
             )
         )
-
-
-def _shortcut(step: t.Residual, main: Shape, flow: Shape, frame: Frame) -> str:
-    """The shortcut that makes the residual fit, if one does: a convolution of single cells, or for
-    a sequence that has other channels a linear layer. What the main path computes, it computes
-    too."""
-    if len(main) != len(flow) or len(main) < 2:
-        return ""
-    if len(main) == 2 and main[0] == flow[0]:
-        return f"shortcut {{ linear {main[1]} }}"
-    space = list(zip(main[1:], flow[1:], strict=True))
-    stride = next((s for s in range(1, 9) if all((b - 1) // s + 1 == a for a, b in space)), 0)
-    if not stride:
-        return ""
-    given = [a for a in t.parts(step.body) if isinstance(a, t.Argument)]
-    out = _computed(main[0], (a.value for a in given if a.name is None), frame)
-    over = _computed(stride, (a.value for a in given if a.name == "stride"), frame)
-    conv = f"conv {out or main[0]} {shape_text((1,) * len(space))}"
-    if over or stride > 1:
-        conv += f" /{over or stride}"
-    needed = [f"{over} != 1"] if over else []
-    needed += [f"in != {out}"] if out else []
-    always = flow != frame.shape or (stride > 1 and not over)  # `in` is what enters the block
-    condition = f"if {' or '.join(needed)} " if needed and not always else ""
-    return f"shortcut {condition}{{ {conv} }}"
-
-
-def _is_cut(main: Shape, flow: Shape) -> bool:
-    """Whether the main path has lost its edges."""
-    same = len(main) == len(flow) >= 2
-    return same and all(0 < b - a < b // 2 for a, b in zip(main[1:], flow[1:], strict=True))
-
-
-def _computed(value: int, given: Iterable[t.Expr], frame: Frame) -> str:
-    """The one of some expressions that has this value here, and may have another elsewhere."""
-    for expr in given:
-        with suppress(Problem):
-            found = None if isinstance(expr, t.Literal) else frame.evaluate(expr)
-            if is_int(found) and found == value:
-                return expr.span.text if isinstance(expr, t.Name) else f"({expr.span.text})"
-    return ""

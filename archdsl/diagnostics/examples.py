@@ -102,6 +102,10 @@ EXAMPLES: dict[str, Example] = {
         "param token [2, 32] zeros\nreshape [3, -1] -> linear 32\nconcat { @token; identity }",
         "param token [1, 2, 32] zeros\nreshape [3, -1] -> linear 32\nconcat { @token; identity }",
     ),
+    "E0207": Example(
+        _model("maxpool 2x2 -> upsample 2", input="3x32x32 where h >= 2 and w >= 1"),
+        _model("maxpool 2x2 -> upsample 2", input="3x32x32 where h >= 2 and w >= 2"),
+    ),
     # values
     "E0301": _pair("conv 16 3x3 groups=2", "conv 18 3x3 groups=3"),
     "E0302": _pair("conv 16", "conv 16 3x3"),

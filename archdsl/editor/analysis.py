@@ -211,6 +211,12 @@ class Analysis:
                     found.append(args[symbol.name])
         return found
 
+    def program(self, place: Span) -> Program | None:
+        """Of the model that a place stands in, as it was when it last had no errors."""
+        here = self._definition(place)
+        programs = self.good.programs if here is not None else []
+        return next((p for p in programs if here is not None and p.name == here.name), None)
+
     def _definition(self, place: Span) -> t.Definition | None:
         """The one that a place stands in."""
         trees = self.unit.file.definitions if self.unit is not None else ()

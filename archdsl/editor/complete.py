@@ -25,7 +25,7 @@ from archdsl.ops.init import RULES, Attribute
 from archdsl.ops.manual import signature as op_signature
 from archdsl.pipeline import shipped
 from archdsl.syntax import tree as t
-from archdsl.syntax.language import CONSTANTS, FUNCTIONS
+from archdsl.syntax.language import CONSTANTS, FUNCTIONS, SIDES
 
 Kind = Literal["operator", "block", "keyword", "argument", "variable", "word", "function", "tap",
                "label", "rule", "file"]  # fmt: skip
@@ -183,6 +183,8 @@ def _statement(analysis: Analysis, here: Place) -> Iterator[Candidate]:
         yield from _init(here)
     elif first in ("param", "buffer") and count >= 3:
         yield from (Candidate(rule, "rule", rule_signature(rule).label) for rule in RULES)
+    elif first == "input" and count >= 2:
+        yield from _promise(here)
     elif first == "declare":
         yield from (Candidate(label, "label") for label in here.labels)
     elif last == "{":
@@ -201,6 +203,18 @@ def _statement(analysis: Analysis, here: Place) -> Iterator[Candidate]:
     elif first not in ("tap", "input", "assert") and last != ".":
         target = _target(analysis, first)
         yield from _arguments(analysis, here, target)
+
+
+def _promise(here: Place) -> Iterator[Candidate]:
+    """Behind the shape of an input."""
+    if "where" not in (w.text for w in here.statement):
+        yield Candidate("where", "keyword", "which sizes may come in", "where $0", 0)
+        return
+    for name, doc in SIDES.items():
+        yield Candidate(name, "word", doc, rank=0)
+    for name in ("and", "or", "not"):
+        yield Candidate(name, "keyword")
+    yield from _values(here)
 
 
 def _init(here: Place) -> Iterator[Candidate]:

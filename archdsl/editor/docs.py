@@ -18,7 +18,7 @@ from archdsl.ops.init import RULES
 from archdsl.ops.manual import argument_line, signature
 from archdsl.ops.table import Arg, Shape
 from archdsl.syntax import tree as t
-from archdsl.syntax.language import FUNCTIONS
+from archdsl.syntax.language import FUNCTIONS, SIDES
 from archdsl.text import shape_text
 
 MOST_CALLS = 6  # shapes of so many calls are told
@@ -107,6 +107,10 @@ def symbol_page(analysis: Analysis, word: Occurrence) -> str:
             shown_values = ", ".join(values[:12]) + (", ..." if len(values) > 12 else "")
             text = f"`{symbol.name}`: parameter of `{symbol.owner}`"
             return _joined([text, f"here: {shown_values}" if values else ""])
+        case "word" if symbol.owner == "where":
+            program = analysis.program(word.span)
+            takes = f"`{program.name}` takes {program.sizes.describe()}" if program else ""
+            return _joined([f"`{symbol.name}`: {SIDES[symbol.name]}", takes])
         case "variable" | "tap":
             return _joined([_code(_line_of(symbol))])
         case _:

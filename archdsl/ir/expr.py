@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import reduce
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -383,3 +384,45 @@ def below(part: Any, known: Collection[Any]) -> list[Any]:
             found.add(one)
             stack.extend(one.parts)
     return sorted(found, key=lambda one: one.serial)
+
+
+def substituted(part: Any, values: Mapping[Any, Any]) -> Any:
+    """A number or condition with others in the place of some of its parts."""
+    if not isinstance(part, _Interned):
+        return part
+    known = dict(values)
+    for inner in below(part, known):
+        known[inner] = _remade(inner, known)
+    return known[part]
+
+
+def _remade(part: Any, known: Mapping[Any, Any]) -> Any:
+    def of(inner: Any) -> Any:
+        return known.get(inner, inner) if isinstance(inner, _Interned) else inner
+
+    match part:
+        case Var():
+            return part
+        case Lin():
+            made: int | Expr = part.parts[1]
+            for term, factor in part.parts[0]:
+                made = add(made, of(term), factor)
+            return made
+        case Mul():
+            return reduce(mul, map(of, part.parts))
+        case Not():
+            return negated(of(part.parts[0]))
+        case All():
+            return every(map(of, part.parts))
+        case Cmp():
+            compare = equal if part.parts[0] == "==" else at_most
+            return compare(of(part.parts[1]), 0)
+        case Div():
+            return div(*map(of, part.parts))
+        case Mod():
+            return mod(*map(of, part.parts))
+        case Pick():
+            return pick(*map(of, part.parts))
+        case Case():
+            return case(*map(of, part.parts))
+    return type(part)(*map(of, part.parts))

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from archdsl.diagnostics.source import Span
+from archdsl.ir.expr import Cond
 from archdsl.ops.init import Rule
 from archdsl.ops.table import Call, Op, Shape, Weight
 
@@ -248,6 +249,14 @@ class Sizes:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Which sizes may come in, as the text says behind `where`: a condition over the sides."""
+
+    cond: bool | Cond
+    span: Span
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """A checked model: the root graph and what the model's text says beyond it.
@@ -263,6 +272,7 @@ class Program:
     aux: tuple[tuple[str, int], ...]
     text: str = field(repr=False)
     settable: tuple[tuple[str, int | float], ...] = ()
+    promise: Promise | None = None
     #: what a notebook shows: the picture, which the API puts here
     _repr_mimebundle_: ClassVar[Any] = None
 

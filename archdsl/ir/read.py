@@ -11,7 +11,19 @@ import json
 from typing import Any, NoReturn
 
 from archdsl.diagnostics.source import Source, Span
-from archdsl.ir.graph import Graph, Init, Item, Node, Param, Program, Scope, operand_shapes
+from archdsl.ir.condition import from_data
+from archdsl.ir.expr import LETTERS
+from archdsl.ir.graph import (
+    Graph,
+    Init,
+    Item,
+    Node,
+    Param,
+    Program,
+    Promise,
+    Scope,
+    operand_shapes,
+)
 from archdsl.ir.labels import LABEL, RESERVED
 from archdsl.ir.show import VERSION
 from archdsl.ops import TABLE
@@ -83,11 +95,21 @@ class _Reader:
         if not outputs or len(graph.input_shapes) != 1:
             _fail("root", "a model has one input and at least one output")
         name = _string(self.document.get("model"), "model")
-        program = Program(name, graph, outputs, aux, self.text, tuple(self.settable.items()))
+        settable, promise = tuple(self.settable.items()), self.promise(len(graph.input_shapes[0]))
+        program = Program(name, graph, outputs, aux, self.text, settable, promise)
         for key, total in (("params", program.params), ("macs", program.macs)):
             if self.document.get(key, total) != total:
                 _fail(key, f"it says {self.document[key]}, the graphs add up to {total}")
         return program
+
+    def promise(self, rank: int) -> Promise | None:
+        if "where" not in self.document:
+            return None
+        try:
+            found = from_data(self.document["where"], LETTERS.get(rank - 1, ()))
+        except ValueError as error:
+            _fail("where", str(error))
+        return Promise(found, self.span)
 
     def graph(self, name: str) -> Graph:
         if name in self.graphs:

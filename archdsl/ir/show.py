@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from archdsl.ir.condition import as_data
 from archdsl.ir.graph import Graph, Init, Item, Node, Param, Program
 from archdsl.ops.init import Attribute, Rule
 from archdsl.ops.table import Op
@@ -46,7 +47,7 @@ class _Document:
         self.callables: dict[str, list[Any]] = {}
 
     def program(self, program: Program) -> dict[str, Any]:
-        self.settable = dict(program.settable)
+        self.settable, promise = dict(program.settable), program.promise
         root = self.graph(program.graph)
         settable = {"settable": self.settable} if self.settable else {}
         return {
@@ -57,6 +58,7 @@ class _Document:
             "outputs": dict(program.outputs),
             "aux": dict(program.aux),
             **settable,
+            **({"where": as_data(promise.cond)} if promise is not None else {}),
             "root": root,
             "graphs": self.written,
             "text": program.text,

@@ -28,6 +28,7 @@ from archdsl.syntax import tree as t
 from archdsl.syntax.language import CONSTANTS, FUNCTIONS, SIDES
 
 Scope = dict[str, Symbol]
+_SIDES = frozenset(SIDES)
 
 
 class Notes:
@@ -173,7 +174,7 @@ class Words:
         """A condition behind `where`, in which the sides of the input go before other names."""
         others = {name: symbol for name, symbol in scope.items() if name not in SIDES}
         if expr is not None:
-            self.expr(expr, others, also=frozenset(SIDES))
+            self.expr(expr, others, also=_SIDES)
 
     def argument(
         self,
@@ -250,7 +251,8 @@ class Words:
         if isinstance(target, Block) and target.unit is self.unit:
             self.passed.add(name)
         if name in also:
-            self.marks.append((span, Symbol("word", name), False))
+            owner = "where" if also is _SIDES else ""
+            self.marks.append((span, Symbol("word", name, owner=owner), False))
         elif target is not None:
             self.marks.append((span, target, False))
         return name in also or name == "in" or target is not None

@@ -54,6 +54,7 @@ def optimize(program: Program) -> Optimized:
         tuple(zip(names, root.graph.outputs, strict=True)),
         (),
         program.text,
+        promise=program.promise,
     )
     return Optimized(made, tuple(root.all_folds("")))
 

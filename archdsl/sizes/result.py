@@ -60,14 +60,24 @@ class InputSizes:
     # ---- the set -----------------------------------------------------------------------------
 
     @cached_property
-    def _solved(self) -> Solved:
+    def sides(self) -> list[Any]:
+        """The sides, as numbers that are not known."""
+        return [e.Var(place, letter) for place, letter in enumerate(self.letters)]
+
+    def demands(self, sides: Iterable[Any]) -> tuple[list[Demand], set[e.Expr]]:
+        """What the steps ask for where these come in; and all numbers that are sides, so at least
+        1."""
         walk = Walk(self.program, e.At(self.declared))
-        sides = [e.Var(place, letter) for place, letter in enumerate(self.letters)]
-        walk.known.sides.update(sides)
+        walk.known.sides.update(side for side in sides if isinstance(side, e.Expr))
         walk(self._shape(sides))
         if walk.refused is not None:
             raise AssertionError(f"{walk.refused.span.text} refuses the declared size")
-        return solve(walk.demands, walk.known.sides, len(self.axes))
+        return walk.demands, walk.known.sides
+
+    @cached_property
+    def _solved(self) -> Solved:
+        demands, known = self.demands(self.sides)
+        return solve(demands, known, len(self.axes))
 
     def _shape(self, sides: Iterable[Any]) -> tuple[Any, ...]:
         shape = list(self.program.input_shape)
@@ -149,10 +159,14 @@ class InputSizes:
 
     def _around(self, sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         """Sizes that are taken, nearest first, as far as `TRIED` sizes go."""
-        for size in itertools.islice(_shells(sides), TRIED):
-            boxed = any(all(map(operator.contains, box, size)) for box in self.boxes)
-            if boxed and all(e.At(size)(d.cond) for d in self.formulas):
+        for size in itertools.islice(shells(sides), TRIED):
+            if self.described(size):
                 yield size
+
+    def described(self, size: tuple[int, ...]) -> bool:
+        """Whether the boxes and formulas have it: all sizes that are taken where `exact`."""
+        boxed = any(all(map(operator.contains, box, size)) for box in self.boxes)
+        return boxed and all(e.At(size)(d.cond) for d in self.formulas)
 
     # ---- words -------------------------------------------------------------------------------
 
@@ -207,7 +221,7 @@ class InputSizes:
             around = _around(~sizes, self.declared[axis])
             near = min(around, key=lambda h: abs(h - self.declared[axis]))
             return (*self.declared[:axis], near, *self.declared[axis + 1 :])
-        for size in itertools.islice(_shells(self.declared), TRIED):
+        for size in itertools.islice(shells(self.declared), TRIED):
             alone = all(map(operator.contains, self._solved.alone, size))
             if alone and not e.At(size)(demand.cond):
                 return size
@@ -230,7 +244,7 @@ def _around(sizes: Sizes, side: int) -> list[int]:
     return sorted(set(found))
 
 
-def _shells(sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+def shells(sides: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     """All sizes by their distance from one, which is the sum of the sides' differences."""
     return (size for far in itertools.count() for size in _at_distance(sides, far))
 

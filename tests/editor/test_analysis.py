@@ -296,6 +296,17 @@ def test_complete_names() -> None:
     assert names("model a() {\n  relu -> tap early\n  relu -> concat |")[:2] == ["@early", "dim"]
     assert names("block a() {\n  conv (in.|") == ["h", "w"]
     assert names("model a() {\n  conv 3 3x3 bias=|")[:2] == ["false", "true"]
+    assert names("model a() {\n  input 3x8x8 |") == ["where"]
+    assert names("model a(k=3) {\n  input 3x8x8 where |")[:5] == ["c", "d", "h", "l", "w"]
+    assert {"k", "and", "min"} <= set(names("model a(k=3) {\n  input 3x8x8 where h > 3 |"))
+
+
+def test_hover_of_a_promised_side() -> None:
+    analysis, at = cursor("model a() {\n  input 3x8x8 where |h >= 4 and w >= 4\n  maxpool 3x3\n}")
+    word = analysis.word(at)
+    assert word is not None
+    shown = docs.symbol_page(analysis, word)
+    assert "height of what comes in" in shown and "H >= 3 and W >= 3" in shown
 
 
 def test_complete_nothing_in_comments() -> None:

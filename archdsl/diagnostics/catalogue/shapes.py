@@ -87,6 +87,38 @@ class DoesNotHold(AssertionFailed):
     values: str
 
 
+class PromiseProblem(Diagnostic):
+    """`where` behind an `input` says which sizes may come in. The network must take every one of
+    them: this is proven for all sizes, or the smallest that it does not take is named, with the
+    step that refuses it. The declared size must be one of them too."""
+
+    code = "E0207"
+    slug = "promise"
+    help = "{hint}"
+    hint: str = field(default="", kw_only=True)
+
+
+class PromiseBroken(PromiseProblem):
+    title = "`{model}` does not take every size that is promised here: not {size}"
+    label = "{size} is one of these"
+    note = "`{step}` refuses it"
+    model: str
+    size: str
+    step: str
+
+
+class NotProven(PromiseProblem):
+    title = "it cannot be proven that these sizes are all taken"
+    label = "the network takes {takes}"
+    takes: str
+
+
+class NotDeclaredSo(PromiseProblem):
+    title = "the size that is given, {declared}, is none of those that may come in"
+    label = "`where` does not hold for {declared}"
+    declared: str
+
+
 class NoBatch(Diagnostic):
     """A parameter is the same for every sample, so it has no batch. Where it is broadcast against a
     value that has one (`add`, `mul`), it is repeated as torch does. Everywhere else (as a step, a

@@ -133,6 +133,19 @@ class NoSide(BadExpression):
     name: str
 
 
+class NoSuchSide(BadExpression):
+    title = "an input of {shape} has no `{name}`"
+    help = "{known}"
+    shape: str
+    name: str
+    known: str
+
+
+class NotProvable(BadExpression):
+    title = "a condition behind `where` is one that can be proven for all sizes"
+    label = "made of whole numbers and sides, `+ - * // %`, `min`, `max`, comparisons, `and`, `or`"
+
+
 class NoHeightAndWidth(BadExpression):
     title = "what enters here, {shape}, has no height and width"
     shape: str
