@@ -18,7 +18,7 @@ ALIASES = {
     "convolution": "conv", "convtranspose": "deconv", "upconv": "deconv",
     "transposedconv": "deconv", "transposeconv": "deconv", "conv2dtranspose": "deconv",
     "dense": "linear", "fc": "linear", "fullyconnected": "linear", "convbnrelu": "convbn",
-    "batchnorm": "bn", "batchnormalization": "bn", "syncbatchnorm": "bn", "norm": "bn",
+    "batchnorm": "bn", "batchnormalization": "bn", "syncbatchnorm": "bn",
     "layernorm": "ln", "layernormalization": "ln", "groupnorm": "gn",
     "localresponsenorm": "lrn", "crossmaplrn": "lrn",
     "maxpooling": "maxpool", "averagepool": "avgpool", "averagepooling": "avgpool",
@@ -27,17 +27,19 @@ ALIASES = {
     "adaptiveavgpool": "gap", "globalmaxpool": "adaptive_maxpool",
     "globalmaxpooling": "adaptive_maxpool", "adaptivemaxpooling": "adaptive_maxpool",
     "gmp": "adaptive_maxpool", "gmaxpool": "adaptive_maxpool", "gavgpool": "gap",
-    "pool": "maxpool", "max": "maxpool", "avg": "avgpool", "mean2d": "gap",
+    "pool": "maxpool", "avg": "avgpool", "mean2d": "gap",
     "instancenormalization": "instance_norm", "groupnormalization": "gn", "batchnormrelu": "bn",
     "lazylinear": "linear", "lazyconv": "conv", "lazybatchnorm": "bn", "gemm": "linear",
     "leaky": "leaky_relu", "hswish": "hardswish", "hsigmoid": "hardsigmoid",
-    "split": "chunk", "unflatten": "reshape", "unsqueeze": "reshape", "reducemean": "mean",
+    "unflatten": "reshape", "unsqueeze": "reshape", "reducemean": "mean",
     "seblock": "se", "semodule": "se", "selayer": "se", "cbr": "convbn", "convbnact": "convbn",
     "resblock": "basic", "residualblock": "basic", "basicblock": "basic", "upscale": "upsample",
     "drop": "dropout", "dropout1d": "channel_dropout", "dropout2d": "channel_dropout",
     "dropout3d": "channel_dropout", "spatialdropout": "channel_dropout",
     "swish": "silu", "lrelu": "leaky_relu", "cat": "concat", "concatenate": "concat",
-    "multiply": "mul", "sum": "add", "upsampling": "upsample", "interpolate": "upsample",
+    "multiply": "mul", "subtract": "sub", "divide": "div", "bmm": "matmul", "clip": "clamp",
+    "l2norm": "normalize", "gridsample": "grid_sample", "scaleddotproductattention": "sdpa",
+    "upsampling": "upsample", "interpolate": "upsample",
     "upsamplingbilinear": "upsample", "upsamplingnearest": "upsample", "resize": "upsample",
     "zeropad": "pad", "zeropadding": "pad", "reflectionpad": "pad", "reflectpad": "pad",
     "replicationpad": "pad", "circularpad": "pad", "constantpad": "pad",
@@ -57,9 +59,9 @@ _LOOSE = frozenset(
     [
         "d", "g", "k", "p", "s",
         "attention", "avg", "basicblock", "batchnormrelu", "cbr", "channels", "circularpad",
-        "constantpad", "convbnact", "depthtospace", "globalpool", "interpolate", "max", "norm",
+        "constantpad", "convbnact", "depthtospace", "globalpool", "interpolate",
         "pool", "reducemean", "reflectionpad", "reflectpad", "replicationpad", "resblock",
-        "residualblock", "resize", "skip", "softmax2d", "spacetodepth", "split", "squeeze", "sum",
+        "residualblock", "resize", "skip", "softmax2d", "spacetodepth", "squeeze",
         "syncbatchnorm", "transpose", "unflatten", "unsqueeze", "upsamplingbilinear",
     ]
 )  # fmt: skip
@@ -76,8 +78,8 @@ _ENCODER = "`residual { ln -> mha 12 }` and `residual { ln -> mlp 3072 }`, as in
 _LET = "`let width = 3` names a value"
 _USE = '`use "resnet50.arch"`, above the models, makes the blocks of another file known'
 _JOIN = "branches stand in the braces of a join: `concat { a; b }`, `add { a; b }`"
-_SUMS = "values meet in `add`, `mul` and `concat`; `affine 2 1` is 2x + 1"
-_CUT = "`relu6` cuts below 0 and above 6; `archdsl ops` lists the activations"
+_SUMS = "values meet in `add`, `mul`, `matmul` and others: `archdsl ops` lists the joins"
+_CUT = "`clamp min=-1 max=1` cuts at both ends; `archdsl ops` lists the activations"
 _NORM = "`ln`, `gn` and others normalise: `archdsl ops` lists them"
 _NOISE = "what is random in training: `dropout`, `channel_dropout`, `stochastic_depth`"
 _CROP = "`pad [-1, -1, -1, -1]` takes a cell from each side, `slice 1 9 dim=1` a part of one"
@@ -96,20 +98,17 @@ ADVICE = {
     "name": "a name is a label: `name: conv 64 3x3`", "range": "`repeat 3 as i { ... }` counts",
     "sequential": _PARTS, "modulelist": _PARTS,
     "lambda": "a spec holds no code: a part with a name is a `block`",
-    "matmul": _SUMS, "dot": _SUMS, "einsum": _SUMS, "bilinear": _SUMS, "sub": _SUMS, "div": _SUMS,
-    "subtract": _SUMS, "divide": _SUMS, "pow": _SUMS, "neg": _SUMS, "maximum": _SUMS,
-    "minimum": _SUMS, "average": _SUMS, "reciprocal": _SUMS, "square": _SUMS,
-    "clip": _CUT, "clamp": _CUT, "hardtanh": _CUT, "thresholdedrelu": _CUT, "threshold": _CUT,
-    "rmsnorm": _NORM, "weightnorm": _NORM, "spectralnorm": _NORM, "l2norm": _NORM,
-    "normalize": _NORM, "gaussiannoise": _NOISE, "gaussiandropout": _NOISE,
+    "dot": _SUMS, "bilinear": _SUMS, "average": _SUMS, "reciprocal": "`pow -1` is 1/x",
+    "hardtanh": _CUT, "thresholdedrelu": _CUT, "threshold": _CUT,
+    "rmsnorm": _NORM, "gaussiannoise": _NOISE, "gaussiandropout": _NOISE,
     "alphadropout": _NOISE, "dropblock": _NOISE, "cropping": _CROP, "centercrop": _CROP,
     "crop": _CROP, "route": _ROUTE, "yolo": _HEAD, "region": _HEAD, "detect": _HEAD,
     "inf": _FINITE, "infinity": _FINITE, "nan": _FINITE, "rescaling": _SCALE, "rescale": _SCALE,
-    "normalization": _SCALE, "amax": "`adaptive_maxpool` is the largest value of each channel",
-    "reducemax": "`adaptive_maxpool` is the largest value of each channel",
+    "normalization": _SCALE, "amin": "`min [0]` is the smallest value over dimensions",
+    "amax": "`max [0]` is the largest value over dimensions",
+    "reducemax": "`max [0]` is the largest value over dimensions",
     "argmax": "the scores are the output; the loss and `archdsl predict` compare them",
     "constant": "`buffer one [1] constant 1` is a value, `add @one` uses it",
-    "expand": "`add` and `mul` repeat what is smaller; `upsample` enlarges",
     "view": "`flatten` makes each sample a vector, `reshape [48, -1]` any other shape",
     "const": _LET, "var": _LET, "pass": "`identity` does nothing", "end": "a part ends with `}`",
     "break": "a loop runs to its end; `if c { ... }` leaves steps out",

@@ -216,6 +216,8 @@ class Op:
     args: ClassVar[dict[str, Arg]] = {}
     example: ClassVar[str] = ""
     example_input: ClassVar[Shape] = (3, 32, 32)
+    #: shapes that a join fits; equal numbers in them must be equal
+    example_inputs: ClassVar[tuple[Shape, ...]] = ()
     #: the number of inputs; None: two or more, the branches of a join
     arity: ClassVar[int | None] = 1
     #: a join whose inputs are repeated to fit each other, as torch broadcasts

@@ -8,6 +8,7 @@ completes "... must be".
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,3 +169,20 @@ class Floats(Type):
     def convert(self, value: Any) -> tuple[float, ...]:
         super().convert(value)
         return tuple(map(float, value if isinstance(value, tuple) else (value,)))
+
+
+@dataclass(frozen=True)
+class Equation(Type):
+    """Einstein's notation: terms of letters, `bij,bjk->bik`."""
+
+    def describe(self) -> str:
+        return 'an equation in quotes, such as `"bij,bjk->bik"`: letters, commas and `->`'
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, str) and bool(_EQUATION.fullmatch(value.replace(" ", "")))
+
+    def convert(self, value: Any) -> str:
+        return str(super().convert(value)).replace(" ", "")
+
+
+_EQUATION = re.compile("[a-zA-Z]+(,[a-zA-Z]+)*->[a-zA-Z]+")

@@ -15,12 +15,14 @@ from typing import Any
 
 from archdsl.ops import TABLE, Op
 from archdsl.ops.table import Arg, Blame, Shape
-from archdsl.ops.types import MAX_INT, Bool, Choice, Float, Floats, Int, Ints, Size, Type
+from archdsl.ops.types import MAX_INT, Bool, Choice, Equation, Float, Floats, Int, Ints, Size, Type
 
 MOST_VALUES = 4000  # of one tensor of one sample
 WRONG = 0.04  # of all steps
 OPERATORS = [kind for kind in TABLE.values() if kind.arity == 1]
 JOINS = [kind for kind in TABLE.values() if kind.arity is None]
+#: those whose branches seldom fit by chance
+FITTED = [kind for kind in JOINS if kind.example_inputs]
 #: what a parameter may hold that is called without arguments
 PLAIN = [k for k in OPERATORS if not any(a.required for a in k.args.values())]
 
@@ -70,6 +72,11 @@ def value(rng: random.Random, kind: Type) -> Any:
                 rng.shuffle(order)
                 return tuple(order)
             return tuple(rng.randint(max(low, -1), 4) for _ in range(rng.randint(1, 6)))
+        case Equation():
+            terms = ["".join(rng.sample("cdef", rng.choice((3, 2, 2, 1)))) for _ in range(2)]
+            letters = sorted(set("".join(terms)))
+            result = "".join(rng.sample(letters, rng.randint(0, len(letters))))
+            return f"b{terms[0]},b{terms[1]}->b{result}"
     raise NotImplementedError(kind)
 
 
@@ -88,6 +95,8 @@ def wrong(rng: random.Random, kind: Type) -> Any:
 def written(value: Any, listed: bool = False) -> str:
     if isinstance(value, bool) or value is None:
         return str(value).lower()
+    if isinstance(value, str) and "->" in value:
+        return f'"{value}"'
     if isinstance(value, tuple) and (listed or len(value) == 1):
         return "[" + ", ".join(map(written, value)) + "]"
     return "x".join(map(written, value)) if isinstance(value, tuple) else str(value)
@@ -371,6 +380,7 @@ class Maker:
                 self.call,
                 self.tapped,
                 self.number,
+                self.fitted,
             )
         )(shape, env, depth - 1)
 
@@ -441,6 +451,29 @@ class Maker:
         kind = self.rng.choice([k for k in JOINS if k.instead])
         text, _ = argument(self.rng, kind.args[kind.instead], env)
         return Piece(f"{self.label()}{kind.name} {text}", lambda shape, env: shape)
+
+    def fitted(self, shape: Shape, env: Env, depth: int) -> Piece:
+        """A join whose branches are made to fit it, as its example does."""
+        rng, kind = self.rng, self.rng.choice(FITTED)
+        if not shape or self.loops:
+            return self.group(shape, env, depth)
+        for _ in range(20):
+            sizes = {size: size for given in kind.example_inputs for size in given}
+            sizes = {size: rng.choice((size, rng.randint(1, 4))) for size in sizes}
+            shapes = [tuple(sizes[size] for size in given) for given in kind.example_inputs]
+            text, made = operation(rng, kind, env)
+            out = _try(lambda _, env: made(env).shape(*shapes), shape, env)[0]  # noqa: B023
+            if out is not None and max(map(math.prod, shapes)) * math.prod(shape) < MOST_VALUES:
+                break
+        else:
+            return self.group(shape, env, depth)
+        made_of = [f"linear {math.prod(s)} -> reshape {written(s, True)}" for s in shapes]
+        branches = [f"{{ flatten -> {self.name('l')}: {steps} }}" for steps in made_of]
+        lines = "\n".join(branches)
+        return Piece(
+            f"{self.label()}{text} {{\n{lines}\n}}",
+            lambda shape, env: made(env).shape(*shapes),
+        )
 
     def repeat(self, shape: Shape, env: Env, depth: int) -> Piece:
         count, variable = self.rng.randint(0, 3), self.rng.choice(("", self.name("i")))

@@ -26,7 +26,7 @@ from torchvision.models import shufflenetv2
 
 from archdsl.ops import TABLE, Op
 from archdsl.ops.table import TRAINING, Blame, Call, Input, Shape
-from archdsl.ops.types import Bool, Choice, Float, Floats, Int, Ints, Size, Type
+from archdsl.ops.types import Bool, Choice, Equation, Float, Floats, Int, Ints, Size, Type
 
 #: What `shape` refuses although torch computes something: (operator, words of the message) -> why.
 DELIBERATE = {
@@ -47,6 +47,8 @@ DELIBERATE = {
     ("std", "a single value"): "torch gives NaN",
     ("var", "a single value"): "torch gives NaN",
     ("chunk", "does not exist"): "the batch, all of it",
+    ("sdpa", "joins 3 branches, not 4"): "torch takes the fourth for a mask",
+    ("sdpa", "needs queries"): "of C alone the batch would be the sequence; torch takes any rank",
     ("tile", "numbers, but the input"): "torch counts from the last dimension",
     ("expand", "a size of 0"): "a tensor without values",
     ("repeat_interleave", "does not exist"): "the batch, where `n` is 1",
@@ -109,6 +111,8 @@ def values(kind: Type) -> st.SearchStrategy[Any]:
             lists = st.lists(number, min_size=1, max_size=6) | orders | likely
             raw = number | lists.map(tuple) if one else lists.map(tuple)
             raw = raw.filter(kind.accepts)
+        case Equation():
+            raw = equations()
         case _:
             raise NotImplementedError(kind)
     return raw.map(kind.convert)
@@ -141,9 +145,34 @@ def branches(draw: st.DrawFn) -> tuple[Shape, ...]:
     return tuple(result)
 
 
+@st.composite
+def equations(draw: st.DrawFn) -> str:
+    """Terms of like dimensions; letters of the result come from them, mostly."""
+    rank = draw(st.sampled_from((3, 3, 2, 1)))
+    first = "cde"[:rank]
+    terms = [first]
+    for fresh in ("fgh", "ijk")[: draw(st.sampled_from((1, 1, 1, 0, 2)))]:
+        own = draw(st.lists(st.booleans(), min_size=rank, max_size=rank))
+        terms.append("".join(b if o else a for a, b, o in zip(first, fresh, own, strict=False)))
+    letters = draw(st.permutations(sorted(set("".join(terms)))))
+    result = "".join(letters[: draw(st.integers(0, len(letters)))])
+    batch = draw(st.sampled_from("bbbbbc"))
+    return f"{','.join('b' + term for term in terms)}->{batch}{result}"
+
+
+@st.composite
+def fitting(draw: st.DrawFn, examples: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """Shapes like those of an example: equal sizes stay equal."""
+    sizes = sorted({size for shape in examples for size in shape})
+    other = {size: draw(st.just(size) | SIDE) for size in sizes}
+    return tuple(tuple(other[size] for size in shape) for shape in examples)
+
+
 def inputs(kind: type[Op]) -> st.SearchStrategy[tuple[Shape, ...]]:
     if kind.arity is None:
-        return branches() | st.tuples(SHAPE) if kind.instead else branches()
+        like = fitting(kind.example_inputs) if kind.example_inputs else None
+        drawn = branches() | st.tuples(SHAPE) if kind.instead else branches()
+        return drawn if like is None else like | like | like | drawn
     return st.tuples(SHAPE)
 
 

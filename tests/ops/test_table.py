@@ -17,7 +17,14 @@ from archdsl.syntax.language import KEYWORDS
 
 every_operator = pytest.mark.parametrize("kind", TABLE.values(), ids=list(TABLE))
 
-MINIMAL = {"Int": 2, "Float": 0.5, "Size": (3,), "Ints": (2, 0, 1), "Floats": (0.5,)}
+MINIMAL = {
+    "Int": 2,
+    "Float": 0.5,
+    "Size": (3,),
+    "Ints": (2, 0, 1),
+    "Floats": (0.5,),
+    "Equation": "bcd,bde->bce",
+}
 HUGE = 2**40
 
 
