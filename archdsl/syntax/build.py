@@ -140,27 +140,29 @@ class Builder:
         """`block{i}-{j}` as its pieces, and what is wrong with them, which stays text. A brace of
         the text itself is written twice."""
         parts: list[str | t.Expr] = []
+        texts: list[str] = []
         problems: list[Diagnostic] = []
         for piece in _PIECE.finditer(text):
             found, span = piece[0], Span(self.source, at + piece.start(), at + piece.end())
-            expr, wrong = None, list[Diagnostic]()
+            expr = None
             if found in ("{", "}"):
-                wrong = [LooseBrace(span, found)]
+                problems.append(LooseBrace(span, found))
             elif found in ("{{", "}}"):
                 found = found[0]
             elif found[0] == "{":
                 self.inserted += 1
-                if self.inserted == MAX_INSERTED + 1:
-                    wrong = [TooManyInserted(span, MAX_INSERTED)]
-                elif self.inserted <= MAX_INSERTED:
-                    expr, wrong = self.parse_expression(self.source, span.start + 1, span.end - 1)
-            problems += wrong
-            if expr is not None:
-                parts.append(expr)
-            elif parts and isinstance(last := parts[-1], str):
-                parts[-1] = last + found
-            else:
-                parts.append(found)
+                if self.inserted > MAX_INSERTED:
+                    more = [TooManyInserted(span, MAX_INSERTED)]
+                    self.problems += more if self.inserted == MAX_INSERTED + 1 else []
+                    break
+                expr, wrong = self.parse_expression(self.source, span.start + 1, span.end - 1)
+                problems += wrong
+            if expr is None:
+                texts.append(found)
+                continue
+            parts += ["".join(texts), expr] if texts else [expr]
+            texts.clear()
+        parts += ["".join(texts)] if texts else []
         return tuple(parts), problems
 
     # steps

@@ -46,6 +46,41 @@ BOMBS: dict[str, tuple[str, str]] = {
     "a string of 10**9": (model('let a = "a" * 10**9'), "E0304"),
     "a list that grows": (model("let a = [1, 1]\n" + "let a = a + a\n" * 60), "E0304"),
     "a list of lists": (model("let a = 1\n" + "let a = [a, a]\n" * 60), "E0304"),
+    "a range of 10**12": (model("for i in range(10**12) { relu }"), "E0304"),
+    "ranges zipped": (model(f"let a = range(9000)\nlet b = zip({'a, ' * 98}a)\n" * 50), "E0304"),
+    "long lists repeated": (
+        model("let a = [0] * 9000\n" + "let b = [a] * 10000 + [a] * 10000\n" * 200),
+        "E0304",
+    ),
+    "lists in lists repeated": (model("let a = [1]\n" + "let a = [a] * 90\n" * 40), "E0304"),
+    "sorted again and again": (
+        model("let a = sorted(reversed(range(9000)))\n" * 900),
+        "E0402",
+    ),
+    "a string that grows": (model('let a = "ab"\n' + "let a = a + a\n" * 60), "E0304"),
+    "a string of itself": (model('let a = "ab"\n' + 'let a = "{a}{a}{a}"\n' * 60), "E0304"),
+    "many long strings": (
+        model('let a = "' + "a" * 900 + '"\n' + 'let b = ["{a}{i}" for i in range(9000)]\n' * 40),
+        "E0402",
+    ),
+    "a list as text": (
+        model("let a = [0] * 9000\nlet b = [a] * 1\n" + 'let c = "{b}{b}"\n' * 900),
+        "E0402",
+    ),
+    "300,000 expressions in a string": (model(f'let a = "{"{1}" * 300_000}"'), "E0001"),
+    "as many in strings": (model('let a = "{1}{2}{3}{4}"\n' * 3500), "E0001"),
+    "as many in labels": (
+        model("\n".join(f"{'a{1}{2}{3}{4}' * 4}: relu" for i in range(3000))),
+        "E0001",
+    ),
+    "filters": (
+        model(f"{NUMBERS}let b = {'[' * 5}1{' for j in a if j < 9 and j > -1]' * 5}"),
+        "E0304",
+    ),
+    "or of lists": (
+        model("let a = [0] * 9000\n" + "let b = a and a and a and a\n" * 1500),
+        "E0402",
+    ),
     "comprehensions": (model(f"{NUMBERS}let b = {'[' * 9}1{' for j in a]' * 9}"), "E0304"),
     "a tensor of 10**15": (model("relu", input="1000x1000000x1000000"), "E0402"),
     "a layer of 10**15": (model("conv 1000000 1x1 -> upsample 10000"), "E0402"),
