@@ -142,9 +142,17 @@ def place(text: str, offset: int) -> Place:
             statement.append(word)
     inside = frames[-1].opening if frames else ""
     outer = frames[-1].statement if frames and frames[-1].adjacent else []
+    if string and _in_braces(text[word.start : offset]):
+        string, inside, outer = False, "(", []  # a value
     labels = _labels(text, offset)
     prefix = head[start:]
     return Place(prefix, start, statement, inside, outer, names, taps, labels, silent, string)
+
+
+def _in_braces(text: str) -> bool:
+    """Whether an expression stands at the end of the beginning of a string."""
+    text = re.sub(r"\{\{|\}\}", "", text)
+    return text.rfind("{") > text.rfind("}")
 
 
 def _declare(
@@ -154,8 +162,10 @@ def _declare(
     if not word.isidentifier():
         return
     before = statement[-1].text if statement else ""
-    first = statement[0].text if statement else ""
-    loop = first == "for" and "in" not in [w.text for w in statement] and word != "in"
+    # of a loop, or in a list: `[f for v in xs]`
+    behind = [w.text for w in statement]
+    behind = behind[len(behind) - behind[::-1].index("for") :] if "for" in behind else ["in"]
+    loop = "in" not in behind and word != "in"
     if before in ("let", "as") or loop:
         names[word] = "variable"
     elif before in ("tap", "param", "buffer"):

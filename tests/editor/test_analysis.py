@@ -52,6 +52,26 @@ def names(text: str) -> list[str]:
     return [c.name for c in sorted(found, key=lambda c: (c.rank, c.name))]
 
 
+@pytest.mark.parametrize(
+    ("value", "is_known"),
+    [
+        ("[2 * n| for n in ws]", False),
+        ("[2 * n for n in ws if n|]", True),
+        ("[n for i, n in enumerate(ws) if i| > 0]", True),
+        ('"a{w|', True),
+        ('"a{width + w|}"', True),
+        ('"{{w|', False),
+        ('"a{width} w|"', False),
+    ],
+)
+def test_completion_within_lists_and_strings(value: str, is_known: bool) -> None:
+    """What a list goes through, in its condition; values, in the braces of a string."""
+    name = value[: value.index("|")][-1]
+    name = {"w": "width"}.get(name, name)
+    text = f"model net(ws=[1, 2], width=3) {{\n  input 3\n  let a = {value}\n}}\n"
+    assert (name in names(text)) is is_known
+
+
 # ---- shapes ----------------------------------------------------------------------------------
 
 
