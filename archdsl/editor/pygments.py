@@ -9,6 +9,8 @@ from pygments.lexer import RegexLexer
 
 from archdsl.editor.patterns import LABEL, PATTERNS
 
+__all__ = ["ArchLexer"]
+
 KINDS = {
     "comment": token.Comment.Single,
     "string": token.String.Double,

@@ -169,7 +169,7 @@ class Page:
                     "clause": reason.clause,
                     "step": str(reason.cause),
                     "why": f"at {shape_text(reason.at)} {reason.why}",
-                    "spans": list(place.lines(reason.cause.spans)),
+                    "spans": place.innermost(reason.cause.spans),
                 }
                 for reason in found.reasons()
             ],
@@ -189,7 +189,7 @@ class Page:
             given = ", ".join(map(shape_text, found.outputs(size).values()))
             return {"taken": True, "text": f"taken, and gives {given}", "spans": []}
         near = " or ".join(map(shape_text, found.nearest(size)))
-        spans = list(self.place.lines(cause.spans))
+        spans = self.place.innermost(cause.spans)
         return {"taken": False, "text": f"{cause.message}; nearest: {near}", "spans": spans}
 
     def on_file(self, to: str) -> Answer:
@@ -274,6 +274,10 @@ class Places:
         """Of this text alone, each once."""
         here = dict.fromkeys((s.start, s.end) for s in spans if s.source is self.source)
         yield from ([self.unit(start), self.unit(end)] for start, end in here)
+
+    def innermost(self, spans: Iterable[Span]) -> list[list[int]]:
+        """Of places that lie in one another, from within outwards, the first in this text."""
+        return [*self.lines(spans)][:1]
 
     def problem(self, one: Shown) -> Answer:
         problem, mended = one.problem, []

@@ -190,8 +190,8 @@ export function makeEditor(parent, text, ask, on) {
     mark(spans, { scroll = false } = {}) {
       const effects = [setMarked.of(spans)];
       if (scroll && spans.length) {
-        const at = Math.min(spans[0][0], view.state.doc.length);
-        effects.push(EditorView.scrollIntoView(at, { y: "center" }));
+        const line = view.state.doc.lineAt(Math.min(spans[0][0], view.state.doc.length));
+        effects.push(EditorView.scrollIntoView(line.from, { yMargin: 60, xMargin: 0 }));
       }
       view.dispatch({ effects });
     },
