@@ -65,6 +65,7 @@ FAMILIES = {
     "attention": "#c8457b",
     "patches": "#4f6d8f",
     "arithmetic": "#8a94a3",
+    "reduction": "#8a94a3",
     "shape": "#8a94a3",
     "join": "#8a94a3",
     "data": "#8a94a3",

@@ -53,6 +53,7 @@ class _Pen:
 
         self.renderer = renderer
         self.scale = scale
+        self.pens: dict[tuple[Any, ...], Any] = {}
         self.place = Affine2D().scale(scale, -scale).translate(0, height)
 
     def draw(self, mark: Mark) -> None:
@@ -77,22 +78,27 @@ class _Pen:
             self._fill(path, colour, strength)
 
     def _fill(self, path: Any, colour: str, alpha: float, place: Any = None) -> None:
-        pen = self.renderer.new_gc()
-        pen.set_linewidth(0)
         place = self.place if place is None else place + self.place
-        self.renderer.draw_path(pen, path, place, (*_rgb(colour), alpha))
+        self.renderer.draw_path(self._pen(colour, 1.0, 0.0), path, place, (*_rgb(colour), alpha))
 
     def _stroke(
         self, path: Any, colour: str, alpha: float, width: float, dashed: bool, fill: float = 0.0
     ) -> None:
-        pen = self.renderer.new_gc()
-        pen.set_foreground((*_rgb(colour), alpha), isRGBA=True)
-        pen.set_linewidth(width * self.scale)
-        pen.set_capstyle("round")
-        pen.set_joinstyle("round")
-        if dashed:
-            pen.set_dashes(0, (4 * self.scale, 3 * self.scale))
+        pen = self._pen(colour, alpha, width, dashed)
         self.renderer.draw_path(pen, path, self.place, (*_rgb(colour), fill) if fill else None)
+
+    def _pen(self, colour: str, alpha: float, width: float, dashed: bool = False) -> Any:
+        """One for each kind of line; making one takes as long as drawing with it."""
+        key = colour, alpha, width, dashed
+        if key not in self.pens:
+            pen = self.pens[key] = self.renderer.new_gc()
+            pen.set_foreground((*_rgb(colour), alpha), isRGBA=True)
+            pen.set_linewidth(width * self.scale)
+            pen.set_capstyle("round")
+            pen.set_joinstyle("round")
+            if dashed:
+                pen.set_dashes(0, (4 * self.scale, 3 * self.scale))
+        return self.pens[key]
 
     def _text(self, mark: Text) -> None:
         """In matplotlib's own font, as wide as the SVG's."""
