@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -367,6 +368,9 @@ def _begin(
                 f", to meet all {settled.nodes} machines at {settled.rendezvous} (for up to "
                 f"{settled.rendezvous_minutes:g} minutes)"
             )
+    # read when torch is imported, here and in the processes that it starts: what goes wrong comes
+    # as an exception, and we say it; its C++ would say it too, with addresses of functions
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     if not quiet and is_first():
         typer.echo(f"starting PyTorch{meet}", err=True)
 
@@ -389,7 +393,6 @@ def _params(items: list[str] | None) -> dict[str, Any]:
 
 def _spec(spec: str | None) -> str | None:
     """The spec as named; standard input is read here, once. Elsewhere a text may be a spec too."""
-    import os
     import sys
 
     from archdsl.train.errors import shown

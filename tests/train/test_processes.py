@@ -129,6 +129,24 @@ def test_machines_that_do_not_come(raises: Any, capsys: Any) -> None:
 
 
 @pytest.mark.slow
+def test_a_place_to_meet_that_is_none() -> None:
+    """One error; what torch's C++ says of it, with addresses of functions, does not come."""
+    Path("tiny.arch").write_text(PLAIN)
+    command = [sys.executable, "-m", "archdsl", "train", "tiny.arch", "--nodes", "2",
+               "--set", "rendezvous=no-such.invalid:29400", "--set", "rendezvous_minutes=0.03",
+               "--data", "fake"]  # fmt: skip
+    ran = subprocess.run(command, capture_output=True, text=True)
+    place = "no-such.invalid:29400"
+    assert ran.returncode == 1
+    assert [line.split(":")[0] for line in ran.stderr.splitlines()] == [
+        f"starting PyTorch, to meet all 2 machines at {place.split(':')[0]}",
+        "error",
+        "help",
+    ]
+    assert f"did not meet at {place}: no machine has the name no-such.invalid" in ran.stderr
+
+
+@pytest.mark.slow
 def test_torchrun_onto_a_folder_that_holds_something() -> None:
     Path("tiny.arch").write_text(PLAIN)
     Path("two").mkdir()

@@ -12,6 +12,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -190,9 +191,9 @@ def launch(work: Callable[..., Any], recipe: Recipe, *args: Any) -> Any:
     except SignalException as error:
         raise Signalled(int(error.sigval)) from None
     except (RendezvousError, DistError) as error:
-        reason = (str(error).splitlines() or [""])[0] or f"they waited {patience} s for one another"
         raise TrainError(
-            f"the {recipe.nodes} machines did not meet at {recipe.rendezvous}: {reason}",
+            f"the {recipe.nodes} machines did not meet at {recipe.rendezvous}: "
+            f"{_not_met(error, recipe.rendezvous or '', patience)}",
             f"start the same command on all {recipe.nodes} of them within "
             f"{recipe.rendezvous_minutes:g} minutes (rendezvous_minutes); the port must be open on "
             "the one that it names",
@@ -209,6 +210,19 @@ def launch(work: Callable[..., Any], recipe: Recipe, *args: Any) -> Any:
         for number, handler in handlers.items():  # it leaves its own behind
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
+
+
+def _not_met(error: Exception, place: str, patience: int) -> str:
+    from torch.distributed.elastic.rendezvous import RendezvousConnectionError
+
+    if isinstance(error, RendezvousConnectionError):  # whose text says that another one knows more
+        host = place.rpartition(":")[0].strip("[]")
+        try:
+            socket.getaddrinfo(host, None)
+        except OSError:
+            return f"no machine has the name {host}"
+        return f"nothing there answered within {patience} s"
+    return (str(error).splitlines() or [""])[0] or f"they waited {patience} s for one another"
 
 
 def _start_method() -> str:
