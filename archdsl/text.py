@@ -33,6 +33,12 @@ def plural(count: int, noun: str, nouns: str = "") -> str:
     return f"{count} {noun if count == 1 else nouns or noun + 's'}"
 
 
+def either(names: Sequence[str]) -> str:
+    """`a, b or c`."""
+    *first, last = names or ("",)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
 def did_you_mean(names: Sequence[str], otherwise: str = "") -> str:
     """A question, where there is something to ask about."""
     return f"did you mean {' or '.join(names)}?" if names else otherwise

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archdsl.cli import completion
+from archdsl.cli import completion, recipe_flags
 from archdsl.cli.options import (
     BATCH,
     InputOption,
@@ -21,21 +21,12 @@ from archdsl.cli.options import (
     shape,
     usage,
 )
+from archdsl.cli.recipe_flags import Given, overrides, value_of
 
 RUN_HELP = "A run folder (runs/lenet5-1) or a checkpoint (runs/lenet5-1/best.pt)."
-DATA_HELP = (
-    "digits, iris, mnist, fashion-mnist, cifar10, cifar100, caltech101, imagenet, fake, "
-    "folder:PATH, csv:PATH, formula:EXPRESSION or module:attribute."
-)
 
+Flags = list[Given]  # of the recipe: where they stand among the others
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, show_default=False)]
-DataOption = Annotated[str | None, typer.Option("--data", metavar="NAME", help=DATA_HELP)]
-DataDirOption = Annotated[
-    str | None, typer.Option("--data-dir", metavar="DIR", help="Where the named datasets lie.")
-]
-DeviceOption = Annotated[
-    str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", show_default=False)
-]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -50,6 +41,7 @@ class OutputFormat(enum.StrEnum):
 
 
 def train(
+    *,
     spec: Annotated[
         str | None,
         typer.Argument(
@@ -69,37 +61,7 @@ def train(
         ),
     ] = None,
     set_: SetOption = None,
-    data: DataOption = None,
-    data_dir: DataDirOption = None,
-    device: DeviceOption = None,
-    devices: Annotated[
-        int | None,
-        typer.Option("--devices", min=1, help="Processes on a machine, one device each."),
-    ] = None,
-    nodes: Annotated[
-        int | None,
-        typer.Option("--nodes", min=1, help="Machines, with the same command started on each."),
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="Passes over the data.")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=1, help="Samples for one optimizer step.")
-    ] = None,
-    lr: Annotated[float | None, typer.Option("--lr", help="The optimizer's learning rate.")] = None,
-    optimizer: Annotated[
-        str | None,
-        typer.Option("--optimizer", help="sgd, adam, adamw or rmsprop, with its own defaults."),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="All randomness follows it.")
-    ] = None,
-    max_steps: Annotated[
-        int | None, typer.Option("--max-steps", min=1, help="Stop after so many steps.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=0, help="Processes that decode images.")
-    ] = None,
+    flags: Flags,
     out: Annotated[
         str | None,
         typer.Option("--out", metavar="DIR", help="The run folder; runs/NAME-N if not given."),
@@ -148,23 +110,9 @@ def train(
     if spec is None and resume is None:
         usage("give a SPEC to train, or --resume RUN")
     with _problems():
-        changes = _overrides(
-            set_,
-            optimizer=("optimizer", optimizer, "--optimizer"),
-            data=("data.name", data, "--data"),
-            data_dir=("data.dir", data_dir, "--data-dir"),
-            device=("device", device, "--device"),
-            devices=("devices", devices, "--devices"),
-            nodes=("nodes", nodes, "--nodes"),
-            epochs=("epochs", epochs, "--epochs"),
-            batch_size=("batch_size", batch_size, "--batch-size"),
-            lr=("optimizer.lr", lr, "--lr"),
-            seed=("seed", seed, "--seed"),
-            max_steps=("max_steps", max_steps, "--max-steps"),
-            workers=("data.workers", workers, "--workers"),
-        )
+        changes = overrides(set_, flags)
         settings: dict[str, Any] = {
-            "params": _params(param),
+            "params": pairs(param, "-p"),
             "input": shape(input),
             "fit_spec": fit,
             "weights": weights,
@@ -188,10 +136,9 @@ def train(
 
 
 def evaluate(
+    *,
     run: RunArgument,
-    data: DataOption = None,
-    data_dir: DataDirOption = None,
-    device: DeviceOption = None,
+    flags: Flags,
     set_: SetOption = None,
     output_format: Annotated[
         OutputFormat, typer.Option("--format", help="A table, or JSON with the confusion matrix.")
@@ -210,15 +157,14 @@ def evaluate(
     with _problems():
         from archdsl.train.evaluation import evaluate as measure
 
-        changes = _overrides(
-            set_, data=("data.name", data, "--data"), data_dir=("data.dir", data_dir, "--data-dir")
-        )
-        tested = measure(run, device=device or "auto", overrides=changes)
+        changes = overrides(set_, [one for one in flags if one.key != "device"])
+        tested = measure(run, device=value_of(flags, "device", "auto"), overrides=changes)
         whole = json.dumps(tested.as_dict()) if output_format is OutputFormat.json else str(tested)
         typer.echo(whole)
 
 
 def predict(
+    *,
     run: RunArgument,
     inputs: Annotated[
         list[str],
@@ -235,7 +181,7 @@ def predict(
         ),
     ] = None,
     top: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 5,
-    device: DeviceOption = None,
+    flags: Flags,
     output_format: Annotated[
         OutputFormat, typer.Option("--format", help="A line for each input, or JSON.")
     ] = OutputFormat.text,
@@ -254,10 +200,11 @@ def predict(
         from archdsl.train.predicting import predict as answer
         from archdsl.train.predicting import predict_pretrained
 
+        device = value_of(flags, "device", "auto")
         if weights is None:
-            found = answer(run, inputs, top=top, device=device or "auto")
+            found = answer(run, inputs, top=top, device=device)
         else:
-            found = predict_pretrained(run, weights, inputs, top=top, device=device or "auto")
+            found = predict_pretrained(run, weights, inputs, top=top, device=device)
         if output_format is OutputFormat.json:
             rows = [
                 {"source": one.source, "top": [list(pair) for pair in one.top]}
@@ -277,18 +224,13 @@ def predict(
 
 
 def bench(
+    *,
     spec: SpecArgument,
     batch: Annotated[int, typer.Option("--batch", min=2, max=BATCH, help="Images in a step.")] = 32,
-    device: DeviceOption = None,
-    precision: Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")] = "fp32",
-    channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Channels last in memory.")
-    ] = False,
-    compiled: Annotated[bool, typer.Option("--compile", help="torch.compile the model.")] = False,
+    flags: Flags,
     rounds: Annotated[
         int, typer.Option("--rounds", min=1, max=10**6, help="Steps that are counted.")
     ] = 10,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     param: ParamOption = None,
     input: InputOption = None,
     output_format: Annotated[
@@ -307,13 +249,7 @@ def bench(
     """
     import json
 
-    settings = {
-        "precision": precision,
-        "channels_last": channels_last,
-        "compile": compiled,
-        "threads": threads,
-        "device": device or "auto",
-    }
+    settings = {one.key: one.value for one in flags}
     with _problems():
         from archdsl.train.recipe.read import read_recipe
 
@@ -324,7 +260,7 @@ def bench(
             _spec(spec) or "",
             batch=batch,
             rounds=rounds,
-            params=_params(param),
+            params=pairs(param, "-p"),
             input=shape(input),
             **settings,
         )
@@ -346,10 +282,10 @@ def recipe_schema() -> None:
 
 
 def register(app: typer.Typer) -> None:
-    app.command("train")(train)
-    app.command("eval")(evaluate)
-    app.command("predict")(predict)
-    app.command("bench")(bench)
+    recipe_flags.register(app, "train", train)
+    recipe_flags.register(app, "eval", evaluate)
+    recipe_flags.register(app, "predict", predict)
+    recipe_flags.register(app, "bench", bench, defaults=True)
     app.command("recipe-schema")(recipe_schema)
 
 
@@ -373,22 +309,6 @@ def _begin(
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     if not quiet and is_first():
         typer.echo(f"starting PyTorch{meet}", err=True)
-
-
-def _overrides(items: list[str] | None, **flags: tuple[str, Any, str]) -> list[Any]:
-    """--set items, then the flags that were given."""
-    from archdsl.train.recipe.read import Override
-
-    changes = [Override.parse(item) for item in items or ()]
-    for key, value, flag in flags.values():
-        if value is not None:
-            changes.append(Override(tuple(key.split(".")), value, f"{flag} {value}"))
-    return changes
-
-
-def _params(items: list[str] | None) -> dict[str, Any]:
-
-    return pairs(items, "-p")
 
 
 def _spec(spec: str | None) -> str | None:

@@ -22,30 +22,12 @@ from archdsl.train.engine.distributed import launched
 from archdsl.train.errors import TrainError, told_by_first
 from archdsl.train.model import Model, describe, unchanged
 from archdsl.train.recipe.datasets import is_code
+from archdsl.train.recipe.keys import keys, marked
+from archdsl.train.recipe.parts import MayChange
 from archdsl.train.recipe.read import Override, read_recipe, recipe_of
 from archdsl.train.recipe.schema import Data, Recipe
 from archdsl.train.run.checkpoint import find_checkpoint, read_checkpoint
 from archdsl.train.spec_files import SpecFiles
-
-# What may differ when a run goes on: nothing that would change the meaning of its steps so far.
-MAY_CHANGE = (
-    "epochs",
-    "max_steps",
-    "device",
-    "devices",
-    "nodes",
-    "rendezvous",
-    "rendezvous_minutes",
-    "tensorboard",
-    "early_stop",
-    "checkpoint",
-    "eval_every",
-    "plots",
-    "data.name",  # of a folder that has moved: its fingerprint must be the same
-    "data.dir",
-    "data.workers",
-    "data.cache",
-)
 
 
 @dataclass(frozen=True)
@@ -151,16 +133,13 @@ def _settle_resumed(asked: Request, run: Path) -> Job:
     saved = read_checkpoint(path)
     before = read_recipe(saved["recipe"])
     now = read_recipe(saved["recipe"], asked.overrides)
-    changed = [
-        key
-        for key in _differing(before.resolved(), now.resolved())
-        if not any(key == one or key.startswith(f"{one}.") for one in MAY_CHANGE)
-    ]
-    if changed:
-        raise TrainError(
-            f"{changed[0]} cannot change in the middle of a run",
-            f"a resumed run may change {', '.join(MAY_CHANGE)}",
-        )
+    may = [key for key, info in keys() if marked(info, MayChange)]
+    for key in _differing(before.resolved(), now.resolved()):
+        if not any(key == one or key.startswith(f"{one}.") for one in may):
+            raise TrainError(
+                f"{key} cannot change in the middle of a run",
+                f"a resumed run may change {', '.join(may)}",
+            )
     if is_code(now.data.name):
         tell_code(now.data.name, path)
     _same_kind(before.data.name, now.data.name, "fingerprint" in saved)

@@ -19,7 +19,6 @@ from archdsl.train.data.sampling import (
     seed_step,
     share,
 )
-from archdsl.train.engine.schedule import learning_rate
 from archdsl.train.recipe.schema import Augment
 from archdsl.train.tasks import task_of
 
@@ -69,7 +68,7 @@ def recipe(**keys: Any) -> Any:
 
 
 def rates(plan: Any, steps: int = 100) -> list[float]:
-    return [learning_rate(plan, step, 10) for step in range(steps)]
+    return [plan.rate(step, 10) for step in range(steps)]
 
 
 @pytest.mark.parametrize("warmup", [10, 20])

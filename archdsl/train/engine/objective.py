@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from archdsl.train.errors import TrainError
-from archdsl.train.recipe.schema import Adam, AdamW, Recipe, RmsProp, Sgd
+from archdsl.train.recipe.schema import Recipe
 from archdsl.train.tasks.losses import loss_of
 
 
@@ -50,20 +50,8 @@ def make_optimizer(model: nn.Module, recipe: Recipe, fused: bool = True) -> torc
             {"params": [p for p in trained if p.ndim >= 2], "weight_decay": plan.weight_decay},
             {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
         ]
-    if isinstance(plan, Sgd):
-        return torch.optim.SGD(
-            groups,
-            lr=plan.lr,
-            momentum=plan.momentum,
-            dampening=plan.dampening,
-            nesterov=plan.nesterov,
-            fused=fused or None,
-        )
-    if isinstance(plan, RmsProp):
-        return torch.optim.RMSprop(
-            groups, lr=plan.lr, alpha=plan.alpha, eps=plan.eps, momentum=plan.momentum
-        )
-    assert isinstance(plan, Adam)
-    kind = torch.optim.AdamW if isinstance(plan, AdamW) else torch.optim.Adam
-    betas = (plan.betas[0], plan.betas[1])
-    return kind(groups, lr=plan.lr, betas=betas, eps=plan.eps, fused=fused or None)
+    extra = {"fused": fused or None} if plan.fused else {}
+    made: torch.optim.Optimizer = getattr(torch.optim, plan.kind)(
+        groups, **plan.arguments(), **extra
+    )
+    return made

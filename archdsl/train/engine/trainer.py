@@ -2,7 +2,7 @@
 
 In: a model that suits its data, a whole recipe, perhaps a state to go on from. Out: trained
 weights, and records of what happens (`records.py`) for whoever listens. All randomness comes from
-positions (`sampling.py`) and the learning rate from the step (`schedule.py`), so a loop that starts
+positions (`sampling.py`) and the learning rate from the step (`Recipe.rate`), so a loop that starts
 at step n does what one that came there would do, bit for bit.
 """
 
@@ -39,7 +39,6 @@ from archdsl.train.engine.records import (
     Step,
     StoppedEarly,
 )
-from archdsl.train.engine.schedule import learning_rate
 from archdsl.train.engine.stopping import Agreement, Stopped, StopSignals
 from archdsl.train.errors import TrainError
 from archdsl.train.recipe.schema import Recipe
@@ -174,7 +173,7 @@ class Trainer:
     def step(self, x: Tensor, y: Tensor, size: int) -> None:
         """One optimizer step on this rank's share of a batch of `size` samples."""
         recipe, ranks = self.recipe, self.ranks
-        self.rate = learning_rate(recipe, self.step_number, self.batches.steps_per_epoch)
+        self.rate = recipe.rate(self.step_number, self.batches.steps_per_epoch)
         seed_step(recipe.seed, self.step_number, ranks.rank, ranks.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate
@@ -254,7 +253,7 @@ class Trainer:
             TRAIN: counted / samples if self.task.panel else None,
             "test_loss": None,
             TEST: None,
-            "lr": learning_rate(self.recipe, self.step_number - 1, self.batches.steps_per_epoch),
+            "lr": self.recipe.rate(self.step_number - 1, self.batches.steps_per_epoch),
             "seconds": round(seconds, 3),
             "samples_per_second": round(samples / max(seconds, 1e-9), 1),
         }

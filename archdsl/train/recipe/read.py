@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from archdsl.train.errors import TrainError
+from archdsl.train.recipe.keys import parts
 from archdsl.train.recipe.schema import SHORT, Recipe
 
 Keys = tuple[str | int, ...]
@@ -405,14 +406,7 @@ def _unknown(values: Any, keys: Keys) -> tuple[str, str]:
 def _parts(part: type[BaseModel]) -> Iterator[tuple[str, list[type[BaseModel]]]]:
     """The nested parts of a part, by key."""
     for name, info in part.model_fields.items():
-        found: list[type[BaseModel]] = []
-        queue: list[Any] = [info.annotation]
-        while queue:
-            one = queue.pop(0)
-            if isinstance(one, type) and issubclass(one, BaseModel):
-                found.append(one)
-            queue.extend(get_args(one))
-        if found:
+        if found := parts(info.annotation):
             yield name, found
 
 

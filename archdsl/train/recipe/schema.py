@@ -12,45 +12,34 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Index = Annotated[int, Field(ge=0)]
-
-
-def _short(default: str) -> BeforeValidator:
-    """Lets a bare name stand for a part, and a part leave out the usual name."""
-
-    def widen(value: Any) -> Any:
-        if isinstance(value, str):
-            return {"name": value}
-        return {"name": default, **value} if isinstance(value, dict) else value
-
-    return BeforeValidator(widen)
-
-
-class Part(BaseModel):
-    """The habits of every part: no unknown key, no silent conversion, no change after the check."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-    )
+from archdsl.text import either
+from archdsl.train.recipe import datasets
+from archdsl.train.recipe.optimizers import Optimizer, Sgd
+from archdsl.train.recipe.parts import (
+    Count,
+    Flag,
+    Fraction,
+    MayChange,
+    NotNegative,
+    Part,
+    Positive,
+    Probability,
+    short,
+)
+from archdsl.train.recipe.schedules import Constant, Course, Scheduler
 
 
 class Data(Part):
-    name: str = "digits"
-    """mnist, fashion-mnist, cifar10, cifar100, caltech101, imagenet, digits, iris, fake,
-    folder:PATH, csv:PATH, formula:EXPRESSION or module:attribute."""
-    dir: str | None = None
-    """Where the torchvision datasets lie or are downloaded to."""
+    name: Annotated[
+        str,
+        Field(description=f"{either(datasets.known())}."),
+        Flag("--data", "NAME", ("train", "eval")),
+        MayChange,  # of a folder that has moved: its fingerprint must be the same
+    ] = "digits"
+    dir: Annotated[str | None, Flag("--data-dir", "DIR", ("train", "eval")), MayChange] = None
+    """Where the named datasets lie, or are downloaded to."""
     image_size: Count | None = None
     """Images: height and width for the model, in place of its spec's; --input goes before."""
     resize: Count | None = None
@@ -75,9 +64,11 @@ class Data(Part):
     """Use only this many samples of each split (an even choice, the same each time)."""
     samples: Count = 1024
     """fake, formula: how many samples to make up."""
-    cache: Literal["auto", "ram", "none"] = "auto"
+    cache: Annotated[Literal["auto", "ram", "none"], MayChange] = "auto"
     """Hold the decoded images in memory: auto does it up to 1 GiB."""
-    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    workers: Annotated[
+        Annotated[int, Field(ge=0)] | Literal["auto"], Flag("--workers"), MayChange
+    ] = "auto"
     """Processes that decode images when they are not held in memory."""
     on_bad_image: Literal["error", "skip"] = "error"
     """A file that cannot be decoded stops the run, or is counted and left out."""
@@ -128,81 +119,6 @@ class Augment(Part):
         return self
 
 
-class Sgd(Part):
-    name: Literal["sgd"] = "sgd"
-    lr: Positive = 0.01
-    momentum: NotNegative = 0.0
-    dampening: NotNegative = 0.0
-    nesterov: bool = False
-    weight_decay: NotNegative = 0.0
-    decay_norm_and_bias: bool = True
-    """Whether weight decay also acts on biases and normalisation layers."""
-
-
-class Adam(Part):
-    name: Literal["adam"] = "adam"
-    lr: Positive = 0.001
-    betas: list[Fraction] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
-    eps: Positive = 1e-8
-    weight_decay: NotNegative = 0.0
-    decay_norm_and_bias: bool = True
-
-
-class AdamW(Adam):
-    name: Literal["adamw"] = "adamw"  # type: ignore[assignment]
-    weight_decay: NotNegative = 0.01
-
-
-class RmsProp(Part):
-    name: Literal["rmsprop"] = "rmsprop"
-    lr: Positive = 0.01
-    alpha: Fraction = 0.99
-    eps: Positive = 1e-8
-    momentum: NotNegative = 0.0
-    weight_decay: NotNegative = 0.0
-    decay_norm_and_bias: bool = True
-
-
-class Schedule(Part):
-    """Common to all: the rate rises on a straight line over the first epochs."""
-
-    warmup_epochs: NotNegative = 0.0
-    warmup_start: Annotated[float, Field(gt=0, le=1)] = 0.01
-    """The first step's share of the full rate."""
-
-
-class Constant(Schedule):
-    name: Literal["constant"] = "constant"
-
-
-class Step(Schedule):
-    name: Literal["step"] = "step"
-    step_size: Count = 30
-    """Epochs between two drops."""
-    gamma: Positive = 0.1
-
-
-class MultiStep(Schedule):
-    name: Literal["multistep"] = "multistep"
-    milestones: list[Count]
-    """Epochs (counted from the start of training) at which the rate drops."""
-    gamma: Positive = 0.1
-
-
-class Cosine(Schedule):
-    name: Literal["cosine"] = "cosine"
-    min_lr: NotNegative = 0.0
-
-
-class OneCycle(Part):
-    """torch's OneCycleLR: up to `optimizer.lr` and far down again, momentum left alone."""
-
-    name: Literal["onecycle"] = "onecycle"
-    pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    div_factor: Positive = 25.0
-    final_div_factor: Positive = 1e4
-
-
 class CrossEntropy(Part):
     name: Literal["cross_entropy"] = "cross_entropy"
     label_smoothing: Fraction = 0.0
@@ -213,13 +129,9 @@ class OtherLoss(Part):
     """bce takes probabilities, bce_with_logits scores; nll takes log-probabilities."""
 
 
-ByName = Field(discriminator="name")
-Optimizer = Annotated[Annotated[Sgd | Adam | AdamW | RmsProp, ByName], _short("sgd")]
-Scheduler = Annotated[
-    Annotated[Constant | Step | MultiStep | Cosine | OneCycle, ByName], _short("constant")
+Loss = Annotated[
+    Annotated[CrossEntropy | OtherLoss, Field(discriminator="name")], short("cross_entropy")
 ]
-Loss = Annotated[Annotated[CrossEntropy | OtherLoss, ByName], _short("cross_entropy")]
-
 
 SHORT = ("lr", "weight_decay")  # of `optimizer`, and may be written without it
 
@@ -244,23 +156,27 @@ class Checkpoint(Part):
 
 
 class Recipe(Part):
-    data: Annotated[Data, _short("digits")] = Data()
+    data: Annotated[Data, short("digits")] = Data()
     augment: Augment = Augment()
-    epochs: Count = 10
-    batch_size: Count | Literal["full"] = 64
+    epochs: Annotated[Count, Flag(), MayChange] = 10
+    """Passes over the data."""
+    batch_size: Annotated[Count | Literal["full"], Flag()] = 64
     """Samples per optimizer step, over all devices and pieces together; full: the whole split."""
     eval_batch_size: Count | None = None
     """Chosen by the size of an input when not given; the result does not depend on it."""
-    eval_every: Count = 1
+    eval_every: Annotated[Count, MayChange] = 1
     """Epochs between two tests; table line, checkpoint and best model come with each test."""
-    optimizer: Optimizer = Sgd()
+    optimizer: Annotated[Optimizer, Flag()] = Sgd()
+    """What changes the weights; each has its own defaults."""
     scheduler: Scheduler = Constant()
     loss: Loss = CrossEntropy()
     aux_weight: NotNegative = 0.3
     """Weight of each train-only output's loss."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    channels_last: bool = False
-    compile: bool = False
+    precision: Annotated[Literal["fp32", "bf16", "fp16"], Flag(commands=("bench",))] = "fp32"
+    """Of the numbers in a pass; weights stay float32."""
+    channels_last: Annotated[bool, Flag(commands=("bench",))] = False
+    """Channels last in memory."""
+    compile: Annotated[bool, Flag(commands=("bench",))] = False
     """torch.compile the model."""
     ema: Ema | None = None
     """Test and keep a moving average of the weights."""
@@ -268,34 +184,42 @@ class Recipe(Part):
     """Pieces that a batch is worked through in: the same step with less memory."""
     clip_grad: Positive | None = None
     """Largest norm of the gradient."""
-    early_stop: EarlyStop | None = None
-    max_steps: Count | None = None
+    early_stop: Annotated[EarlyStop | None, MayChange] = None
+    max_steps: Annotated[Count | None, Flag(), MayChange] = None
     """End after so many steps; the schedule stays that of `epochs`."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63), Flag()] = 0
+    """All randomness follows it."""
     deterministic: bool = False
     """Only operations that give the same bits each time."""
-    device: str = "auto"
+    device: Annotated[str, Flag(commands=("train", "eval", "predict", "bench")), MayChange] = "auto"
     """auto, cpu, cuda, cuda:1 or mps. auto: what the environment's ARCHDSL_DEVICE says, else the
     best there is."""
-    devices: Count = 1
+    devices: Annotated[Count, Flag(), MayChange] = 1
     """Processes on each machine, one device each."""
-    nodes: Count = 1
+    nodes: Annotated[Count, Flag(), MayChange] = 1
     """Machines, the same command started on each. Where torchrun starts it, its own flags count."""
-    rendezvous: str | None = None
+    rendezvous: Annotated[str | None, MayChange] = None
     """HOST:PORT of one of the machines, where all of them meet; needed with `nodes`."""
-    rendezvous_minutes: Positive = 10.0
+    rendezvous_minutes: Annotated[Positive, MayChange] = 10.0
     """How long a machine waits there for the others."""
-    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    threads: Annotated[Annotated[int, Field(ge=1, le=1024)] | None, Flag(commands=("bench",))] = (
+        None
+    )
     """CPU threads of each process; torch's choice by default. One is best for tiny models on a busy
     machine. Another number may change the last bits of a run.
     """
     strategy: Literal["ddp", "fsdp"] = "ddp"
     """Several devices: copies of the model (ddp), or one model cut up among them (fsdp)."""
-    checkpoint: Checkpoint = Checkpoint()
-    plots: bool = True
+    checkpoint: Annotated[Checkpoint, MayChange] = Checkpoint()
+    plots: Annotated[bool, MayChange] = True
     """Draw curves, sample answers and, of classes, what was taken for what, into the run folder."""
-    tensorboard: bool = False
+    tensorboard: Annotated[bool, MayChange] = False
     """Write events for TensorBoard into the run folder; needs the package tensorboard."""
+
+    def rate(self, step: int, steps_per_epoch: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        total = self.epochs * steps_per_epoch
+        return self.scheduler.rate(step, Course(self.optimizer.lr, steps_per_epoch, total))
 
     def resolved(self) -> dict[str, Any]:
         """Every key with its value, as plain YAML and checkpoint values."""

@@ -20,8 +20,6 @@ from archdsl.train.engine.distributed import pick_device
 from archdsl.train.engine.objective import autocast
 from archdsl.train.recipe.schema import Recipe
 
-SLOTS = {"sgd": 0, "adam": 2, "adamw": 2, "rmsprop": 1}
-
 
 def step_memory(module: nn.Module, input_shape: tuple[int, ...], recipe: Recipe) -> tuple[int, int]:
     """Bytes that weights, gradients and the optimizer take, and bytes that each sample of a batch
@@ -30,13 +28,8 @@ def step_memory(module: nn.Module, input_shape: tuple[int, ...], recipe: Recipe)
     if program is not None:
         return _of_program(program, recipe)
     weights = sum(p.numel() * p.element_size() for p in module.parameters())
-    copies = 2 + _slots(recipe) + bool(recipe.ema)
+    copies = 2 + recipe.optimizer.held() + bool(recipe.ema)
     return weights * copies, _saved_bytes(module, input_shape, recipe)
-
-
-def _slots(recipe: Recipe) -> int:
-    """Values that the optimizer keeps for each weight."""
-    return SLOTS[recipe.optimizer.name] + bool(getattr(recipe.optimizer, "momentum", 0))
 
 
 def _of_program(program: Program, recipe: Recipe) -> tuple[int, int]:
@@ -44,7 +37,7 @@ def _of_program(program: Program, recipe: Recipe) -> tuple[int, int]:
     mixed = "" if recipe.precision == "fp32" else pick_device(recipe.device).type
     one, two = (
         training_memory(
-            program, batch=n, slots=_slots(recipe), copies=bool(recipe.ema), mixed=mixed
+            program, batch=n, slots=recipe.optimizer.held(), copies=bool(recipe.ema), mixed=mixed
         )
         for n in (512, 1024)
     )
