@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archdsl.checker.attributes import to_python
-from archdsl.checker.build import Value, operand_shapes
+from archdsl.checker.build import Builder, Value, operand_shapes
 from archdsl.checker.fuel import BODY, COPIED, Budget
+from archdsl.checker.lookup import Unknown, find, problem
 from archdsl.checker.report import Reporter, origin, shrinking
 from archdsl.checker.values import Evaluator, Problem, Setting, names_in, rounded, show
 from archdsl.diagnostics import catalogue as c
@@ -22,20 +23,21 @@ from archdsl.diagnostics.source import Span
 from archdsl.names.bind import bind
 from archdsl.names.foreign import similar
 from archdsl.names.units import Block, Slot
-from archdsl.ops import Op
+from archdsl.ops import TABLE, Op
 from archdsl.ops.init import RULES, Attribute, Rule
 from archdsl.ops.spatial import channels_last
-from archdsl.ops.table import Arg, Blame, Mismatch, Shape
+from archdsl.ops.table import LIKE, Arg, Blame, Mismatch, Shape
 from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t
-from archdsl.syntax.language import CONSTANTS
+from archdsl.syntax.language import CONSTANTS, FLOWS
 from archdsl.text import shape_text
 
 
 @dataclass(slots=True)
 class Frame:
     """The walk of one block: its variables, its taps, and what entered it. Bodies inside it get a
-    frame of their own, with the same taps."""
+    frame of their own, with the same taps. `flow` and `builder`: what flows at the place that the
+    walk has come to, and in which scope. `absent`: the values that the block did not get."""
 
     block: Block
     variables: dict[str, Any]
@@ -43,22 +45,58 @@ class Frame:
     shape: Shape | None
     budget: Budget
     reads: set[int] = field(default_factory=set)  # the sides of what entered that the text reads
+    absent: frozenset[str] = frozenset()
+    flow: Value | None = None
+    builder: Builder | None = None
 
     @property
     def evaluate(self) -> Evaluator:
         target, spend = self.block.unit.target, self.budget.spend
-        return Evaluator(self.variables, self.shape, target, spend, self.reads)
+        return Evaluator(self.variables, self.shape, target, spend, self.reads, self)
 
     def inner(self, span: Span, variables: Mapping[str, Any] | None = None) -> Frame:
         """For a body at `span`."""
         self.budget.spend(BODY + len(self.variables) // COPIED, span)
-        both = {**self.variables, **(variables or {})}
-        return Frame(self.block, both, self.taps, self.shape, self.budget, self.reads)
+        return replace(self, variables={**self.variables, **(variables or {})})
+
+    # -- what expressions see of the values
+
+    def path(self, name: t.TapUse | t.Tap) -> str:
+        """A name with expressions in it, as text."""
+        return self.evaluate.text(name.parts, name.span)
+
+    def find(self, use: t.TapUse) -> Value:
+        """The value, as one of the scope where it was computed. Raises `Problem`."""
+        path = self.path(use)
+        if path.partition(".")[0] in self.absent:
+            raise Problem(c.AbsentValue(use.span, path))
+        if self.builder is None:
+            raise Problem(c.UnknownTap(use.span, path))
+        try:
+            return find(path, self.taps, self.builder)
+        except Unknown as unknown:
+            raise problem(use, path, unknown, self.taps) from None
+
+    def shape_of(self, use: t.TapUse) -> Shape:
+        sample = self.find(use).sample
+        if sample is None:
+            raise Problem(None)  # it is reported where it went wrong
+        return sample
+
+    def given(self, use: t.TapUse) -> bool:
+        if self.path(use) in self.absent:
+            return False
+        return self.find(use) is not None
+
+    def here(self) -> Shape:
+        if self.flow is None or self.flow.sample is None:
+            raise Problem(None)
+        return self.flow.sample
 
 
 def any_value(expr: t.Expr, frame: Frame) -> Any:
     """A value of any kind; the name of a block or operator stands for it."""
-    if isinstance(expr, t.Name) and expr.name not in frame.variables and expr.name != "in":
+    if isinstance(expr, t.Name) and expr.name not in frame.variables and expr.name not in FLOWS:
         target = frame.block.unit.target(expr.name)
         if target is None:
             names = [*frame.variables, *frame.block.unit.names()]
@@ -133,7 +171,9 @@ def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str, passed: Setting | 
     """The value of an operator's argument; bare words are the argument's own. `passed`: the
     parameter of the model that it is."""
     words = spec.type.words()
-    if isinstance(expr, t.Name) and expr.name != "in" and expr.name not in frame.variables:
+    if isinstance(expr, t.ValueOf) and TABLE[owner].like == spec.name:
+        return LIKE
+    if isinstance(expr, t.Name) and expr.name not in frame.variables and expr.name not in FLOWS:
         if expr.name not in words:
             near = similar(expr.name, words or [*frame.variables, *CONSTANTS])
             raise Problem(c.UnknownName(expr.span, expr.name, near))

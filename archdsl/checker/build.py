@@ -94,10 +94,13 @@ class Builder:
     exports: dict[Value, Value] = field(default_factory=dict)  # its values as the parent's
     captures: dict[Value, Value] = field(default_factory=dict)  # the parent's values as its own
     names: dict[str, Span] = field(default_factory=dict)
+    made: dict[str, Draft] = field(default_factory=dict)  # its modules, by name
+    taps: dict[str, Value] = field(default_factory=dict)  # the values named in it
     inits: list[Init] = field(default_factory=list)
     declared: dict[str, Span] = field(default_factory=dict)
     places: dict[str, tuple[int, int]] = field(default_factory=dict)  # of what is declared
     reads: set[int] = field(default_factory=set)
+    taken: tuple[str, ...] = ()  # the names of its inputs behind the first
     lets: dict[str, Any] = field(default_factory=dict)  # None where a name has several values
     positions: int = 0
     nodes: int = 0
@@ -123,9 +126,14 @@ class Builder:
         return value
 
     def add(self, draft: Draft, *shapes: Shape | None) -> list[Value]:
-        self.drafts.append(draft)
+        self._keep(draft)
         draft.outputs = [Value(shape, draft.span, self, draft) for shape in shapes]
         return draft.outputs
+
+    def _keep(self, draft: Draft) -> None:
+        self.drafts.append(draft)
+        if draft.name is not None:
+            self.made[draft.name] = draft
 
     def declare(self, name: str, span: Span) -> None:
         """Keep the place of a module that runs later."""
@@ -137,7 +145,7 @@ class Builder:
         inner = Builder(span, None, parent=self)
         inner.draft = Draft(name, True, inner, [entering], span)
         inner.captures[entering] = inner.new_input(entering.sample, entering.span)
-        self.drafts.append(inner.draft)
+        self._keep(inner.draft)
         return inner
 
     def close(self, leaving: Value) -> Value:
@@ -204,6 +212,8 @@ def freeze(builder: Builder) -> Graph:
         bare=frozenset(value.number for value in builder.inputs if value.unbatched),
         reads=tuple(sorted(builder.reads)),
         lets=tuple((name, value) for name, value in builder.lets.items() if value is not None),
+        input_names=builder.taken,
+        taps=tuple((n, v.number) for n, v in builder.taps.items() if v.builder is builder),
     )
 
 

@@ -87,16 +87,38 @@ class Calls:
         name = label if label is not None else builder.next_position(call.span)
         if op is None or flow.shape is None:
             return Value(None, call.span)
-        shape = self._apply(call, op, bound, [flow])
+        operands = [flow, *self._like(target, bound, builder, frame)]
+        shape = None
+        if all(value.shape is not None for value in operands):
+            shape = self._apply(call, op, bound, operands)
         if shape is None:
             return Value(None, call.span)
-        draft = Draft(name, label is not None, op, [flow], call.span)
+        draft = Draft(name, label is not None, op, operands, call.span)
         given = ((key, setting_of(bound[key].value, frame)) for key in op.free if key in bound)
         if passed := [(key, setting) for key, setting in given if setting is not None]:
             draft.free = tuple((key, setting.of) for key, setting in passed)
             self.placed += [setting for _, setting in passed]
         self.budget.nodes(call.span, builder, 1)
         return builder.add(draft, shape)[0]
+
+    def _joins(self, call: t.Call, frame: Frame) -> bool:
+        """Whether a call joins values, and is no module."""
+        if call.body is None and not call.taps:
+            return False
+        value = frame.variables.get(call.name)
+        value = value.target if isinstance(value, Partial) else value
+        target = self.names[frame.block.unit].targets.get(call) if value is None else value
+        return not isinstance(target, Block)
+
+    def _like(
+        self, op: type[Op], bound: Mapping[str, t.Argument], builder: Builder, frame: Frame
+    ) -> list[Value]:
+        """The value whose size an argument takes."""
+        given = bound[op.like].value if op.like in bound else None
+        return [self._tap(given.use, builder, frame)] if isinstance(given, t.ValueOf) else []
+
+    def _tap(self, use: t.TapUse, builder: Builder, frame: Frame) -> Value:
+        raise NotImplementedError
 
     def _target(self, call: t.Call, frame: Frame) -> tuple[Target | None, dict[str, t.Argument]]:
         if call.name not in frame.variables:
@@ -197,31 +219,47 @@ class Calls:
             return Value(None, call.span)
         self.budget.spend(PARAM * len(block.params), call.span)
         values: dict[str, Any] = {}
+        flows = {p.name for p in block.values}
+        given = {
+            key: self._tap(argument.value.use, builder, frame)
+            for key, argument in bound.items()
+            if key in flows and isinstance(argument.value, t.ValueOf)
+        }
         for key, argument in bound.items():
+            if key in flows:
+                continue
             with self.report.catching():
                 passed = setting_of(argument.value, frame)
                 values[key] = any_value(argument.value, frame) if passed is None else passed
-        flawed = call in self.names[frame.block.unit].flawed or len(values) < len(bound)
-        if flawed or flow.shape is None or POISON in values.values():
+        flawed = call in self.names[frame.block.unit].flawed
+        flawed = flawed or len(values) + len(given) < len(bound)
+        operands = [flow, *(given[p.name] for p in block.values if p.name in given)]
+        if flawed or any(v.shape is None for v in operands) or POISON in values.values():
             return Value(None, call.span)
-        if self._without_batch(None, [flow], call.name_span):
+        if self._without_batch(None, operands, call.name_span):
             return Value(None, call.span)
         reads: set[int] = set()
         variables = self._parameters(block, values, flow.sample, call.name_span, reads)
         if variables is None:
             return Value(None, call.span)
-        same = (block, tuple((k, _key(v)) for k, v in variables.items()), flow.sample)
+        shapes = tuple((name, value.sample) for name, value in given.items())
+        same = (block, tuple((k, _key(v)) for k, v in variables.items()), flow.sample, shapes)
         if same not in self.memo:
             with self.report.calling(call.span, block.name):
-                self.memo[same] = self._expand(block, variables, flow, reads)
+                self.memo[same] = self._expand(block, variables, flow, given, reads)
         graph, shape = self.memo[same]
         if graph is None:
             return Value(shape, call.span)
         self.budget.nodes(call.span, builder, graph.sizes.nodes)
-        return builder.add(Draft(name, label is not None, graph, [flow], call.span), shape)[0]
+        return builder.add(Draft(name, label is not None, graph, operands, call.span), shape)[0]
 
     def _expand(
-        self, block: Block, variables: dict[str, Any], flow: Value, reads: set[int]
+        self,
+        block: Block,
+        variables: dict[str, Any],
+        flow: Value,
+        given: Mapping[str, Value],
+        reads: set[int],
     ) -> tuple[Graph | None, Shape | None]:
         self.budget.spend(EXPANSION, block.tree.name_span)
         args = tuple((k, plain(v)) for k, v in variables.items())
@@ -229,6 +267,12 @@ class Calls:
         self.open.append(builder)
         entering = builder.new_input(flow.sample, flow.span)
         frame = Frame(block, variables, {}, flow.sample, self.budget, reads)
+        frame.absent = frozenset(p.name for p in block.values if p.name not in given)
+        for param in block.values:
+            if param.name in given:
+                value = given[param.name]
+                frame.taps[param.name] = builder.new_input(value.sample, value.span)
+        builder.taken = tuple(p.name for p in block.values if p.name in given)
         builder.reads = reads
         errors = len(self.report.found)
         leaving = self._body(block.body, entering, builder, frame)
@@ -251,6 +295,8 @@ class Calls:
         """The block's parameters: what is given, else a default, which may use those before it."""
         variables: dict[str, Any] = {}
         for param in block.params:
+            if param.value:
+                continue
             if param.name in given:
                 variables[param.name] = given[param.name]
                 continue

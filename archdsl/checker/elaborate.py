@@ -22,7 +22,7 @@ from archdsl.checker.promise import promise
 from archdsl.checker.report import Stop
 from archdsl.checker.settable import settable, settings
 from archdsl.checker.shortcut import is_cut, proposed
-from archdsl.checker.values import POISON, unpack
+from archdsl.checker.values import POISON, Problem, unpack
 from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Span
@@ -167,6 +167,7 @@ class _Elaborator(Calls):
         self, statement: t.Statement, flow: Value, builder: Builder, frame: Frame, top: bool
     ) -> Value:
         self.budget.spend(STATEMENT, statement.span)
+        frame.flow, frame.builder = flow, builder
         match statement:
             case t.Chain():
                 for part in statement.flows:
@@ -188,7 +189,9 @@ class _Elaborator(Calls):
                 for label in statement.labels:
                     self._declare(label, builder, frame)
             case t.Output() if top:
-                self.outputs = [(t.name, self._tap(t, builder, frame)) for t in statement.taps]
+                self.outputs = [
+                    (_last(frame, tap), self._tap(tap, builder, frame)) for tap in statement.taps
+                ]
                 for tap, (_, output) in zip(statement.taps, self.outputs, strict=True):
                     self._without_batch(None, [output], tap.span)
             case t.Assert():
@@ -204,6 +207,7 @@ class _Elaborator(Calls):
 
     def _flow(self, part: t.Flow, flow: Value, builder: Builder, frame: Frame) -> Value:
         step, label = part.step, part.label
+        frame.flow, frame.builder = flow, builder
         if label is None:
             return self._step(step, flow, builder, frame)
         name = self._label(label, builder, frame)
@@ -220,7 +224,7 @@ class _Elaborator(Calls):
         self, name: str, step: t.Step, flow: Value, builder: Builder, frame: Frame, span: Span
     ) -> Value:
         """A labelled step: one module, or a scope of the names inside it."""
-        if isinstance(step, t.Call) and step.times is None and step.body is None and not step.taps:
+        if isinstance(step, t.Call) and step.times is None and not self._joins(step, frame):
             return self._call(step, flow, builder, frame, name)
         if self._without_batch(None, [flow], span):
             return Value(None, span)
@@ -253,7 +257,9 @@ class _Elaborator(Calls):
                     return Value(None, step.span)
                 return self._body(chosen, flow, builder, frame)
             case t.Tap():
-                frame.taps[step.name] = flow
+                with self.report.catching():
+                    name = frame.path(step)
+                    frame.taps[name] = builder.taps[name] = flow
                 return flow
             case t.Use():
                 return self._tap(step.tap, builder, frame)
@@ -301,19 +307,19 @@ class _Elaborator(Calls):
         return None
 
     def _tap(self, use: t.TapUse, builder: Builder, frame: Frame) -> Value:
-        if use.name not in frame.taps:
-            # resolve has seen the tap in the text; here it has not run
-            if not self.report.found:
-                self.report(
-                    c.UnknownTap(
-                        use.span,
-                        use.name,
-                        hint="its `tap` runs later, inside an aux output, or not at all",
-                    )
-                )
-            return Value(None, use.span)
+        """A value by its name, as one of this scope."""
+        if self.report.found:
+            with suppress(Problem):  # what is not there may be the fault of what is reported
+                return self._brought(use, builder, frame)
+        else:
+            with self.report.catching():
+                return self._brought(use, builder, frame)
+        return Value(None, use.span)
+
+    def _brought(self, use: t.TapUse, builder: Builder, frame: Frame) -> Value:
+        found = frame.find(use)
         self.budget.spend(CROSSING * self.budget.depth, use.span)
-        return builder.reach(frame.taps[use.name])
+        return builder.reach(found)
 
     def _aux(self, name: str, step: t.Aux, flow: Value, builder: Builder, frame: Frame) -> Value:
         if builder.parent is not None or not isinstance(frame.block.tree, t.Model):
@@ -410,3 +416,10 @@ class _Elaborator(Calls):
                 Label(side.span, f"the shortcut is {shapes[1]}, from here"),
             )
         )
+
+
+def _last(frame: Frame, tap: t.TapUse) -> str:
+    """What an output is called: the last name of its path."""
+    with suppress(Problem):
+        return frame.path(tap).rpartition(".")[2]
+    return tap.name

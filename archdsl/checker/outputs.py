@@ -19,7 +19,9 @@ def same_names(body: t.Body, aux: Iterable[tuple[str, Value]]) -> Iterator[Diagn
     name."""
     stated = next((s for s in body.statements if isinstance(s, t.Output)), None)
     taken: dict[str, Span | None] = {} if stated else {"output": None}
-    named = [(tap.name, tap.span, AGAIN) for tap in stated.taps] if stated else []
+    named = (
+        [(tap.name.rpartition(".")[2], tap.span, AGAIN) for tap in stated.taps] if stated else []
+    )
     for name, span, hint in (*named, *((name, value.span, AUX) for name, value in aux)):
         # a field begins with no `_`
         field = name.lstrip("_") or name

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from archdsl.diagnostics.catalogue import values as e
 from archdsl.diagnostics.model import Diagnostic, Fix
@@ -19,7 +19,7 @@ from archdsl.diagnostics.source import Span
 from archdsl.names.units import Block
 from archdsl.ops.types import MAX_INT, is_int
 from archdsl.syntax import tree as t
-from archdsl.syntax.language import FUNCTIONS
+from archdsl.syntax.language import FUNCTIONS, RANK, SIDES
 from archdsl.text import shape_text
 
 MAX_ITEMS = 10_000
@@ -147,6 +147,20 @@ class Setting:
     computed: bool = False
 
 
+class Sight(Protocol):
+    """What an expression sees of the values around it; shapes are those of a sample."""
+
+    def shape_of(self, use: t.TapUse) -> tuple[int, ...]: ...
+
+    def given(self, use: t.TapUse) -> bool:
+        """Whether the block got this value, which it need not get."""
+        ...
+
+    def here(self) -> tuple[int, ...]:
+        """Of what flows at this place."""
+        ...
+
+
 class Evaluator:
     """Evaluates expressions over variables; `shape` is what enters the enclosing block (`in`),
     `callables` finds blocks and operators, whose names stand for them. `reads`: takes up which
@@ -159,7 +173,9 @@ class Evaluator:
         callables: Callable[[str], Value | None],
         spend: Callable[[int, Span], None] | None = None,
         reads: set[int] | None = None,
+        sight: Sight | None = None,
     ) -> None:
+        self.sight = sight
         self.variables, self.shape, self.callables = variables, shape, callables
         self.reads = set[int]() if reads is None else reads
         self.fuel, self.spend = MAX_WORK, spend or self._spend
@@ -173,6 +189,8 @@ class Evaluator:
         if isinstance(expr, t.Binary) and expr.op in ("and", "or"):
             left = self.condition(expr.left)
             return left if left is (expr.op == "or") else self.condition(expr.right)
+        if isinstance(expr, t.ValueOf) and self.sight is not None:
+            return self.sight.given(expr.use)
         value = self(expr)
         if not isinstance(value, bool):
             raise Problem(e.NotACondition(expr.span, show(value)))
@@ -223,6 +241,8 @@ class Evaluator:
             first = self._in(expr)[0]
             self.reads.add(0)
             return first
+        if expr.name == "here" and "here" not in self.variables and self.sight is not None:
+            return self._first(self.sight.here(), expr)
         value = self.variables.get(expr.name, POISON)
         if value is POISON and expr.name not in self.variables:
             value = self.callables(expr.name) or POISON
@@ -240,15 +260,48 @@ class Evaluator:
             raise Problem(e.NoDimensions(expr.span))
         return self.shape
 
+    def _first(self, shape: tuple[int, ...], expr: t.Expr) -> int:
+        if not shape:
+            raise Problem(e.NoDimensions(expr.span))
+        return shape[0]
+
     def _attribute(self, expr: t.Attribute) -> Value:
+        if expr.of == "here":
+            return self._seen(self._around(expr), side_of(expr.name, self._around(expr), expr))
         shape = self._in(expr)
-        side = {"h": -2, "w": -1}.get(expr.name)
-        if side is None:
-            raise Problem(e.NoSide(expr.span, expr.name))
-        if len(shape) < 3:
-            raise Problem(e.NoHeightAndWidth(expr.span, shape_text(shape)))
-        self.reads.add(len(shape) + side)
+        side = side_of(expr.name, shape, expr)
+        self.reads.add(side)
         return shape[side]
+
+    def _around(self, expr: t.Expr) -> tuple[int, ...]:
+        """What flows here."""
+        if self.sight is None:
+            raise Problem(e.NoFlow(expr.span))
+        return self.sight.here()
+
+    def _seen(self, shape: tuple[int, ...], side: int) -> int:
+        """A side of a value. What it is follows from all sides of what entered the block, but for
+        the first: layers make the channels."""
+        if side:
+            self.reads.update(range(1, len(self.shape or ())))
+        return shape[side]
+
+    def _side(self, expr: t.Side) -> Value:
+        if self.sight is None:
+            raise Problem(e.NoFlow(expr.span))
+        shape = self.sight.shape_of(expr.use)
+        return self._seen(shape, side_of(expr.name, shape, expr))
+
+    def _valueof(self, expr: t.ValueOf) -> Value:
+        raise Problem(e.ValueNoNumber(expr.span, expr.use.name))
+
+    def _indexed(self, expr: t.Expr) -> tuple[int, ...] | None:
+        """The shape that `in`, `here` or a value stands for before an index."""
+        if isinstance(expr, t.ValueOf) and self.sight is not None:
+            return self.sight.shape_of(expr.use)
+        if isinstance(expr, t.Name) and expr.name == "here" and "here" not in self.variables:
+            return self._around(expr)
+        return None
 
     def _list(self, expr: t.List) -> Value:
         return tuple(self(item) for item in expr.items)
@@ -258,7 +311,12 @@ class Evaluator:
         for item in self.items(expr.items):
             bound = unpack(expr.variables, item, expr.items.span)
             inner = Evaluator(
-                {**self.variables, **bound}, self.shape, self.callables, self.spend, self.reads
+                {**self.variables, **bound},
+                self.shape,
+                self.callables,
+                self.spend,
+                self.reads,
+                self.sight,
             )
             if expr.condition is None or inner.condition(expr.condition):
                 values.append(inner(expr.item))
@@ -273,6 +331,10 @@ class Evaluator:
     def _function(self, expr: t.Function) -> Value:
         if expr.name not in FUNCTIONS or self._is_own(expr.name):
             return self._partial(expr)
+        if expr.name == RANK and len(expr.args) == 1:
+            shape = self._whole(expr.args[0].value)
+            if shape is not None:
+                return len(shape)
         least, most, function, _ = FUNCTIONS[expr.name]
         for argument in expr.args:
             if argument.name is not None:
@@ -288,6 +350,12 @@ class Evaluator:
         value = self.variables.get(name)
         value = value.value if isinstance(value, Setting) else value
         return hasattr(value, "name") or isinstance(self.callables(name), Block)
+
+    def _whole(self, expr: t.Expr) -> tuple[int, ...] | None:
+        """The shape that stands for `in`, `here` or a value in `rank(...)`."""
+        if isinstance(expr, t.Name) and expr.name == "in":
+            return self._in(expr)
+        return self._indexed(expr)
 
     def _partial(self, expr: t.Function) -> Partial:
         target = self.variables.get(expr.name) or self.callables(expr.name)
@@ -315,13 +383,16 @@ class Evaluator:
 
     def _index(self, expr: t.Index) -> Value:
         is_in = isinstance(expr.base, t.Name) and expr.base.name == "in"
-        base, index = self._in(expr) if is_in else self(expr.base), self(expr.index)
+        seen = self._in(expr) if is_in else self._indexed(expr.base)
+        base, index = self(expr.base) if seen is None else seen, self(expr.index)
         if not isinstance(base, tuple) or not is_int(index):
             raise Problem(e.NotIndexed(expr.span, show(base), show(index)))
         if not -len(base) <= index < len(base):
             raise Problem(e.NoItem(expr.index.span, index, len(base)))
         if is_in:
             self.reads.add(index % len(base))
+        elif seen is not None:
+            return self._seen(seen, index % len(base))
         return base[index]
 
     def _slice(self, expr: t.Slice) -> Value:
@@ -332,9 +403,9 @@ class Evaluator:
         return base[ends[0] : ends[1]]
 
     def _unary(self, expr: t.Unary) -> Value:
-        value = self(expr.operand)
         if expr.op == "not":
             return not self.condition(expr.operand)
+        value = self(expr.operand)
         return self._computed(expr.span, operator.neg, value)
 
     def _binary(self, expr: t.Binary) -> Value:
@@ -395,6 +466,23 @@ class Evaluator:
                 raise Problem(e.ListTooLong(span, MAX_ITEMS))
             self.spend(leaves // 2, span)
         return value
+
+
+#: the place of each side, counted from the last dimension, and the dimensions that there must be
+SIDE = {"w": (-1, 3), "h": (-2, 3), "d": (-3, 4), "l": (-1, 2)}
+
+
+def side_of(name: str, shape: tuple[int, ...], expr: t.Expr) -> int:
+    """Which dimension of a shape has this name; the channels stand first."""
+    if name == "c" and shape:
+        return 0
+    if name not in SIDE:
+        raise Problem(e.NoSide(expr.span, name, expr.span.text.rpartition(".")[0]))
+    place, least = SIDE[name]
+    if len(shape) < least or (name == "l" and len(shape) != least):
+        side = SIDES[name].partition(" ")[0]
+        raise Problem(e.SideMissing(expr.span, shape_text(shape), side))
+    return len(shape) + place
 
 
 def _meant(value: float) -> float:

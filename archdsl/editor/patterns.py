@@ -31,7 +31,7 @@ def _words(words: tuple[str, ...]) -> str:
 PATTERNS: dict[str, str] = {
     "comment": r"#[^\n]*",
     "string": r'"[^"\n]*"',
-    "tap": f"@{_NAME}",
+    "tap": f"@{_NAME}(?:[\\w.]|\\{{[^{{}}\\n]*\\}})*",
     "argument": rf"{_START}{_NAME}(?=[ \t]*=(?!=))",
     # a repetition, the sides of a size on either side of `(n)`, a whole size, a number
     "number": rf"(?<![A-Za-z0-9_])(?:{_NO_NAME}x[0-9]+{_END}|(?<=[)\]])(?:(?:{_SIDE})+{_END}"

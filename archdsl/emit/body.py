@@ -36,7 +36,7 @@ from archdsl.emit.tree import (
 )
 from archdsl.ir.flow import Flow
 from archdsl.ir.graph import Graph, Item, Node, Param, Scope
-from archdsl.ops.table import Blame, Call, Input, Name, Shape
+from archdsl.ops.table import Blame, Call, Input, Name, Shape, Sides
 from archdsl.ops.types import is_int
 
 ACT = "act"
@@ -66,6 +66,8 @@ def _numbered(graph: Graph) -> bool:
     parts = [item for item in items if item.name is not None]
     if any(isinstance(item, Param) or item.training_only for item in items):
         return False
+    if any(isinstance(item, Node) and len(item.inputs) > 1 for item in parts):
+        return False  # no module takes two
     if not any(not isinstance(item, Node) or _function(item) is None for item in parts):
         return False
     return [item.name for item in parts] == [str(number) for number in range(len(parts))]
@@ -113,7 +115,16 @@ def body(
         for value in outputs
     )
     inputs = len(graph.input_shapes)
-    return Body(layers, tuple(members), steps, inputs, results, absent, inits)
+    return Body(
+        layers,
+        tuple(members),
+        steps,
+        inputs,
+        results,
+        absent,
+        inits,
+        input_names=graph.input_names,
+    )
 
 
 # ---- construction ----------------------------------------------------------------------------
@@ -251,6 +262,8 @@ def _argument(
         return values[arg.index or 0]
     if isinstance(arg, Name):
         return Code(arg.text)
+    if isinstance(arg, Sides):
+        return Attr(values[arg.index], f"shape[-{arg.count}:]")
     return Lit(arg, hint, silent, role)
 
 

@@ -59,8 +59,11 @@ def forward(
     return [f"{STEP * INDENT}for {PART} in self:", *turn, f"{STEP * INDENT}return x"]
 
 
-def inputs(count: int) -> list[str]:
+def inputs(body: Body) -> list[str]:
     """The parameters of `forward`."""
+    count = body.inputs
+    if len(body.input_names) == count - 1:
+        return ["x", *map(variable, body.input_names)]
     return ["x", *(f"skip{i}" if count > 2 else "skip" for i in range(1, count))]
 
 
@@ -82,7 +85,7 @@ class _Writer:
         self.body, self.taken, self.given = body, taken, names
         self.lines: list[str] = []
         self.pending: list[_Pending] = []
-        self.variables: dict[int, str] = dict(enumerate(inputs(body.inputs)))
+        self.variables: dict[int, str] = dict(enumerate(inputs(body)))
         #: variables so far, and those of them that are anything to a type checker
         self.known, self.loose = {*self.variables.values()}, set[str]()
         #: value -> how many uses are not written yet

@@ -206,7 +206,7 @@ def _class(cls: ClassDef, names: frozenset[str], results: _Results | None = None
         return lines if construct else [*lines, f"{STEP}pass"]
     if construct:
         lines.append("")
-    parameters = [f"{name}: Tensor" for name in inputs(cls.body.inputs)]
+    parameters = [f"{name}: Tensor" for name in inputs(cls.body)]
     lines += _def("forward", ["self", *parameters], _returns(cls, results))
     if (other := cls.body.other) is not None:
         lines.append(f"{STEP * 2}if {flat(other.flag)}:")

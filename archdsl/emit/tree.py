@@ -206,6 +206,8 @@ class Body:
     absent: tuple[int, ...]
     inits: tuple[Branch, ...]
     other: Other | None = None
+    #: of the inputs behind the first, where a person named them
+    input_names: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

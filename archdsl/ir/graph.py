@@ -57,7 +57,8 @@ class Node:
 
     def function(self, *shapes: Shape) -> Call | None:
         """The function that computes it on inputs of these shapes; None: a module must."""
-        if self.name is not None and (self.labelled or self.weights):
+        module = self.name is not None and (self.labelled or self.weights)
+        if module and len(self.inputs) == 1:  # torch's modules take one tensor
             return None
         return self.op.function(*shapes)
 
@@ -140,6 +141,8 @@ class Graph:
     `reads`: the sides of its first input that its text computes with (`in.h`): what was computed is
     right for these alone.
     `lets`: the names that its text gives to numbers, each with its only value.
+    `input_names`: of its inputs behind the first, where it is a block that names them.
+    `taps`: the names that its text gives to values, each with the last.
     `bare`: which inputs come in without a batch: parameters of a scope around a labelled group,
     never its first.
     """
@@ -156,6 +159,8 @@ class Graph:
     bare: frozenset[int] = frozenset()
     reads: tuple[int, ...] = ()
     lets: tuple[tuple[str, int | float], ...] = ()
+    taps: tuple[tuple[str, int], ...] = ()
+    input_names: tuple[str, ...] = ()
 
     @cached_property
     def unbatched(self) -> frozenset[int]:

@@ -14,6 +14,7 @@ from archdsl.diagnostics.catalogue import (
     MissingArgument,
     NameApart,
     NeedsBranches,
+    NotAValue,
     TakesNoBody,
     TakesNoTaps,
     TooManyArguments,
@@ -37,16 +38,24 @@ def bind_call(
 ) -> dict[str, t.Argument]:
     """The arguments of a call (or `args`, where more are fixed) to what it calls, and whether it
     may have branches. `scope`: the names that hold values."""
+    args = call.args if args is None else args
+    if isinstance(target, Block) and target.values:
+        if call.body is not None:
+            found.append(TakesNoBody(call.body.span, call.name))
+        flows = {p.name for p in target.values}
+        rest = tuple(a for a in args if a.name not in flows)
+        bound = bind(call.name, signature(target), rest, call.name_span, found)
+        return bound | _values(call, target, [a for a in args if a.name in flows], found)
     join = is_join(target)
     if not join and call.body is not None:
         found.append(TakesNoBody(call.body.span, call.name))
     if not join and call.taps:
         found.append(TakesNoTaps(call.taps[0].span, call.name))
-    args = call.args if args is None else args
     if join and (call.body is None) == (not call.taps) and not _alone(call, target, args, scope):
         given = [a.value for a in call.args if not a.name]
         items = [i for v in given for i in (v.items if isinstance(v, t.List) else (v,))]
-        names = [item.name for item in items if isinstance(item, t.Name)]
+        names = [i.name for i in items if isinstance(i, t.Name)]
+        names += [i.use.name for i in items if isinstance(i, t.ValueOf)]
         taps = "".join(f" @{name}" for name in names) or " @tap"
         hint = f"`{call.name} {{ ... }}` with a branch a line, or `{call.name}{taps}`"
         if names and all(name in TABLE for name in names):
@@ -68,6 +77,33 @@ def _alone(
     named = isinstance(first, t.Name) and first.name != "in" and first.name not in scope
     number = first is not None and not named and not isinstance(first, t.List)
     return bool(key) and call.body is None and (by_name or number)
+
+
+def _values(
+    call: t.Call, block: Block, named: list[t.Argument], found: list[Diagnostic]
+) -> dict[str, t.Argument]:
+    """The values that a call gives to a block, by name and then by position."""
+    bound: dict[str, t.Argument] = {}
+    for argument in named:
+        if isinstance(argument.value, t.ValueOf):
+            bound.setdefault(argument.name or "", argument)
+        elif not (isinstance(argument.value, t.Literal) and argument.value.value is None):
+            found.append(NotAValue(argument.value.span, argument.name or ""))
+            bound.setdefault(argument.name or "", argument)
+    free = [p for p in block.values if p.name not in bound]
+    for param, use in zip(free, call.taps, strict=False):
+        bound[param.name] = t.Argument(use.span, None, None, t.ValueOf(use.span, use))
+    shown = " ".join(f"@{p.name}" for p in block.values)
+    for use in call.taps[len(free) :]:
+        found.append(TakesNoTaps(use.span, call.name, taken=shown))
+        break
+    missing = [f"`@{p.name}`" for p in free[len(call.taps) :] if p.default is None]
+    if missing:
+        example = " ".join([call.name, *(p.name for p in block.params if not p.value), shown])
+        hint = f"give it a value that was tapped or labelled: `{example}`"
+        names = " and ".join(missing)
+        found.append(MissingArgument(call.name_span, call.name, names, "", hint))
+    return bound
 
 
 def is_join(target: Target) -> bool:

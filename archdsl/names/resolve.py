@@ -12,6 +12,8 @@ from dataclasses import replace
 
 from archdsl.diagnostics.catalogue import (
     DuplicateName,
+    NotAValue,
+    OnlyInBlock,
     OnlyInModel,
     Recursion,
     SecondOfOne,
@@ -24,6 +26,7 @@ from archdsl.diagnostics.source import Span
 from archdsl.diagnostics.warnings import (
     UnusedBlock,
     UnusedParameter,
+    UnusedTap,
 )
 from archdsl.names.bind import apart, bind, bind_call, is_join
 from archdsl.names.foreign import advice, fixes, similar
@@ -68,6 +71,10 @@ def resolve(unit: Unit) -> Resolved:
     ]
     # a block that is passed on has the parameters that its callers give
     names = [w for name, w in unused if not (name in passed and isinstance(w, UnusedParameter))]
+    # a value may be read from outside, by a path
+    names = [
+        w for w in names if not (isinstance(w, UnusedTap) and (library or w.name in walk.within))
+    ]
     return Resolved(
         unit,
         (*walk.found, *_recursions(unit, calls)),
@@ -109,10 +116,24 @@ class _Definition:
             if param.name in scope:
                 self.found.append(DuplicateName(param.name_span, param.name, "parameter"))
             warning = UnusedParameter(param.name_span, param.name, tree.name)
+            if param.value:
+                self._value(param, tree, warning)
+                continue
+            self.words.numbers.add(param.name)
             self.words.give(parameter(param, tree.name), warning, scope)
         self._body(tree.body, scope, top=True)
         self.words.end()
         return None
+
+    def _value(self, param: t.Param, tree: t.Definition, warning: Diagnostic) -> None:
+        """A parameter that is what flows."""
+        if isinstance(tree, t.Model):
+            hint = f"the model's inputs are lines of their own: `input {param.name} 3x224x224`"
+            self.found.append(OnlyInBlock(param.span, param.name, hint=hint))
+        default = param.default
+        if default is not None and not (isinstance(default, t.Literal) and default.value is None):
+            self.found.append(NotAValue(default.span, param.name))
+        self.words.value(parameter(param, tree.name), warning)
 
     def _alias(self, tree: t.Alias) -> None:
         base = self.unit.find(tree.base)
@@ -159,7 +180,7 @@ class _Definition:
                         statement, top, "`output`", "it is the last line of a model"
                     )
                     for tap in statement.taps:
-                        self.words.tap_use(tap)
+                        self.words.tap_use(tap, scope)
                 case t.InitRule():
                     self.words.target(statement)
                     self.words.rule(statement.rule, statement.rule_span, statement.args, scope)
@@ -227,16 +248,19 @@ class _Definition:
                 end = step.span.end
                 span = Span(step.span.source, end - len(step.name), end)
                 self.words.tap("tap", step.name, span, step.span)
+                for part in step.parts:
+                    if isinstance(part, t.Expr):
+                        self.words.expr(part, scope)
             case t.Use():
-                self.words.tap_use(step.tap)
+                self.words.tap_use(step.tap, scope)
             case t.Aux():
                 if step.source is not None:
-                    self.words.tap_use(step.source)
+                    self.words.tap_use(step.source, scope)
                 self._step(step.step, scope)
 
     def _call(self, call: t.Call, scope: Scope) -> None:
         for tap in call.taps:
-            self.words.tap_use(tap)
+            self.words.tap_use(tap, scope)
         if call.times is not None:
             self.words.expr(call.times, scope)
         if call.body is not None:

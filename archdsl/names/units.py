@@ -94,8 +94,13 @@ class Block:
             block = block.unit.find(tree.base) if isinstance(tree, t.Alias) else None
         return found
 
+    @property
+    def values(self) -> tuple[t.Param, ...]:
+        """What flows into it beside the first value."""
+        return tuple(p for p in self.params if p.value)
+
     def signature(self) -> tuple[Slot, ...]:
-        return tuple(Slot(p.name, p.default is None, False) for p in self.params)
+        return tuple(Slot(p.name, p.default is None, False) for p in self.params if not p.value)
 
     def __repr__(self) -> str:
         return self.name

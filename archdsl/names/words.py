@@ -25,7 +25,7 @@ from archdsl.names.units import Block, Slot, Target, Unit, words
 from archdsl.ops import TABLE
 from archdsl.ops.init import RULES, Attribute
 from archdsl.syntax import tree as t
-from archdsl.syntax.language import CONSTANTS, FUNCTIONS, SIDES
+from archdsl.syntax.language import CONSTANTS, FLOWS, FUNCTIONS, SIDES
 
 Scope = dict[str, Symbol]
 _SIDES = frozenset(SIDES)
@@ -41,6 +41,7 @@ class Notes:
         self.bound: dict[t.Call, dict[str, t.Argument]] = {}
         self.flawed: set[t.Call] = set()
         self.marks: list[Mark] = []
+        self.within: set[str] = set()  # what paths name behind their first name
 
 
 class Words:
@@ -48,11 +49,15 @@ class Words:
 
     def __init__(self, notes: Notes, owner: str) -> None:
         self.unit, self.found, self.marks = notes.unit, notes.found, notes.marks
+        self.within = notes.within
         self.owner = owner
         self.taps: Scope = {}
         self.tapped: dict[str, Span] = {}  # where each tap is said to stand
         self.labels: dict[str, Span] = {}  # where each stands first
         self.labelled: list[tuple[Span, str, Target | None]] = []  # words that are one, or else ...
+        self.templates: list[str] = []  # labels with expressions in them
+        self.wanted: list[t.TapUse] = []
+        self.numbers: set[str] = set()  # parameters that are no values
         self.passed: set[str] = set()  # definitions of this file that are given as values
         self.names: dict[Span, Diagnostic] = {}  # what is given a name, with the warning ...
         self.used: set[Span | None] = set()  # ... unless it is used
@@ -62,6 +67,8 @@ class Words:
 
     def end(self) -> None:
         """Every label is known now."""
+        for use in self.wanted:
+            self._wanted(use)
         for span, name, other in self.labelled:
             if name in self.labels:
                 first = self.labels[name]
@@ -84,6 +91,7 @@ class Words:
             if not declares:
                 self.labels.setdefault(first, span)
             return
+        self.templates.append(label.span.text.strip('"'))
         for part in label.parts:
             if isinstance(part, t.Expr):
                 self.expr(part, scope)
@@ -105,41 +113,61 @@ class Words:
         self.used.add(symbol.span)
 
     def tap(self, kind: str, name: str, span: Span, where: Span) -> None:
-        """`where`: the place of what is said of it."""
+        """`where`: the place of what is said of it. A later tap of the same name takes over."""
         if name not in self.taps:
             self.tapped[name] = where
             symbol = Symbol("tap", name, span, self.owner)
             self.give(symbol, UnusedTap(where, kind, name), self.taps)
             return
-        first = self.taps[name]
-        self.marks.append((span, first, False))
-        behind = "a value that an `if` chooses, or a loop leaves, is tapped once behind it"
-        hint = behind if kind == "tap" else ""
-        problem = DuplicateName(where, name, "tap", hint)
-        label = Label(self.tapped[name], "the first one is here")
-        self.found.append(problem.with_related(label))
+        self.marks.append((span, self.taps[name], False))
+        if kind != "tap":
+            label = Label(self.tapped[name], "the first one is here")
+            self.found.append(DuplicateName(where, name, "tap").with_related(label))
 
-    def tap_use(self, use: t.TapUse) -> None:
-        if use.name in self.taps:
-            span = Span(use.span.source, use.span.start + 1, use.span.end)
-            self.use(span, self.taps[use.name])
-        else:
-            near = similar(use.name, self.taps)
-            hint = "" if near else f"name a value first: `conv 64 3x3 -> tap {use.name}`"
-            elsewhere = self._tapped_elsewhere(use)
-            found = UnknownTap(use.span, use.name, () if elsewhere else near, elsewhere or hint)
+    def value(self, symbol: Symbol, warning: Diagnostic) -> None:
+        """A value that the definition gets."""
+        assert symbol.span is not None
+        self.tapped[symbol.name] = symbol.span
+        self.give(symbol, warning, self.taps)
+
+    def tap_use(self, use: t.TapUse, scope: Scope) -> None:
+        """Names may stand further below, in a loop: whether they do is known at the end."""
+        for part in use.parts:
+            if isinstance(part, t.Expr):
+                self.expr(part, scope)
+        self.wanted.append(use)
+
+    def _wanted(self, use: t.TapUse) -> None:
+        name = head(use.name)
+        self.within.update(use.name[len(name) + 1 :].split("."))
+        start = use.span.start + 1
+        span = Span(use.span.source, start, start + len(name))
+        if name in self.taps:
+            self.use(span, self.taps[name])
+        elif name in self.labels:
+            first = self.labels[name]
+            self.marks.append((span, Symbol("label", name, first, self.owner), False))
+        elif not self._computed(name):
+            near = similar(name, [*self.taps, *self.labels])
+            hint = "" if near else f"name a value first: `conv 64 3x3 -> tap {name}`"
+            elsewhere = self._tapped_elsewhere(use, name)
+            found = UnknownTap(use.span, name, () if elsewhere else near, elsewhere or hint)
             self.found.append(found)
 
-    def _tapped_elsewhere(self, use: t.TapUse) -> str:
-        """What to say where the text has such a tap, below or in another definition."""
-        text, end = use.span.source.text, self.unit.definitions[self.owner].tree.span.end
-        tap = re.compile(rf"\btap +{use.name}\b")
-        if tap.search(text, use.span.end, end):
-            return (
-                "its `tap` stands further below: a value is known behind its tap alone, and no "
-                "loop carries one into its next round"
-            )
-        if tap.search(text):
+    def _computed(self, name: str) -> bool:
+        """Whether a name may be one, where expressions in it or in a tap or label decide."""
+        pattern, plain = _pattern(name), _plain(name)
+        taps = [s for n, s in self.taps.items() if pattern.fullmatch(_plain(n)) or _fits(n, plain)]
+        self.used.update(symbol.span for symbol in taps)
+        texts = (*self.labels, *self.templates)
+        return bool(taps) or any(pattern.fullmatch(_plain(n)) or _fits(n, plain) for n in texts)
+
+    def _tapped_elsewhere(self, use: t.TapUse, name: str) -> str:
+        """What to say where another definition has such a tap."""
+        if name in self.numbers:
+            return f"parameter `{name}` is a number; a value is written `@{name}` there too"
+        tap = re.compile(rf"\btap +{re.escape(name)}\b")
+        if tap.search(use.span.source.text):
             return "its `tap` stands in another definition: each sees its own taps alone"
         return ""
 
@@ -209,6 +237,8 @@ class Words:
                         self._unknown(expr, scope, also)
             case t.Function():
                 self._function(expr, scope, also)
+            case t.ValueOf() | t.Side():
+                self.tap_use(expr.use, scope)
             case t.Collected():
                 inner = dict(scope)
                 for name, span in zip(expr.variables, expr.variable_spans, strict=True):
@@ -255,7 +285,7 @@ class Words:
             self.marks.append((span, Symbol("word", name, owner=owner), False))
         elif target is not None:
             self.marks.append((span, target, False))
-        return name in also or name == "in" or target is not None
+        return name in also or name in FLOWS or target is not None
 
 
 def _word_of_others(name: str) -> str:
@@ -268,3 +298,29 @@ def _word_of_others(name: str) -> str:
     )
     taker = next(takers, None)
     return f"`{name}` is a word of `{taker[0]} {taker[1]}=`; here a value stands" if taker else ""
+
+
+def head(path: str) -> str:
+    """The first name of a path, whose points are not those of an expression."""
+    depth = 0
+    for place, sign in enumerate(path):
+        depth += (sign == "{") - (sign == "}")
+        if sign == "." and not depth:
+            return path[:place]
+    return path
+
+
+_HOLE = re.compile(r"\{[^{}]*\}")
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """What a name with expressions in it may be."""
+    return re.compile(r"\w*".join(map(re.escape, _HOLE.split(name))))
+
+
+def _plain(name: str) -> str:
+    return _HOLE.sub("0", name)
+
+
+def _fits(name: str, plain: str) -> bool:
+    return "{" in name and bool(_pattern(name).fullmatch(plain))

@@ -6,8 +6,23 @@ import math
 from typing import Any
 
 from archdsl.ops.seen import NoField, Seen
-from archdsl.ops.spatial import LAYOUTS, check_border, check_groups, fold, image, spread
-from archdsl.ops.table import INPUT, Blame, Call, Lifted, Op, Reach, Saved, Shape, X, arg, call
+from archdsl.ops.spatial import LAYOUTS, check_border, check_groups, fold, image, sized_as
+from archdsl.ops.table import (
+    INPUT,
+    LIKE,
+    Blame,
+    Call,
+    Input,
+    Lifted,
+    Op,
+    Reach,
+    Saved,
+    Shape,
+    Sides,
+    X,
+    arg,
+    call,
+)
 from archdsl.ops.types import Bool, Choice, Float, Int, Ints, Size
 from archdsl.text import shape_text
 
@@ -102,7 +117,7 @@ RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 
 class Upsample(Op, name="upsample", family="shape"):
     """Enlarges (or shrinks) the spatial dimensions by interpolation, by a factor (`upsample 2`) or
-    to a size (`upsample size=28x28`).
+    to a size (`upsample size=28x28`), which may be that of another value (`upsample size=@skip`).
 
     Source: torch.nn.Upsample.
     """
@@ -111,6 +126,7 @@ class Upsample(Op, name="upsample", family="shape"):
     lifts = "nn.Upsample", "nn.UpsamplingNearest2d", "nn.UpsamplingBilinear2d", "interpolate"
     aliases = (("scale", "scale_factor"),)
     fresh = True
+    like = "size"
 
     scale: float | None = arg(Float(0.0, above=True), default=None, doc="factor of the size")
     size: tuple[int, ...] | None = arg(
@@ -149,7 +165,7 @@ class Upsample(Op, name="upsample", family="shape"):
         if self.size is not None:
             if self.scale is not None:
                 raise Blame("size", "give a scale or a size, not both")
-            return (channels, *spread("size", self.size, n))
+            return (channels, *sized_as("size", self.size, inputs))
         if self.scale is None:
             raise Blame("scale", "`upsample` needs a scale or a size", help="`upsample 2`")
         result = tuple(math.floor(s * self.scale) for s in space)
@@ -162,8 +178,9 @@ class Upsample(Op, name="upsample", family="shape"):
         return tuple((NEIGHBOURS.get(self.mode, 2), side / out) for side, out in pairs)
 
     def _settings(self, n: int) -> dict[str, tuple[Any, Any]]:
+        size = Sides(1, n) if self.size == LIKE else self.size and fold("size", self.size, n)
         return {
-            "size": (self.size and fold("size", self.size, n), None),
+            "size": (size, None),
             "scale_factor": (
                 int(self.scale) if self.scale and self.scale.is_integer() else self.scale,
                 None,
@@ -177,6 +194,38 @@ class Upsample(Op, name="upsample", family="shape"):
 
     def function(self, *inputs: Shape) -> Call:
         return call("F.interpolate", X, **self._settings(len(inputs[0]) - 1))
+
+
+class Fit(Op, name="fit", family="shape"):
+    """Makes the spatial size that of another value: `fit @skip` cuts off what is too much, in the
+    middle of it, and fills up with zeros what is too little. `mode=crop` and `mode=pad` do one of
+    both and refuse the other. An odd rest goes to the end.
+
+    Source: the copy and crop of U-Net (https://arxiv.org/abs/1505.04597); torch.nn.functional.pad.
+    """
+
+    example = "fit { identity; maxpool 2x2 }"
+    arity = None
+    support = "resample"
+
+    mode: str = arg(
+        Choice(("any", "crop", "pad")), default="any", doc="what may be done", keyword=True
+    )
+
+    def shape(self, *inputs: Shape) -> Shape:
+        if len(inputs) != 2:
+            raise Blame(None, f"`fit` takes two values, not {len(inputs)}", help="`fit @skip`")
+        channels, space = image(self, inputs[0])
+        size = sized_as("mode", LIKE, inputs)
+        word = "smaller" if self.mode == "crop" else "larger"
+        for side, asked in zip(space, size, strict=True):
+            if (self.mode == "crop" and asked > side) or (self.mode == "pad" and asked < side):
+                problem = f"{shape_text(space)} is {word} than {shape_text(size)} somewhere"
+                raise Blame("mode", problem, kind="fit", help="without `mode=` it does both")
+        return (channels, *size)
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("fitted", X, Input(1))
 
 
 class PixelShuffle(Op, name="pixel_shuffle", family="shape"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from archdsl.ops.table import Blame, Op, Reach, Shape
+from archdsl.ops.table import LIKE, Blame, Op, Reach, Shape
 from archdsl.text import shape_text
 
 DIM = "dimension, counted without the batch; negative from the end"
@@ -58,6 +58,17 @@ def fold(field: str, value: tuple[int, ...] | str, n: int) -> int | Shape | str:
         return value
     full = spread(field, value, n)
     return full[0] if len(set(full)) == 1 else full
+
+
+def sized_as(field: str, size: Shape, inputs: tuple[Shape, ...]) -> Shape:
+    """The spatial size that is asked for: numbers, or the second input's."""
+    n = len(inputs[0]) - 1
+    if size != LIKE:
+        return spread(field, size, n)
+    if len(inputs[1]) != n + 1:
+        both = shape_text(inputs[1]), shape_text(inputs[0])
+        raise Blame(field, f"{both[0]} has other dimensions than {both[1]}", kind="rank")
+    return inputs[1][1:]
 
 
 def axis(field: str, dim: int, shape: Shape) -> int:

@@ -119,6 +119,16 @@ class Name:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Stands for the last `count` sides of the operator's n-th input."""
+
+    index: int
+    count: int
+
+
+#: the size of an operator that takes it from another value, its second input
+LIKE: Shape = ()
 X = Input(0)
 TRAINING = Name("self.training")
 
@@ -262,6 +272,8 @@ class Op:
     holds: ClassVar[tuple[tuple[str, str], ...]] = ()
     #: arguments that torch gets as they are, whatever they are: numbers that choose nothing
     free: ClassVar[tuple[str, ...]] = ()
+    #: the argument that may be `@value`: a second input, whose spatial size it takes
+    like: ClassVar[str] = ""
     #: parameters that torch's class may lack, whatever this one does
     may_lack: ClassVar[frozenset[str]] = frozenset()
     #: what its backward pass reads; `saved` decides where that depends on arguments

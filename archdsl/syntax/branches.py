@@ -47,8 +47,6 @@ def _tap(place: Place, kind: str) -> str:
         return f"an output is a tapped value: `tap {token}` where it flows, then `output @{token}`"
     if before == "OUTPUT" and kind in _ENDS:
         return "`output @a @b` names several outputs; without it the last value is the output"
-    if kind == "LBRACE" and place.near(-1) and (before == "TAP" or place.kind(-2) == "_TAP"):
-        return "a tap's name is a plain word, nothing in it is computed: `tap early`"
     return _ARGUMENT if kind == "TAP" and before == "EQUAL" else ""
 
 

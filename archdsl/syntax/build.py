@@ -13,6 +13,7 @@ from archdsl.diagnostics.catalogue import LooseBrace, SecondRepetition, TooManyI
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Source, Span
 from archdsl.syntax import tree as t
+from archdsl.syntax.language import SIDES
 
 ParseExpression = Callable[[Source, int, int], tuple[t.Expr | None, list[Diagnostic]]]
 
@@ -71,7 +72,13 @@ class Builder:
         return tuple(p for p in params if p is not None)
 
     def param(self, span: Span, name: Token, default: t.Expr | None) -> t.Param:
-        return t.Param(span, str(name), self.at(name), default)
+        return t.Param(span, str(name), self.at(name), default, False)
+
+    def value_param(self, span: Span, token: Token, default: t.Expr | None) -> t.Param:
+        where = self.at(token)
+        return t.Param(
+            span, token[1:], Span(where.source, where.start + 1, where.end), default, True
+        )
 
     # statements
 
@@ -168,14 +175,21 @@ class Builder:
     # steps
 
     def call(self, span: Span, name: Token, *rest: Any) -> t.Call:
-        args = tuple(a for a in rest if isinstance(a, t.Argument))
-        taps = tuple(a for a in rest if isinstance(a, t.TapUse))
+        given = [self._given(a) if isinstance(a, t.TapUse) else a for a in rest]
+        args = tuple(a for a in given if isinstance(a, t.Argument))
+        taps = tuple(a for a in given if isinstance(a, t.TapUse))
         counts = [a for a in rest if isinstance(a, t.Expr)]
         body = next((a for a in rest if isinstance(a, t.Body)), None)
         for again in counts[1:]:
             self.problems.append(SecondRepetition(again.span))
         times = counts[-1] if counts else None
         return t.Call(span, str(name), self.at(name), args, taps, times, body)
+
+    def _given(self, use: t.TapUse) -> t.TapUse | t.Argument:
+        """What a call is given: a value, or the side of one, which is a number."""
+        if use.name.rpartition(".")[2] not in SIDES or "." not in use.name:
+            return use
+        return self.positional(use.span, self.value(use.span, Token("TAP", use.span.text)))
 
     def positional(self, span: Span, value: t.Expr) -> t.Argument:
         return t.Argument(span, None, None, value)
@@ -227,11 +241,27 @@ class Builder:
     def if_(self, span: Span, condition: t.Expr, then: t.Body, otherwise: Any) -> t.If:
         return t.If(span, condition, then, otherwise)
 
-    def tap(self, span: Span, name: Token) -> t.Tap:
-        return t.Tap(span, str(name))
+    def tap(self, span: Span, token: Token) -> t.Tap:
+        name = token.split()[-1] if token.type == "NAME" else token[3:].lstrip(" \t")
+        end = token.end_pos or 0
+        return t.Tap(span, name, self._name(name, end - len(name)))
+
+    def _name(self, text: str, at: int) -> tuple[str | t.Expr, ...]:
+        """The name of a value."""
+        parts, problems = self._parts(text, at)
+        self.problems += problems
+        return parts
 
     def tap_use(self, span: Span, token: Token) -> t.TapUse:
-        return t.TapUse(span, token[1:])
+        return t.TapUse(span, self._name(token[1:], span.start + 1))
+
+    def value(self, span: Span, token: Token) -> t.Expr:
+        """`@s`, or `@s.h` where its last word is a side."""
+        path, dot, side = token.rpartition(".")
+        if dot and side in SIDES:
+            within = Span(span.source, span.start, span.start + len(path))
+            return t.Side(span, t.TapUse(within, self._name(path[1:], span.start + 1)), side)
+        return t.ValueOf(span, self.tap_use(span, token))
 
     def aux(self, span: Span, _word: Token, source: t.TapUse | None, step: t.Step) -> t.Aux:
         return t.Aux(span, source, _step(step))
@@ -284,8 +314,8 @@ class Builder:
     def name(self, span: Span, token: Token) -> t.Name:
         return t.Name(span, str(token))
 
-    def attribute(self, span: Span, _in: Token, name: Token) -> t.Attribute:
-        return t.Attribute(span, str(name))
+    def attribute(self, span: Span, of: Token, name: Token) -> t.Attribute:
+        return t.Attribute(span, str(of), str(name))
 
     def function(self, span: Span, name: Token, *args: Any) -> t.Function:
         return t.Function(span, str(name), self.at(name), tuple(a for a in args if a is not None))

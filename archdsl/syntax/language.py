@@ -24,6 +24,8 @@ SIDES = {
     "l": "length of what comes in",
     "c": "channels of what comes in",
 }
+#: the words for what enters a block, and for what flows at a place
+FLOWS = ("in", "here")
 CONSTANTS = ("true", "false", "none")
 MAX_TOKENS = 20_000  # of a text; the parser takes a second for them; ResNet-50 has 300
 
@@ -59,6 +61,8 @@ def _lists(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 #: what computes an iterator gives a list, which the evaluator makes no longer than lists may be
+RANK = "rank"  # the function that takes a value in the place of a number
+
 FUNCTIONS = {
     "abs": Function(1, 1, abs, "abs(x): without its sign"),
     "ceil": Function(1, 1, math.ceil, "ceil(x): the next whole number up"),
@@ -90,6 +94,7 @@ FUNCTIONS = {
         "range(end), range(start, end), range(start, end, step): whole numbers, without `end`",
     ),
     "reversed": Function(1, 1, _lists(reversed), "reversed(list): from its end"),
+    RANK: Function(1, 1, len, "rank(@s), rank(in): how many dimensions a sample of it has"),
     "round": Function(1, 1, round, "round(x): the nearest whole number"),
     "sorted": Function(1, 1, _lists(sorted), "sorted(list): from the least to the largest"),
     "sqrt": Function(1, 1, math.sqrt, "sqrt(x): square root"),

@@ -15,7 +15,7 @@ OPENING = {"LPAR", "LSQB", "INDEX", "LBRACE"}
 CLOSING = {"RPAR", "RSQB", "RBRACE"}
 LINE_ENDS = {"_NEWLINE", "SEMICOLON"}
 CONTINUES = {"ARROW", "ELSE", "SHORTCUT"}  # a line that starts so continues the line before
-WORD_ENDS = {"NAME", "RPAR", "RSQB", "IN"}  # what an index may follow
+WORD_ENDS = {"NAME", "RPAR", "RSQB", "IN", "TAP"}  # what an index may follow
 
 TAPPED = {"_TAP", "PARAM", "BUFFER", "SHORTCUT"}  # what has a name that is used with `@` only
 STEP_FOLLOWS = {"LBRACE", "RBRACE", "ARROW", "COLON", "AUX", "TAP"}
@@ -101,6 +101,8 @@ def _word(
         return token.type
     if following.type == "COLON" and not in_brackets:
         return token.type if token.type == "TEMPLATE" else "LABEL"
+    if token == "here" and following.type == "DOT" and following.start_pos == token.end_pos:
+        return "HERE"
     if token.type == "NAME" and _touches(token, following):
         return "TIMES_OF" if token == "x" else "FUNC"
     return token.type

@@ -83,8 +83,22 @@ class Name(Expr):
 
 
 class Attribute(Expr):
-    """`in.h`"""
+    """`in.h`, `here.h`; `of`: the word before the point."""
 
+    of: str
+    name: str
+
+
+class ValueOf(Expr):
+    """`@s` where a size is wanted, or a question is asked: `size=@s`, `rank(@s)`, `if @s`."""
+
+    use: TapUse
+
+
+class Side(Expr):
+    """`@s.h`"""
+
+    use: TapUse
     name: str
 
 
@@ -152,10 +166,16 @@ class Label(Tree):
 
 
 class TapUse(Tree):
-    """`@name`"""
+    """`@name`: a tap, a label, or a path of them, as text with expressions in it where it is
+    computed."""
 
     span: Span
-    name: str
+    parts: tuple[str | Expr, ...]
+
+    @property
+    def name(self) -> str:
+        """As it is written, without what it is computed to."""
+        return self.span.text[1:]
 
 
 class Argument(Tree):
@@ -228,6 +248,7 @@ class If(Step):
 
 class Tap(Step):
     name: str
+    parts: tuple[str | Expr, ...]
 
 
 class Use(Step):
@@ -322,12 +343,14 @@ class Hole(Statement):
 
 
 class Param(Tree):
-    """A parameter of a block or model; `default` None: it must be given."""
+    """A parameter of a block or model; `default` None: it must be given. `value`: it is what flows,
+    `@skip`."""
 
     span: Span
     name: str
     name_span: Span
     default: Expr | None
+    value: bool
 
 
 class Definition(Tree):

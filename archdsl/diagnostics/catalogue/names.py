@@ -73,8 +73,14 @@ class UnknownTap(_Unknown):
 
     code = "E0105"
     slug = "unknown-tap"
-    title = "no tap `{name}` before this place"
+    title = "no value `{name}` before this place"
     label = "nothing has this name yet"
+
+
+class AbsentValue(UnknownTap):
+    title = "`{name}` may be none here, and is"
+    label = "this call of the block gives none"
+    help = "ask first: `if @{name} {{ ... }}`"
 
 
 class UnknownFunction(_Unknown):

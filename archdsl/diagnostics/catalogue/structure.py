@@ -133,9 +133,29 @@ class TakesNoBody(Misplaced):
 
 
 class TakesNoTaps(Misplaced):
-    title = "`{called}` takes no taps"
-    help = "it works on what flows: `@name -> {called}`"
+    title = "`{called}` takes no such value"
+    help = "{advice}"
     called: str
+    taken: str = field(default="", kw_only=True)
+
+    @property
+    def advice(self) -> str:
+        if self.taken:
+            return f"it takes {self.taken}"
+        return f"it works on what flows: `@name -> {self.called}`"
+
+
+class NotAValue(Misplaced):
+    title = "`{name}` is a value: `{name}=@...`"
+    label = "this is none"
+    name: str
+
+
+class OnlyInBlock(Misplaced):
+    title = "a model gets no `@{name}`"
+    help = "{hint}"
+    name: str
+    hint: str = field(default="", kw_only=True)
 
 
 class NeedsBranches(Misplaced):

@@ -128,9 +128,10 @@ class NoDimensions(BadExpression):
 
 
 class NoSide(BadExpression):
-    title = "`in` has no `{name}`"
-    help = "`in.h`, `in.w`, or `in[0]`, `in[1]`, ..."
+    title = "`{of}` has no `{name}`"
+    help = "`{of}.c`, `{of}.h`, `{of}.w`, or `{of}[0]`, `{of}[1]`, ..."
     name: str
+    of: str
 
 
 class NoSuchSide(BadExpression):
@@ -146,9 +147,21 @@ class NotProvable(BadExpression):
     label = "made of whole numbers and sides, `+ - * // %`, `min`, `max`, comparisons, `and`, `or`"
 
 
-class NoHeightAndWidth(BadExpression):
-    title = "what enters here, {shape}, has no height and width"
+class SideMissing(BadExpression):
+    title = "{shape} has no {side}"
     shape: str
+    side: str
+
+
+class NoFlow(BadExpression):
+    title = "nothing flows here"
+    help = "sizes of values are known inside a block or model, behind its input"
+
+
+class ValueNoNumber(BadExpression):
+    title = "`@{name}` is a value, not a number"
+    help = "a size of it is: `@{name}.c`, `@{name}.h`, `@{name}[0]`"
+    name: str
 
 
 class NoNamedArguments(BadExpression):

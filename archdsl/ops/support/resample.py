@@ -18,3 +18,14 @@ class Pad(nn.Module):
         return (
             f"{', '.join(map(str, self.sizes))}, mode={self.mode}, value={self.value}"
         )
+
+
+def fitted(x: Tensor, like: Tensor) -> Tensor:
+    """Cuts off, or fills up with zeros, so that the spatial size is another's; in the middle."""
+    sides: list[int] = []
+    for dim in range(x.dim() - 1, 1, -1):
+        more = like.size(dim) - x.size(dim)
+        before = more // 2 if more > 0 else -(-more // 2)
+        sides.append(before)
+        sides.append(more - before)
+    return F.pad(x, sides)
