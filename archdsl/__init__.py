@@ -59,11 +59,12 @@ _ELSEWHERE = {
     "Program": "archdsl.ir.graph",
     "SpecError": "archdsl.pipeline",
     "WeightsError": "archdsl.runtime.errors",
+    "load_ipython_extension": "archdsl.notebook",  # `%load_ext archdsl`
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
+    if name in __all__ or name in _ELSEWHERE:
         from importlib import import_module
 
         return getattr(import_module(_ELSEWHERE.get(name, "archdsl.api")), name)

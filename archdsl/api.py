@@ -52,6 +52,14 @@ class Report:
     def warnings(self) -> tuple[Diagnostic, ...]:
         return tuple(d for d in self.diagnostics if d.severity == "warning")
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: what was found, or else the program's picture."""
+        if self.program is not None and not self.diagnostics:
+            return {**_picture(self.program), "text/plain": repr(self)}
+        from archdsl.diagnostics.html import to_html
+
+        return {"text/html": to_html(self.diagnostics), "text/plain": str(self)}
+
     def __repr__(self) -> str:
         name = self.program.name if self.program else "no program"
         return f"<Report: {name}, {len(self.errors)} errors, {len(self.warnings)} warnings>"

@@ -287,6 +287,7 @@ def assemble(out: Path, playground: bool) -> Site:
     add_errors(site)
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(HERE / "pages", out)
+    shutil.copytree(HERE / "notebooks", out / "notebooks")
     for path in [*site.pages]:
         document = "" if path in own else ERRORS if path.startswith("errors/E") else GUIDE
         made = finished(site, path, document, playground)

@@ -38,7 +38,7 @@ ORDER = (
     ("artefacts", "explain", "fix", "importer", "new"),
     ("api",),
     ("train", "editor"),
-    ("cli",),
+    ("cli", "notebook"),
     ("__main__",),
 )
 #: a program knows its sizes: looked up when one asks for it

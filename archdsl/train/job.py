@@ -167,6 +167,7 @@ def _train(job: Job, module: nn.Module, data: LoadedData, ranks: Ranks, run: Run
     result = Result(
         run.path, module, trainer.history, best, trainer.step_number, stopped, trainer.tested
     )
+    result = replace(result, panel=trainer.task.panel)
     if data.final is not None:
         result = replace(result, final=_final(job, trainer, run, stopped))
     conclude(run, trainer, result, time.monotonic() - began)
@@ -267,8 +268,9 @@ def _train_in_many(job: Job) -> Result:
                 print("stopped by a signal before the first step was saved")
             return Result(run, None, [], None, 0, error.number)
         saved = read_checkpoint(find_checkpoint(run))
-        best = best_row(saved["history"], saved_task(saved, job.recipe.loss.name))
-        return Result(run, None, saved["history"], best, saved["step"], error.number)
+        task = saved_task(saved, job.recipe.loss.name)
+        best, panel = best_row(saved["history"], task), task.panel
+        return Result(run, None, saved["history"], best, saved["step"], error.number, panel=panel)
     if result.run is None:  # the first rank is on another machine, and so are the files
         return result
     module = job.model.build() if job.model.module is None else job.model.module

@@ -17,7 +17,12 @@ BLUE, ORANGE, GREY = "#2a6fbb", "#e07b39", "#888888"
 
 
 def plot_curves(history: Sequence[dict[str, Any]], panel: str | None, path: Path) -> None:
-    """Loss, the task's figure in percent (where it has one), and learning rate over the epochs."""
+    write_atomic(path, draw_curves(history, panel))
+
+
+def draw_curves(history: Sequence[dict[str, Any]], panel: str | None) -> bytes:
+    """Loss, the task's figure in percent (where it has one), and learning rate over the epochs: a
+    PNG."""
     figure = Figure(figsize=(13 if panel else 9, 3.6))
     figure.subplots_adjust(left=0.06, right=0.98, bottom=0.14, top=0.9)
     axes = list(figure.subplots(1, 3 if panel else 2))
@@ -45,7 +50,7 @@ def plot_curves(history: Sequence[dict[str, Any]], panel: str | None, path: Path
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.25)
-    _save(figure, path)
+    return _png(figure)
 
 
 def plot_table(counts: Sequence[Sequence[int]], titles: Sequence[str], path: Path) -> None:
@@ -105,6 +110,10 @@ def _plain(name: str) -> str:
 
 
 def _save(figure: Figure, path: Path) -> None:
+    write_atomic(path, _png(figure))
+
+
+def _png(figure: Figure) -> bytes:
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=110, format="png")
-    write_atomic(path, drawn.getvalue())
+    return drawn.getvalue()
