@@ -7,7 +7,8 @@ them; what is a multiple or a part of another argument in all graphs is computed
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+import itertools
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,9 +37,11 @@ def parameter_names(
     varying: list[int],
     stored: Container[int],
     computed: dict[int, Expr],
+    layers: Mapping[int, range],
 ) -> list[tuple[str, list[int]]]:
     """A name for each argument, and the literals it stands for; in the order of the signature.
-    Fills `computed`: the literals that are multiples or parts of an argument, which need none."""
+    Fills `computed`: the literals that are multiples or parts of an argument, which need none.
+    `layers`: the flags of layers that may be missing, and the literals of these."""
     given = _given_names(family)
     bases = bases_of(family)
     incoming = {name: values for name, values in bases.items() if name in (CHANNELS, DIM)}
@@ -63,15 +66,19 @@ def parameter_names(
     order = [*incoming, *map(variable, given)]
     attributes = {
         *RESERVED,
-        *(item.name for item in family.graphs[0].items if item.name is not None),
+        *(item.name for graph in family.graphs for item in graph.items if item.name is not None),
     }
     names: list[tuple[int, str, list[int]]] = []
     used: set[str] = set()
     kernels: dict[str, tuple[Lit, ...]] = {}
     # what has a name of its own gets it
-    for known_name, places in sorted(groups.values(), key=lambda group: group[0] is None):
+    ways = sorted(groups.values(), key=lambda way: (way[0] is None, way[1][0] in layers))
+    for known_name, places in ways:
         column = columns[places[0]]
         if known_name is None:
+            if condition := _changes(places, columns, layers, names, incoming):
+                computed.update(dict.fromkeys(places, Code(condition)))
+                continue
             if half := next((n for n, k in kernels.items() if _half(k, column)), None):
                 computed.update(dict.fromkeys(places, Code(f"{half} // 2")))
                 continue
@@ -145,6 +152,30 @@ def _relation(
             if factor > 1 and all(m == factor * f for m, f in zip(many, few, strict=True)):
                 text = f"{factor} * {name}" if operator == "*" else f"{name} // {factor}"
                 return name, Code(text)
+    return None
+
+
+def _changes(
+    flags: list[int],
+    columns: list[tuple[Lit, ...]],
+    layers: Mapping[int, range],
+    names: list[tuple[int, str, list[int]]],
+    incoming: Mapping[str, tuple[int, ...]],
+) -> str | None:
+    """`mid != in_channels`, where that is so whenever the layer is there: one that takes the first
+    number of channels and makes the other."""
+    known = {p: name for _, name, places in names for p in places}
+    for flag in flags:
+        own = [p for p in layers.get(flag, ()) if p in known and not columns[p][0].role]
+        for one, other in itertools.combinations(dict.fromkeys(known[p] for p in own), 2):
+            first, second = (columns[next(p for p in own if known[p] == n)] for n in (one, other))
+            if one not in incoming or any(lit.free for lit in (*first, *second)):
+                continue
+            if all(
+                lit.value is (a.value != b.value)
+                for lit, a, b in zip(columns[flag], first, second, strict=True)
+            ):
+                return f"{other} != {one}"
     return None
 
 

@@ -23,6 +23,7 @@ from archdsl.emit.tree import (
     Lit,
     Make,
     Many,
+    Maybe,
     Member,
     Named,
     Repeat,
@@ -107,7 +108,10 @@ def flat(expr: Expr) -> str:
             inner = ", ".join(map(flat, expr.items))
             return f"{expr.brackets[0]}{inner}{expr.brackets[1]}"
         case Repeat():
-            return f"*[{flat(expr.item)} for _ in range({flat(expr.count)})]"
+            star = "*" if expr.spread else ""
+            return f"{star}[{flat(expr.item)} for _ in range({flat(expr.count)})]"
+        case Maybe():
+            raise TypeError("what may be missing is no expression")
 
 
 def lay(expr: Expr, indent: int, lead: str = "", tail: str = "") -> list[str]:
@@ -135,7 +139,8 @@ def lay(expr: Expr, indent: int, lead: str = "", tail: str = "") -> list[str]:
             return [f"{margin}{lead}{left}", *rows_, f"{margin}{right}{tail}"]
         case Repeat():
             loop = f"{margin}{STEP}for _ in range({flat(expr.count)})"
-            return [f"{margin}{lead}*[", *lay(expr.item, indent + 1), loop, f"{margin}]{tail}"]
+            star = "*" if expr.spread else ""
+            return [f"{margin}{lead}{star}[", *lay(expr.item, indent + 1), loop, f"{margin}]{tail}"]
         case Infix():
             first, *rest = _operands(expr)
             inside = [margin + STEP + first]

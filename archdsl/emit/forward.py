@@ -8,8 +8,9 @@ its value is dead; what is kept for later has a name of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from archdsl.emit.code import STEP, WIDTH, flat, is_attribute, lay
 from archdsl.emit.loops import PART
@@ -18,6 +19,7 @@ from archdsl.emit.tree import (
     Apply,
     Attr,
     Body,
+    Choice,
     Code,
     Expr,
     Infix,
@@ -59,6 +61,18 @@ def forward(
     return [f"{STEP * INDENT}for {PART} in self:", *turn, f"{STEP * INDENT}return x"]
 
 
+def _places(body: Body) -> Iterator[Any]:
+    """The steps one after the other; what leaves a choice stands behind its steps, the outputs at
+    the end."""
+    for row in body.steps:
+        if isinstance(row, Choice):
+            yield from (*row.yes, *row.no)
+            yield row.taken, row.otherwise
+        else:
+            yield row
+    yield body.outputs
+
+
 def inputs(body: Body) -> list[str]:
     """The parameters of `forward`."""
     count = body.inputs
@@ -85,21 +99,36 @@ class _Writer:
         self.body, self.taken, self.given = body, taken, names
         self.lines: list[str] = []
         self.pending: list[_Pending] = []
+        self.place = 0
+        #: what the values are called that leave the side of a choice that is being written
+        self.leaving: dict[int, str] = {}
         self.variables: dict[int, str] = dict(enumerate(inputs(body)))
         #: variables so far, and those of them that are anything to a type checker
         self.known, self.loose = {*self.variables.values()}, set[str]()
+        #: where each got its first value: the line, how many, at which depth
+        self.first: dict[str, tuple[int, int, int, Expr]] = {}
         #: value -> how many uses are not written yet
         self.left: dict[int, int] = {}
         #: value -> the steps that use it; the outputs count as the step after the last
         self.users: dict[int, set[int]] = {}
-        for place, tree in enumerate([*(step.expr for step in body.steps), body.outputs]):
+        self.places = [*_places(body)]
+        inside = {id(s) for row in body.steps if isinstance(row, Choice) for s in row.yes + row.no}
+        self.within = {
+            place
+            for place, row in enumerate(self.places)
+            if id(row) in inside or (isinstance(row, tuple) and row is not body.outputs)
+        }
+        for place, tree in enumerate(self.places):
             for value in found(tree, Value):
                 self.left[value.number] = self.left.get(value.number, 0) + 1
                 self.users.setdefault(value.number, set()).add(place)
 
     def write(self, leave: Callable[[list[str]], list[str]] | None) -> list[str]:
-        for place, step in enumerate(self.body.steps):
-            self._step(place, step)
+        for row in self.body.steps:
+            if isinstance(row, Choice):
+                self._choice(row)
+            else:
+                self._step(row)
         outputs = self.body.outputs
         left = [Value(p.step.results[0]) for p in self.pending]
         only = len(left) == 1 and left == [*outputs]  # one call is left, and it is the output
@@ -107,9 +136,12 @@ class _Writer:
             return [*self.lines, *lay(self._bound(self.pending[0].expr), self.indent, "return ")]
         self._flush()
         texts = [flat(self._bound(expr)) for expr in outputs]
+        if len(texts) == 1 and texts[0] in self.loose & self.first.keys():
+            self._annotate(texts[0])
         return [*self.lines, *(leave(texts) if leave else _return(texts, self.indent))]
 
-    def _step(self, place: int, step: Step) -> None:
+    def _step(self, step: Step) -> None:
+        place, self.place = self.place, self.place + 1
         nested = self._nested(step)
         if nested is None:
             self._flush()
@@ -170,7 +202,9 @@ class _Writer:
                 self.loose |= {name} if loose else set()
         target = ", ".join(names)
         if not step.training_only:
-            self.lines += lay(expr, self.indent, f"{target} = ")
+            written = lay(expr, self.indent, f"{target} = ")
+            self.first.setdefault(target, (len(self.lines), len(written), self.indent, expr))
+            self.lines += written
             return
         line = lay(expr, self.indent, f"{target} = ", GUARD)
         if len(line) == 1 and len(step.results) == 1:
@@ -180,6 +214,11 @@ class _Writer:
             self.lines.append(f"{STEP * self.indent}{target} = {absent}")
             self.lines.append(f"{STEP * self.indent}if self.training:")
             self.lines += lay(expr, self.indent + 1, f"{target} = ")
+
+    def _annotate(self, name: str) -> None:
+        """Says that a variable is a tensor, where it gets its first value."""
+        place, count, indent, expr = self.first[name]
+        self.lines[place : place + count] = lay(expr, indent, f"{name}: Tensor = ")
 
     def _typed(self, expr: Expr) -> bool:
         """Whether a type checker knows it for a tensor: what a module returns is anything to it,
@@ -211,6 +250,8 @@ class _Writer:
             return "_"
         live = {name for number, name in self.variables.items() if self.left.get(number)}
         live.update(others)
+        if self.leaving.get(value, "_") not in {"_", *live}:
+            return self.leaving[value]
         if value in self.given:
             return unique(self.given[value], live | self.taken)
         if (label := item.step.label) and self._kept(value, item.place):
@@ -224,10 +265,81 @@ class _Writer:
 
     def _kept(self, value: int, place: int) -> bool:
         """Whether it is more than a stop on the way: used twice, later, or as one of several."""
-        users = self.users[value]
-        if len(users) > 1 or min(users) > place + 1:
+        users, after = self.users[value], place + 1
+        if place not in self.within:  # what only some take does not count
+            users = users - self.within
+            while after in self.within:
+                after += 1
+        if len(users) > 1 or min(users, default=after) > after:
             return True
-        return place + 1 < len(self.body.steps) and self.body.steps[place + 1].join
+        following = self.places[place + 1]
+        inside = place + 1 in self.within and place not in self.within
+        return isinstance(following, Step) and following.join and not inside
+
+    # ---- steps that not all instances take -------------------------------------------------------
+
+    def _choice(self, choice: Choice) -> None:
+        """What leaves it has the same name on both sides."""
+        self._flush()
+        sides = [v.number for v in found((choice.taken, choice.otherwise), Value)]
+        outer = [number for number in sides if number in self.variables]
+        for number in outer:
+            self.left[number] -= 1
+        names = self._names(choice, {self.variables[number] for number in outer})
+        if not choice.no:
+            self._moves(choice.otherwise, names)
+        self.lines.append(f"{STEP * self.indent}if {flat(choice.flag)}:")
+        self._side(choice.yes, choice.taken, names)
+        if choice.no:
+            self.lines.append(f"{STEP * self.indent}else:")
+            self._side(choice.no, choice.otherwise, names)
+        self.place += 1
+        self.variables.update(zip(choice.results, names, strict=True))
+
+    def _names(self, choice: Choice, sides: set[str]) -> list[str]:
+        """What leaves the choice is called as what one side passes on, where nobody needs that
+        later; `sides`: what comes in and is passed on."""
+        inside = [value.number for value in found((choice.yes, choice.no), Value)]
+        live = {name for number, name in self.variables.items() if self.left.get(number)} | sides
+        names: list[str] = []
+        for taken, otherwise in zip(choice.taken, choice.otherwise, strict=True):
+            passed = [otherwise, taken] if choice.no else [otherwise]
+            same = [
+                self.variables[value.number]
+                for value in passed
+                if isinstance(value, Value) and value.number in self.variables
+                if self.left[value.number] == inside.count(value.number)
+            ]
+            free = [name for name in ("x", "y", "z") if name not in live]
+            options = [name for name in (*same, *free) if name not in names]
+            names.append(options[0] if options else unique("y", {*live, *names} | self.taken))
+        return names
+
+    def _side(self, steps: tuple[Step, ...], ends: tuple[Expr, ...], names: list[str]) -> None:
+        outer = [v.number for v in found(ends, Value) if v.number in self.variables]
+        for number in outer:
+            self.left[number] += 1
+        pairs = [*zip(ends, names, strict=True)]
+        inner = {v.number: name for v, name in pairs if isinstance(v, Value)}
+        self.leaving = {n: name for n, name in inner.items() if n not in self.variables}
+        self.indent += 1
+        for step in steps:
+            self._step(step)
+        self._flush()
+        self._moves(ends, names)
+        self.indent -= 1
+        self.leaving = {}
+        for number in inner:
+            self.left[number] -= 1
+
+    def _moves(self, ends: tuple[Expr, ...], names: list[str]) -> None:
+        """`y = x`, where what is passed on has another name; all at once."""
+        texts = [flat(self._bound(end, keep=True)) for end in ends]
+        moves = [(name, text) for name, text in zip(names, texts, strict=True) if name != text]
+        if moves:
+            self.known.update(name for name, _ in moves)
+            left, right = (", ".join(part) for part in zip(*moves, strict=True))
+            self.lines.append(f"{STEP * self.indent}{left} = {right}")
 
 
 def _return(texts: list[str], indent: int) -> list[str]:

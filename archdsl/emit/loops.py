@@ -78,12 +78,13 @@ def _item(makes: list[Make]) -> Expr | None:
 
 def _turn(content: Body, names: list[str]) -> tuple[Step, ...] | None:
     """The steps for the first part, where those for all others are the same."""
-    size, rest = divmod(len(content.steps), len(names))
+    plain = tuple(step for step in content.steps if isinstance(step, Step))
+    size, rest = divmod(len(plain), len(names))
     if rest or not size:
         return None
     source, turns = 0, []
     for number, name in enumerate(names):
-        steps = content.steps[number * size : (number + 1) * size]
+        steps = plain[number * size : (number + 1) * size]
         turn = _renamed(steps, source, name)
         if turn is None:
             return None

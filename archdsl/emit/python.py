@@ -7,6 +7,7 @@ module that `archdsl.runtime.module` builds is this very text, executed.
 from __future__ import annotations
 
 import ast
+import itertools
 from dataclasses import dataclass, replace
 
 from archdsl._version import __version__
@@ -16,9 +17,24 @@ from archdsl.emit.initial import MODULE
 from archdsl.emit.loops import NUMBER
 from archdsl.emit.names import TAKEN, camel, defined, unique, variable
 from archdsl.emit.sharing import share
-from archdsl.emit.tree import Apply, Branch, Child, ClassDef, Code, Expr, Loop, Many, Own, Parameter
+from archdsl.emit.tree import (
+    Apply,
+    Branch,
+    Child,
+    ClassDef,
+    Code,
+    Expr,
+    Loop,
+    Many,
+    Maybe,
+    Own,
+    Parameter,
+    Repeat,
+)
 from archdsl.ir.graph import Graph, Node, Program, Scope
 from archdsl.text import shape_text
+
+LAYERS = "layers: list[nn.Module] = "
 
 __all__ = ["Emitted", "emit", "emit_module"]
 
@@ -208,10 +224,6 @@ def _class(cls: ClassDef, names: frozenset[str], results: _Results | None = None
         lines.append("")
     parameters = [f"{name}: Tensor" for name in inputs(cls.body)]
     lines += _def("forward", ["self", *parameters], _returns(cls, results))
-    if (other := cls.body.other) is not None:
-        lines.append(f"{STEP * 2}if {flat(other.flag)}:")
-        lines += forward(cls.body, names, indent=3)
-        return lines + forward(replace(cls.body, steps=other.steps, outputs=other.outputs), names)
     if results is not None and results.tuple:
         return lines + forward(cls.body, names, results.variables(), results.leave)
     return lines + forward(cls.body, names)
@@ -246,8 +258,8 @@ def _def(name: str, parameters: list[str], returns: str) -> list[str]:
 def _construct(cls: ClassDef) -> list[str]:
     """The body of the constructor; nothing where it would only call nn.Module's."""
     body = cls.body
-    if body.layers and isinstance(body.layers[-1], Apply) and body.layers[-1].optional:
-        lines = _last_optional(body.layers)
+    if body.layers and any(map(_may_lack, body.layers)):
+        lines = [*_listed(body.layers, 2), f"{STEP * 2}super().__init__(*layers)"]
     elif body.layers is not None:
         lines = lay(Apply(Code("super().__init__"), body.layers, rows=True), 2)
     else:
@@ -259,7 +271,7 @@ def _construct(cls: ClassDef) -> list[str]:
                 case Own():
                     lines += _own(member)
                 case Child():
-                    lines += _child(member)
+                    lines += _child(member, annotated=not any(LAYERS in line for line in lines))
                 case Loop():
                     lines += _loop(member)
     if len(lines) == 1 and not body.inits and not body.layers:
@@ -267,22 +279,58 @@ def _construct(cls: ClassDef) -> list[str]:
     return lines + _inits(body.inits)
 
 
-def _last_optional(layers: tuple[Expr, ...]) -> list[str]:
-    """An nn.Sequential whose last layer may be missing."""
-    *first, last = layers
-    assert isinstance(last, Apply)
-    return [
-        *lay(Many(tuple(first)), 2, "layers: list[nn.Module] = "),
-        f"{STEP * 2}if {flat(last.target)} is not None:",
-        *lay(last, 3, "layers.append(", ")"),
-        f"{STEP * 2}super().__init__(*layers)",
-    ]
+def _may_lack(layer: Expr) -> bool:
+    return isinstance(layer, Maybe) or (isinstance(layer, Apply) and layer.optional)
 
 
-def _child(child: Child) -> list[str]:
+def _listed(layers: tuple[Expr, ...], indent: int, annotated: bool = True) -> list[str]:
+    """The layers of an nn.Sequential that may lack some, as a list called `layers`."""
+    runs = [(lacks, [*run]) for lacks, run in itertools.groupby(layers, key=_may_lack)]
+    lead = LAYERS if annotated else "layers = "
+    first = () if runs[0][0] else tuple(runs.pop(0)[1])
+    lines = lay(Many(first), indent, lead)
+    for lacks, run in runs:
+        if lacks:
+            lines += [line for layer in run for line in _perhaps(layer, indent)]
+        elif len(run) > 1:
+            lines += lay(Many(tuple(run)), indent, "layers += ")
+        elif isinstance(run[0], Repeat):
+            lines += lay(replace(run[0], spread=False), indent, "layers += ")
+        else:
+            lines += lay(_appended(run[0]), indent)
+    return lines
+
+
+def _perhaps(layer: Expr, indent: int) -> list[str]:
+    """A layer of the list that may be missing."""
+    if isinstance(layer, Maybe):
+        test, made = flat(layer.flag), layer.layer
+    else:
+        assert isinstance(layer, Apply)
+        test, made = f"{flat(layer.target)} is not None", layer
+    return [f"{STEP * indent}if {test}:", *lay(_appended(made), indent + 1)]
+
+
+def _appended(layer: Expr) -> Expr:
+    return Apply(Code("layers.append"), (layer,))
+
+
+def _child(child: Child, indent: int = 2, annotated: bool = True) -> list[str]:
+    """`annotated`: nothing was called `layers` before."""
+    margin = STEP * indent
+    if child.flag is not None:
+        inner = _child(replace(child, flag=None), indent + 1, annotated)
+        none = f"{margin}self.{child.name}: nn.Module | None = None"
+        return [none, f"{margin}if {flat(child.flag)}:", *inner]
+    expr = child.expr
+    lines: list[str] = []
+    if isinstance(expr, Apply) and any(map(_may_lack, expr.args)):
+        lines = _listed(expr.args, indent, annotated)
+        expr = Apply(expr.target, (Code("*layers"),))
     if is_attribute(child.name):
-        return lay(child.expr, 2, f"self.{child.name} = ")
-    return lay(Apply(Code("self.add_module"), (Code(literal(child.name)), child.expr)), 2)
+        return [*lines, *lay(expr, indent, f"self.{child.name} = ")]
+    add = Apply(Code("self.add_module"), (Code(literal(child.name)), expr))
+    return [*lines, *lay(add, indent)]
 
 
 def _loop(loop: Loop) -> list[str]:

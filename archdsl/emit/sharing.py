@@ -14,7 +14,7 @@ from typing import Any
 
 from archdsl.emit.arguments import Family, bases_of, parameter_names, plain, type_of
 from archdsl.emit.body import body, is_chain, positional, unheld
-from archdsl.emit.flags import flagged
+from archdsl.emit.joining import joined
 from archdsl.emit.loops import looped
 from archdsl.emit.names import TAKEN, unique, variable
 from archdsl.emit.tree import (
@@ -25,6 +25,7 @@ from archdsl.emit.tree import (
     Expr,
     Lit,
     Make,
+    Maybe,
     Parameter,
     found,
     rewrite,
@@ -63,7 +64,7 @@ def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> 
             family = families.setdefault((name, content), Family(name, content))
             family.graphs.append(graph)
             family.bodies.append(content)
-        for family in flagged(_merged(families)):
+        for family in joined(families.values()):
             if _inline(family, sum(uses[graph] for graph in family.graphs)):
                 for graph, content in zip(family.graphs, family.bodies, strict=True):
                     built[graph] = _sequential(content.layers or ())
@@ -128,34 +129,10 @@ def _checks(program: Program) -> dict[Graph, frozenset[int]]:
     return {graph: frozenset(sides[key]) for graph, key in keys.items()}
 
 
-def _merged(families: dict[tuple[str, Body], Family]) -> list[Family]:
-    """Blocks with and without an activation at their end are one family: it is optional there."""
-    for (name, content), family in list(families.items()):
-        *first, last = content.layers or (None,)
-        plain_ = families.get((name, replace(content, layers=tuple(first))))
-        if not first or plain_ is None or content.outputs or family.graphs[0].block is None:
-            continue
-        if not isinstance(last, Apply) or not isinstance(last.target, Lit):
-            continue
-        none = replace(last, target=replace(last.target, value=None, silent=True), optional=True)
-        made = Family(name, replace(content, layers=(*first, none)))
-        made.graphs = [*family.graphs, *plain_.graphs]
-        for body_ in family.bodies:
-            *layers, act = body_.layers or ()
-            assert isinstance(act, Apply)
-            made.bodies.append(replace(body_, layers=(*layers, replace(act, optional=True))))
-        for body_ in plain_.bodies:
-            made.bodies.append(replace(body_, layers=(*(body_.layers or ()), none)))
-        for old in (family, plain_):
-            del families[name, old.body]
-        families[name, made.body] = made
-    return [*families.values()]
-
-
 def _inline(family: Family, uses: int) -> bool:
     """A plain chain is written where it is used, unless it is a block that is used again."""
     layers = family.body.layers
-    if layers is None or family.body.outputs or family.body.inits:
+    if layers is None or family.body.outputs or family.body.inits or found(layers, Maybe):
         return False
     return family.graphs[0].block is None or uses < 2 or len(layers) < 2
 
@@ -179,15 +156,35 @@ def _survey(root: Graph) -> tuple[dict[Graph, list[str]], dict[Graph, int]]:
 
 
 def _levels(root: Graph) -> Iterator[list[Graph]]:
-    """The graphs below the root by height: a graph after all that it holds."""
-    heights: dict[Graph, int] = {}
+    """The graphs below the root by height: a graph after all that it holds, and those of one block
+    together, unless it holds itself."""
+    below = list(graphs(root))[:-1]
+    blocks: dict[Graph, frozenset[str]] = {}  # all that are inside
+    for graph in below:
+        parts = [item.graph for item in graph.items if isinstance(item, Scope)]
+        own = {part.block for part in parts if part.block is not None}
+        blocks[graph] = frozenset(own).union(*(blocks[part] for part in parts))
+    nested = {graph.block for graph in below if graph.block in blocks[graph]}
+    members: dict[str | Graph, list[Graph]] = {}
+    keys: dict[Graph, str | Graph] = {}
+    for graph in below:
+        alone = graph.block is None or graph.block in nested
+        keys[graph] = graph if alone else str(graph.block)
+        members.setdefault(keys[graph], []).append(graph)
+    heights: dict[str | Graph, int] = {}
+
+    def height(key: str | Graph) -> int:
+        if key not in heights:
+            items = (item for graph in members[key] for item in graph.items)
+            inner = (height(keys[item.graph]) for item in items if isinstance(item, Scope))
+            heights[key] = max(inner, default=-1) + 1
+        return heights[key]
+
     levels: dict[int, list[Graph]] = {}
-    for graph in list(graphs(root))[:-1]:
-        inner = (heights[item.graph] for item in graph.items if isinstance(item, Scope))
-        heights[graph] = max(inner, default=-1) + 1
-        levels.setdefault(heights[graph], []).append(graph)
-    for height in sorted(levels):
-        yield levels[height]
+    for graph in below:
+        levels.setdefault(height(keys[graph]), []).append(graph)
+    for number in sorted(levels):
+        yield levels[number]
 
 
 def _label(family: Family, labels: dict[Graph, list[str]]) -> str:
@@ -211,7 +208,6 @@ def _class(family: Family, label: str) -> Iterator[tuple[Graph, Expr]]:
     columns = list(zip(*rows, strict=True))
     in_forward = len(found((first.layers, first.members), Lit))
     stored = {*range(in_forward, in_forward + len(found(first.steps, Lit)))}
-    stored |= {*range(len(columns) - len(found(first.other, Lit)), len(columns))}
     # what torch would take everywhere, though the values differ (a stride as large as its kernel)
     unsaid = [all(lit.silent for lit in column) for column in columns]
     varying = [
@@ -222,7 +218,8 @@ def _class(family: Family, label: str) -> Iterator[tuple[Graph, Expr]]:
     ]
     arguments = []
     computed: dict[int, Expr] = {}
-    for name, places in parameter_names(family, columns, varying, stored, computed):
+    layers = _layers_that_may_lack(first, rows[0])
+    for name, places in parameter_names(family, columns, varying, stored, computed, layers):
         if not places:
             base = tuple(Lit(value) for value in bases_of(family)[name])
             arguments.append((Parameter(name, "int", None, False, ""), places, base))
@@ -247,6 +244,13 @@ def _class(family: Family, label: str) -> Iterator[tuple[Graph, Expr]]:
     )
     for row, graph in enumerate(family.graphs):
         yield graph, Make(made, tuple(_given(a, column[row]) for a, _, column in arguments))
+
+
+def _layers_that_may_lack(content: Body, literals: list[Lit]) -> dict[int, range]:
+    """The place of each flag of an optional layer among the literals, and those of the layer."""
+    places = {id(lit): place for place, lit in enumerate(literals)}
+    found_ = {places[id(m.flag)]: len(found(m.layer, Lit)) for m in found(content, Maybe)}
+    return {flag: range(flag + 1, flag + 1 + count) for flag, count in found_.items()}
 
 
 def _given(parameter: Parameter, lit: Lit) -> Lit:

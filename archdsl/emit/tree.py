@@ -104,13 +104,22 @@ class Many:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """`*[item for _ in range(count)]`."""
+    """`*[item for _ in range(count)]`; not `spread`: the list itself."""
 
     item: Expr
     count: Expr
+    spread: bool = True
 
 
-Expr = Lit | Code | Value | Member | Attr | Apply | Make | Infix | Many | Repeat
+@dataclass(frozen=True, slots=True)
+class Maybe:
+    """A layer of an nn.Sequential that only those instances have for which `flag` is set."""
+
+    flag: Expr
+    layer: Expr
+
+
+Expr = Lit | Code | Value | Member | Attr | Apply | Make | Infix | Many | Repeat | Maybe
 LEAVES = (Lit, Code, Value, Member)
 Part = TypeVar("Part")
 
@@ -151,10 +160,11 @@ def found(tree: Any, kind: type[Part]) -> list[Part]:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """`self.name = expr`, a submodule."""
+    """`self.name = expr`, a submodule. `flag`: only those instances have it for which it is set."""
 
     name: str
     expr: Expr
+    flag: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +191,16 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
-    """What the forward does where the flag is not set."""
+class Choice:
+    """Steps that only those instances take for which `flag` is set (`yes`), and those of the others
+    (`no`). `results`: the values that leave it; `taken`, `otherwise`: what each is then."""
 
     flag: Expr
-    steps: tuple[Step, ...]
-    outputs: tuple[Expr, ...]
+    yes: tuple[Step, ...]
+    no: tuple[Step, ...]
+    results: tuple[int, ...]
+    taken: tuple[Expr, ...]
+    otherwise: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +214,11 @@ class Body:
 
     layers: tuple[Expr, ...] | None
     members: tuple[Child | Own | Loop, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[Step | Choice, ...]
     inputs: int
     outputs: tuple[Expr, ...]
     absent: tuple[int, ...]
     inits: tuple[Branch, ...]
-    other: Other | None = None
     #: of the inputs behind the first, where a person named them
     input_names: tuple[str, ...] = field(default=(), compare=False)
 

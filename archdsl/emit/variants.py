@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 from archdsl.emit.names import camel, unique
-from archdsl.emit.tree import Apply, ClassDef, Code, Infix, Lit, Make, found
+from archdsl.emit.tree import Apply, ClassDef, Code, Infix, Lit, Make, Step, found
 
 #: what classes may be called after, those of the blocks inside among it
 Features = Mapping[ClassDef, list[str]]
@@ -74,8 +74,8 @@ def _own(cls: ClassDef) -> Iterator[str]:
     for member in cls.body.members:
         if name := camel(member.name):
             yield name
-    adds = cls.body.other is None  # or only where an argument says so
-    if adds and any(part.operator == "+" for part in found(cls.body.steps, Infix)):
+    steps = [step for step in cls.body.steps if isinstance(step, Step)]
+    if any(part.operator == "+" for part in found(tuple(steps), Infix)):
         yield "Residual"
     for make in found(cls.body, Make):
         yield camel(make.cls.family)

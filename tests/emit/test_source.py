@@ -119,13 +119,12 @@ def test_blocks_that_differ_in_numbers_share_a_class(programs: dict[str, Program
     source = emit(programs["resnet"])
     assert [line for line in source.splitlines() if line.startswith("class ")] == [
         "class Basic(nn.Module):",
-        "class BasicDownsample(nn.Module):",
         "class Stage(nn.Sequential):",
         "class Resnet18(nn.Module):",
     ]
-    assert "def __init__(self, in_channels: int, mid: int) -> None:" in source
-    assert "*[Basic(64) for _ in range(2)]" in source
-    assert "self.layer2 = Stage(64, mid=128)" in source
+    assert "Basic(in_channels, mid=mid, stride=2, downsample=True)" in source
+    assert "layers += [Basic(mid, mid=mid) for _ in range(repeats)]" in source
+    assert "self.layer2 = Stage(64, mid=128, repeats=1)" in source
 
 
 def test_arguments_have_the_blocks_names(programs: dict[str, Program]) -> None:
@@ -260,11 +259,13 @@ def _forward(source: str, cls: str) -> str:
 
 
 def test_the_forward_reads_well(programs: dict[str, Program]) -> None:
-    assert _forward(emit(programs["resnet"]), "BasicDownsample") == (
+    assert _forward(emit(programs["resnet"]), "Basic") == (
         "def forward(self, x: Tensor) -> Tensor:\n"
         "        y = F.relu(self.bn1(self.conv1(x)), inplace=True)\n"
-        "        x = self.bn2(self.conv2(y)) + self.downsample(x)\n"
-        "        return F.relu(x, inplace=True)"
+        "        y = self.bn2(self.conv2(y))\n"
+        "        if self.downsample is not None:\n"
+        "            x = self.downsample(x)\n"
+        "        return F.relu(y + x, inplace=True)"
     )
     googlenet = _forward(emit(programs["googlenet"]), "Googlenet")
     assert "aux1 = self.aux1(inception4a) if self.training else None" in googlenet

@@ -11,6 +11,7 @@ import archdsl
 from archdsl.ir.graph import Node
 from archdsl.ops.table import Op, operators
 from archdsl.text import shape_text
+from tests.emit.test_joining import specs
 from tests.emit.test_labels import PLACES
 
 SPECS = sorted(path.stem for path in Path("specs").glob("*.arch"))
@@ -55,6 +56,9 @@ def test_mypy_finds_nothing(tmp_path: Path) -> None:
     for name, text in PLACES.items():
         spec = text.format(N="name", M="model m")
         texts["place_" + name.replace(" ", "_").replace("'", "")] = archdsl.compile(spec)
+    for seed in range(30):
+        if archdsl.check(spec := specs(seed)[0]).ok:
+            texts[f"joined_{seed}"] = archdsl.compile(spec)
     for name, text in texts.items():
         (tmp_path / f"{name}.py").write_text(text)
     out, problems, code = api.run(["--strict", f"--cache-dir={tmp_path / 'cache'}", str(tmp_path)])
