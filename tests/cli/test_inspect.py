@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -252,7 +254,8 @@ def test_specs_and_ops() -> None:
     assert "conv out kernel" in run("ops", "conv").stdout
     wrong = run("ops", "covn")
     assert wrong.exit_code == 1 and "conv" in wrong.stderr
-    assert run("--version").stdout == f"archdsl {archdsl.__version__}\n"
+    versions = f"Python {platform.python_version()}, torch {version('torch')}"
+    assert run("--version").stdout == f"archdsl {archdsl.__version__} ({versions})\n"
 
 
 def test_codes_are_known_in_a_new_process() -> None:
