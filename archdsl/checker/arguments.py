@@ -37,7 +37,8 @@ from archdsl.text import shape_text
 class Frame:
     """The walk of one block: its variables, its taps, and what entered it. Bodies inside it get a
     frame of their own, with the same taps. `flow` and `builder`: what flows at the place that the
-    walk has come to, and in which scope. `absent`: the values that the block did not get."""
+    walk has come to, and in which scope. `absent`: the values that the block did not get.
+    `parts`: its modules that several steps run, as `Part`s."""
 
     block: Block
     variables: dict[str, Any]
@@ -46,6 +47,7 @@ class Frame:
     budget: Budget
     reads: set[int] = field(default_factory=set)  # the sides of what entered that the text reads
     absent: frozenset[str] = frozenset()
+    parts: dict[str, Any] = field(default_factory=dict)
     flow: Value | None = None
     builder: Builder | None = None
 

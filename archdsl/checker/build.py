@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archdsl.checker.values import Problem
-from archdsl.diagnostics.catalogue import NeverLabelled, UnknownTarget
+from archdsl.diagnostics.catalogue import NeverLabelled, OtherUse, UnknownTarget
+from archdsl.diagnostics.model import Label
 from archdsl.diagnostics.source import Span
 from archdsl.ir import graph
 from archdsl.ir.graph import Graph, Init, Item, Node, Param, Scope
+from archdsl.ir.same import difference
 from archdsl.ops.init import Rule
 from archdsl.ops.table import Op, Shape
 
@@ -77,6 +79,7 @@ class Draft:
     outputs: list[Value] = field(default_factory=list)
     training_only: bool = False
     free: tuple[tuple[str, str], ...] = ()
+    shares: Draft | None = None  # whose module it runs
 
 
 @dataclass(eq=False)
@@ -199,6 +202,12 @@ def freeze(builder: Builder) -> Graph:
             value.number, number = number, number + 1
     items = {draft: _item(draft) for draft in order}
     place = {draft: index for index, draft in enumerate(order)}
+    for draft in order:
+        if draft.shares is not None:
+            said = difference(items[draft.shares], items[draft], draft.name or "")
+            if said:
+                first = Label(draft.shares.span, "it was made for this use")
+                raise Problem(OtherUse(draft.span, draft.name or "", said).with_related(first))
     return Graph(
         block=builder.block,
         args=builder.args,
@@ -249,11 +258,12 @@ def _declaration_order(builder: Builder) -> list[Draft]:
         if name not in builder.names:
             raise Problem(NeverLabelled(span, name))
     after = len(builder.places)
+    own = [draft for draft in builder.drafts if draft.shares is None]
     keys = {
         draft: builder.places.get(draft.name or "", (place, after))
         for place, draft in enumerate(builder.drafts)
     }
-    return sorted(builder.drafts, key=lambda draft: keys[draft])
+    return sorted(own, key=lambda draft: keys[draft])
 
 
 def _execution_order(builder: Builder) -> list[Draft]:
@@ -296,9 +306,11 @@ def _item(draft: Draft) -> Item:
             draft.span,
             draft.training_only,
             draft.free,
+            draft.shares is not None,
         )
     inside = freeze(content) if isinstance(content, Builder) else content
-    return Scope(name, draft.labelled, inside, inputs, draft.span, draft.training_only)
+    shares = draft.shares is not None
+    return Scope(name, draft.labelled, inside, inputs, draft.span, draft.training_only, shares)
 
 
 def operand_shapes(op: Op, values: list[Value]) -> tuple[Shape, ...]:

@@ -74,6 +74,8 @@ class Calls:
         self, call: t.Call, flow: Value, builder: Builder, frame: Frame, label: str | None
     ) -> Value:
         self.budget.spend(NODE, call.span)
+        if call.name in frame.parts:
+            return self._shared(frame.parts[call.name], call, flow, builder)
         target, bound = self._target(call, frame)
         if target is None:
             return Value(None, call.span)
@@ -118,6 +120,9 @@ class Calls:
         return [self._tap(given.use, builder, frame)] if isinstance(given, t.ValueOf) else []
 
     def _tap(self, use: t.TapUse, builder: Builder, frame: Frame) -> Value:
+        raise NotImplementedError
+
+    def _shared(self, part: Any, call: t.Call, flow: Value, builder: Builder) -> Value:
         raise NotImplementedError
 
     def _target(self, call: t.Call, frame: Frame) -> tuple[Target | None, dict[str, t.Argument]]:

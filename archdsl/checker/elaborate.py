@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from archdsl.checker.arguments import Frame, any_value, shape_value
@@ -18,6 +19,7 @@ from archdsl.checker.calls import Calls, plain
 from archdsl.checker.claims import as_claimed, claimed, refuted
 from archdsl.checker.fuel import CROSSING, STATEMENT
 from archdsl.checker.outputs import same_names
+from archdsl.checker.parts import Part
 from archdsl.checker.promise import promise
 from archdsl.checker.report import Stop
 from archdsl.checker.settable import settable, settings
@@ -185,6 +187,8 @@ class _Elaborator(Calls):
                     self._init(statement, builder, frame)
             case t.ParamDecl():
                 self._param(statement, builder, frame)
+            case t.Part():
+                self._part(statement, builder, frame)
             case t.Declare():
                 for label in statement.labels:
                     self._declare(label, builder, frame)
@@ -210,6 +214,9 @@ class _Elaborator(Calls):
         frame.flow, frame.builder = flow, builder
         if label is None:
             return self._step(step, flow, builder, frame)
+        if isinstance(step, t.Call) and (shared := frame.parts.get(step.name)) is not None:
+            self.report(c.NamedPart(label.span, shared.name))
+            return Value(None, part.span)
         name = self._label(label, builder, frame)
         if name is None:
             return Value(None, part.span)
@@ -219,6 +226,31 @@ class _Elaborator(Calls):
             self.report(c.NothingToName(label.span))
             return flow
         return self._named(name, step, flow, builder, frame, part.span)
+
+    def _part(self, statement: t.Part, builder: Builder, frame: Frame) -> None:
+        """A module that what follows may run."""
+        name = self._label(statement.label, builder, frame)
+        if name is not None:
+            builder.declare(name, statement.label.span)
+            frame.parts[name] = Part(statement, name, replace(frame), builder)
+
+    def _shared(self, part: Part, call: t.Call, flow: Value, builder: Builder) -> Value:
+        """A step that runs a part."""
+        if call.args or call.taps or call.body is not None:
+            self.report(c.PartTakesNothing(call.span, part.name))
+            return Value(None, call.span)
+        if builder is not part.builder:
+            declared = Label(part.span, "it is declared here")
+            self.report(c.PartElsewhere(call.span, part.name).with_related(declared))
+            return Value(None, call.span)
+        step = part.statement.step
+        value = self._named(part.name, step, flow, builder, part.frame, call.span)
+        draft = builder.made.get(part.name)
+        if value.shape is None or draft is None:
+            return Value(None, call.span)
+        draft.span = call.span
+        draft.shares, part.first = part.first, part.first or draft
+        return value
 
     def _named(
         self, name: str, step: t.Step, flow: Value, builder: Builder, frame: Frame, span: Span

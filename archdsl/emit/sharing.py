@@ -122,7 +122,10 @@ def _checks(program: Program) -> dict[Graph, frozenset[int]]:
     they may come in otherwise."""
     root, varying = program.graph, Varying(program)
     sides: dict[tuple[str | Graph, int], set[int]] = {}
-    keys = {graph: (graph.block or graph, len(graph.input_shapes[0])) for graph in graphs(root)}
+    keys = {
+        graph: (graph.block or graph, len(graph.input_shapes[0]))
+        for graph in graphs(root, owned=True)
+    }
     for graph, key in keys.items():
         loose = unheld(graph)
         sides.setdefault(key, set()).update(loose & varying(graph) if loose else loose)
@@ -147,21 +150,25 @@ def _survey(root: Graph) -> tuple[dict[Graph, list[str]], dict[Graph, int]]:
     """For each graph below the root the labels of its scopes, and how often it is used."""
     labels: dict[Graph, list[str]] = {}
     uses: dict[Graph, int] = {}
-    for graph in graphs(root):
-        for item in graph.items:
-            if isinstance(item, Scope):
-                labels.setdefault(item.graph, []).append(item.name)
-                uses[item.graph] = uses.get(item.graph, 0) + 1
+    for graph in graphs(root, owned=True):
+        for item in _owned(graph):
+            labels.setdefault(item.graph, []).append(item.name)
+            uses[item.graph] = uses.get(item.graph, 0) + 1
     return labels, uses
+
+
+def _owned(graph: Graph) -> list[Scope]:
+    """Its parts, each module once."""
+    return [item for item in graph.items if isinstance(item, Scope) and not item.shares]
 
 
 def _levels(root: Graph) -> Iterator[list[Graph]]:
     """The graphs below the root by height: a graph after all that it holds, and those of one block
     together, unless it holds itself."""
-    below = list(graphs(root))[:-1]
+    below = list(graphs(root, owned=True))[:-1]
     blocks: dict[Graph, frozenset[str]] = {}  # all that are inside
     for graph in below:
-        parts = [item.graph for item in graph.items if isinstance(item, Scope)]
+        parts = [item.graph for item in _owned(graph)]
         own = {part.block for part in parts if part.block is not None}
         blocks[graph] = frozenset(own).union(*(blocks[part] for part in parts))
     nested = {graph.block for graph in below if graph.block in blocks[graph]}
@@ -175,8 +182,8 @@ def _levels(root: Graph) -> Iterator[list[Graph]]:
 
     def height(key: str | Graph) -> int:
         if key not in heights:
-            items = (item for graph in members[key] for item in graph.items)
-            inner = (height(keys[item.graph]) for item in items if isinstance(item, Scope))
+            scopes = (item for graph in members[key] for item in _owned(graph))
+            inner = (height(keys[item.graph]) for item in scopes)
             heights[key] = max(inner, default=-1) + 1
         return heights[key]
 

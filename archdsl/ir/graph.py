@@ -10,7 +10,7 @@ cache by identity.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,7 +29,8 @@ class Node:
 
     `name`: its key in the scope; a label, or a position ("0", "1", ...) that torch's Sequential
     would give; None for a join, which is no module. `labelled`: a person named it. `free`: the
-    operator's arguments that are a parameter of the model, and which.
+    operator's arguments that are a parameter of the model, and which. `shares`: its module is that
+    of the item of this name before it.
     """
 
     name: str | None
@@ -41,6 +42,7 @@ class Node:
     span: Span
     training_only: bool = False
     free: tuple[tuple[str, str], ...] = ()
+    shares: bool = False
 
     @property
     def weights(self) -> tuple[Weight, ...]:
@@ -48,7 +50,9 @@ class Node:
 
     @property
     def params(self) -> int:
-        """How many numbers it learns."""
+        """How many numbers it learns, beside those of a module that it shares."""
+        if self.shares:
+            return 0
         return sum(weight.size for weight in self.weights if not weight.buffer)
 
     @property
@@ -81,6 +85,7 @@ class Scope:
     inputs: tuple[int, ...]
     span: Span
     training_only: bool = False
+    shares: bool = False
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -136,8 +141,8 @@ class Graph:
     `block`: the name of the block or model whose call this is, None for a labelled group.
     `args`: the block's parameters with their values (ints, floats, strings, tuples, `Callable`s).
     `declared`: the items' indices in the order of their declaration, which is the order of
-    construction and of the state_dict; it differs from the order of execution only where an aux
-    head is declared after its tap.
+    construction and of the state_dict; it differs from the order of execution where an aux head is
+    declared after its tap. Items that share a module are not among them.
     `reads`: the sides of its first input that its text computes with (`in.h`): what was computed is
     right for these alone.
     `lets`: the names that its text gives to numbers, each with its only value.
@@ -161,6 +166,9 @@ class Graph:
     lets: tuple[tuple[str, int | float], ...] = ()
     taps: tuple[tuple[str, int], ...] = ()
     input_names: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.block or ''} of {len(self.items)} items>"
 
     @cached_property
     def unbatched(self) -> frozenset[int]:
@@ -214,6 +222,8 @@ class Graph:
         for item in self.items:
             if isinstance(item, Scope):
                 part = item.graph.sizes
+                if item.shares:
+                    part = Sizes(part.nodes, 0, part.macs, part.training_macs)
             elif isinstance(item, Param):
                 part = Sizes(0, 0, 0, 0) if item.buffer else Sizes(0, _prod(item.shape), 0, 0)
             else:
@@ -343,12 +353,14 @@ def _aligned(shape: Shape, rank: int) -> Shape:
     return (1,) * (rank - len(shape)) + shape
 
 
-def _walk(graph: Graph, prefix: str) -> Iterator[tuple[str, Item]]:
+def _walk(graph: Graph, prefix: str, shares: bool = False) -> Iterator[tuple[str, Item]]:
     for item in graph.items:
+        if shares and isinstance(item, (Node, Scope)):
+            item = replace(item, shares=True)
         name = prefix + item.name if item.name else prefix.rstrip(".")
         yield name, item
         if isinstance(item, Scope):
-            yield from _walk(item.graph, name + ".")
+            yield from _walk(item.graph, name + ".", item.shares)
 
 
 def _state(graph: Graph, prefix: str) -> Iterator[tuple[str, Weight]]:

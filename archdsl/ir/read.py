@@ -25,10 +25,11 @@ from archdsl.ir.graph import (
     operand_shapes,
 )
 from archdsl.ir.labels import LABEL, RESERVED
+from archdsl.ir.same import difference
 from archdsl.ir.show import VERSION
 from archdsl.ops import TABLE
 from archdsl.ops.init import RULES, Attribute, Rule
-from archdsl.ops.table import Arg, Blame, Op, Shape
+from archdsl.ops.table import LIKE, Arg, Blame, Op, Shape
 from archdsl.text import shape_text
 
 DEEPEST = 100
@@ -120,14 +121,12 @@ class _Reader:
         place = f"graphs.{name}"
         entry = _dict(_dict(self.document.get("graphs"), "graphs").get(name), place)
         values = [_shape(shape, f"{place}.inputs") for shape in _list(entry, "inputs", place)]
-        inputs, items, names = tuple(values), [], set()
+        inputs, items = tuple(values), list[Item]()
         bare = frozenset(_number(n, f"{place}.bare", len(inputs)) for n in entry.get("bare", ()))
         self.loose[name] = set(bare)
         for number, raw in enumerate(_list(entry, "items", place)):
             item = self.item(_dict(raw, place), values, f"{place}.items[{number}]")
-            if item.name is not None and item.name in names:
-                _fail(f"{place}.items[{number}]", f"a second {item.name!r}")
-            names.add(item.name)
+            self.shared(item, items, f"{place}.items[{number}]")
             items.append(item)
             if isinstance(item, Param):
                 self.loose[name].add(len(values))
@@ -139,7 +138,8 @@ class _Reader:
                 )
             values.extend(item.shapes)
         declared = tuple(_number(n, f"{place}.declared") for n in _list(entry, "declared", place))
-        if sorted(declared) != [*range(len(items))]:
+        own = [n for n, item in enumerate(items) if not getattr(item, "shares", False)]
+        if sorted(declared) != own:
             _fail(f"{place}.declared", "each item once, by its number")
         outputs = tuple(
             _number(n, f"{place}.outputs", len(values)) for n in _list(entry, "outputs", place)
@@ -173,6 +173,17 @@ class _Reader:
         self.graphs[name] = made
         return made
 
+    def shared(self, item: Item, before: list[Item], place: str) -> None:
+        """An item has a name of its own, or runs the module of the first that has it."""
+        if item.name is None:
+            return
+        first = next((other for other in before if other.name == item.name), None)
+        shares = getattr(item, "shares", False)
+        if (first is not None) != shares:
+            _fail(place, f"a second {item.name!r}" if first else "there is nothing to share")
+        if first is not None and (said := difference(first, item, item.name)):
+            _fail(place, said)
+
     def item(self, entry: dict[str, Any], values: list[Shape], place: str) -> Item:
         for kind in ("param", "buffer"):
             if kind in entry:
@@ -188,6 +199,7 @@ class _Reader:
         )
         loose = [n in self.loose[self.open[-1]] for n in inputs]
         only = entry.get("training_only", False) is True
+        shares = entry.get("shares", False) is True
         if "graph" in entry:
             graph = self.graph(_string(entry["graph"], place))
             given = tuple(
@@ -196,7 +208,7 @@ class _Reader:
             )
             if graph.input_shapes != given or name is None:
                 _fail(place, "its graph takes other inputs, or it has no name")
-            made: Item = Scope(name, labelled, graph, inputs, self.span, only)
+            made: Item = Scope(name, labelled, graph, inputs, self.span, only, shares)
         else:
             op = _operator(entry, len(inputs), place)
             given = operand_shapes(op, [values[n] for n in inputs], loose)
@@ -208,7 +220,7 @@ class _Reader:
             if name is None and (op.arity is not None or op.weights(*given)):
                 _fail(place, "only a join has no name")
             free = self.free(_dict(entry.get("free", {}), place), op, place)
-            made = Node(name, labelled, op, inputs, given, shape, self.span, only, free)
+            made = Node(name, labelled, op, inputs, given, shape, self.span, only, free, shares)
         wanted = entry.get("shape")
         if wanted != (found := " ".join(shape_text(s) for s in made.shapes)):
             _fail(place, f"its shape is {found}, not {wanted}")
@@ -267,10 +279,16 @@ def _operator(entry: dict[str, Any], inputs: int, place: str) -> Op:
         _fail(place, f"{name} has no argument {unknown[0]!r}")
     if missing := [k for k, a in kind.args.items() if a.required and k not in given]:
         _fail(place, f"{name} needs {missing[0]!r}")
+    as_other = kind.like in given and given[kind.like] == []  # a second input's size
     # a join may have a single branch left
-    if inputs != kind.arity if kind.arity is not None else not inputs:
+    if inputs != kind.arity + as_other if kind.arity is not None else not inputs:
         _fail(place, f"{name} takes another number of inputs than {inputs}")
-    return kind(**{k: _converted(kind.args[k], v, place) for k, v in given.items()})
+    return kind(
+        **{
+            k: LIKE if as_other and k == kind.like else _converted(kind.args[k], v, place)
+            for k, v in given.items()
+        }
+    )
 
 
 def _converted(arg: Arg, value: Any, place: str) -> Any:

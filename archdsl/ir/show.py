@@ -105,6 +105,8 @@ class _Document:
         entry["shape"] = " ".join(map(_shape, item.shapes))
         if item.training_only:
             entry["training_only"] = True
+        if item.shares:
+            entry["shares"] = True
         return Row(entry)
 
     def value(self, value: Any) -> Any:

@@ -20,6 +20,7 @@ from archdsl.diagnostics.catalogue import (
     TooManyParameters,
     UnknownModel,
     UnknownOperation,
+    UnusedPart,
 )
 from archdsl.diagnostics.model import MAX_FOUND, Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Span
@@ -101,6 +102,7 @@ class _Definition:
         self.tree, self.words = tree, Words(notes, tree.name)
         self.calls: dict[str, None] = {}  # definitions of this file, in order
         self.once: dict[type, Span] = {}
+        self.unrun: dict[str, Diagnostic] = {}  # parts that nothing runs
 
     def check(self) -> None:
         tree = self.tree
@@ -123,6 +125,7 @@ class _Definition:
             self.words.give(parameter(param, tree.name), warning, scope)
         self._body(tree.body, scope, top=True)
         self.words.end()
+        self.found += self.unrun.values()
         return None
 
     def _value(self, param: t.Param, tree: t.Definition, warning: Diagnostic) -> None:
@@ -189,12 +192,23 @@ class _Definition:
                     self.words.rule(statement.rule, statement.rule_span, statement.args, scope)
                     kind = "buffer" if statement.buffer else "param"
                     self.words.tap(kind, statement.name, statement.name_span, statement.name_span)
+                case t.Part():
+                    self._part(statement, scope)
                 case t.Declare():
                     for label in statement.labels:
                         self.words.label(label, scope, declares=True)
                 case t.Assert():
                     self.words.expr(statement.claim, scope)
                     self.words.optional(statement.message, scope)
+
+    def _part(self, statement: t.Part, scope: Scope) -> None:
+        label = statement.label
+        self.words.label(label, scope)
+        self._step(statement.step, scope)
+        name = label.span.text.strip('"')
+        symbol = Symbol("label", name, self.words.labels.get(name, label.span), self.tree.name)
+        self.words.parts[name] = symbol
+        self.unrun[name] = UnusedPart(label.span, name)
 
     def _only_in_model(self, statement: t.Statement, top: bool, what: str, hint: str) -> None:
         first = self.once.setdefault(type(statement), statement.span)
@@ -265,6 +279,10 @@ class _Definition:
             self.words.expr(call.times, scope)
         if call.body is not None:
             self._body(call.body, scope)
+        if call.name in self.words.parts:
+            self.words.use(call.name_span, self.words.parts[call.name])
+            self.unrun.pop(call.name, None)
+            return
         target = None if call.name in scope else self.unit.target(call.name)
         alone = call.body is None and not call.taps
         # of what is passed as a parameter nothing is known without its value

@@ -52,6 +52,7 @@ class Words:
         self.within = notes.within
         self.owner = owner
         self.taps: Scope = {}
+        self.parts: Scope = {}
         self.tapped: dict[str, Span] = {}  # where each tap is said to stand
         self.labels: dict[str, Span] = {}  # where each stands first
         self.labelled: list[tuple[Span, str, Target | None]] = []  # words that are one, or else ...

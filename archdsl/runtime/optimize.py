@@ -66,6 +66,7 @@ class _Pass:
         self.passes = passes
         self.old = graph
         self.folds: list[Fold] = []
+        self.shared = {i.name for i in graph.items if isinstance(i, (Node, Scope)) and i.shares}
         self.uses: dict[int, int] = {}
         kept = [item for item in graph.items if not getattr(item, "training_only", False)]
         for value in (*(v for item in kept for v in item.inputs), *outputs):
@@ -120,6 +121,8 @@ class _Pass:
             return None
         if self.uses[node.inputs[0]] != 1:
             return None
+        if {node.name, layer.name} & self.shared:
+            return None  # another use may have no such normalisation behind it
         if not layer.op.maps and len(layer.shape) != 1:
             return None  # its features are last, the normalisation's channels first
         transposed, groups = layer.op.filters_at == 1, getattr(layer.op, "groups", 1)
@@ -150,7 +153,7 @@ class _Pass:
         for fold in self.folds:
             yield replace(fold, layer=prefix + fold.layer, norm=prefix + fold.norm)
         for item in self.old.items:
-            if isinstance(item, Scope) and not item.training_only:
+            if isinstance(item, Scope) and not item.training_only and not item.shares:
                 yield from self.passes[item.graph].all_folds(f"{prefix}{item.name}.")
 
 

@@ -121,6 +121,9 @@ class Builder:
     def declare(self, span: Span, _word: Token, *labels: t.Label) -> t.Declare:
         return t.Declare(span, labels)
 
+    def part(self, span: Span, _word: Token, label: t.Label, step: Any) -> t.Part:
+        return t.Part(span, label, _step(step))
+
     def output(self, span: Span, _word: Token, *taps: t.TapUse) -> t.Output:
         return t.Output(span, taps)
 

@@ -321,6 +321,13 @@ class Declare(Statement):
     labels: tuple[Label, ...]
 
 
+class Part(Statement):
+    """`part name: step`: a module, which steps called `name` run."""
+
+    label: Label
+    step: Step
+
+
 class Output(Statement):
     taps: tuple[TapUse, ...]
 

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import archdsl
+from archdsl.ir.read import read_ir
+from archdsl.ir.show import show_program
 
 
 def built(text: str, *shape: int, **given: Any) -> tuple[Any, Tensor]:
@@ -135,3 +137,46 @@ def test_sizes_of_values_and_of_what_flows() -> None:
     assert net(x).shape == (2, 12, 16)
     with pytest.raises((AssertionError, RuntimeError)):
         net(torch.zeros(1, 3, 16, 16))  # another size: refused, not answered for this one
+
+
+PARTS = """
+block head(classes) { conv 8 3x3 pad=1 -> bn -> relu; conv classes 1x1 }
+model m {
+  input 4x16x16
+  part cls: head 3
+  part proj: conv 4 1x1
+  proj -> maxpool 2x2 -> tap a
+  proj -> proj -> tap b
+  @b -> bn -> cls -> tap cb
+  @a -> cls
+  add @cb
+}
+"""
+
+
+def test_a_part_is_one_module() -> None:
+    net, x = built(PARTS, 4, 16, 16)
+    a = F.max_pool2d(net.proj(x), 2)
+    b = net.proj(net.proj(a))
+    norm = next(m for m in net.children() if isinstance(m, torch.nn.BatchNorm2d))
+    assert torch.equal(net(x), net.cls(a) + net.cls(norm(b)))
+    first = [key.split(".")[0] for key in net.state_dict()]
+    assert list(dict.fromkeys(first)) == ["cls", "proj", "1"]  # in the order of the text
+    program = archdsl.check(PARTS).program
+    assert program is not None
+    assert program.params == sum(p.numel() for p in net.parameters())
+    heads = 8 * 8 * (4 * 9 * 8 + 8 * 3)
+    assert program.macs == 2 * heads + (16 * 16 + 2 * 64) * 16
+
+
+def test_an_optimised_part_computes_the_same() -> None:
+    net, x = built(PARTS, 4, 16, 16)
+    fast = archdsl.load(PARTS, weights=net.state_dict(), optimize=True).eval()
+    assert torch.allclose(fast(x), net(x), atol=1e-5)
+
+
+def test_a_part_as_data_and_back() -> None:
+    program = archdsl.check(PARTS).program
+    assert program is not None
+    text = show_program(program)
+    assert show_program(read_ir(text)) == text

@@ -151,6 +151,40 @@ class NotAValue(Misplaced):
     name: str
 
 
+class NamedPart(Misplaced):
+    title = "`{name}` has its name already"
+    label = "the module of a part is called after it"
+    help = "`tap` what it gives, behind `->`"
+    name: str
+
+
+class PartTakesNothing(Misplaced):
+    title = "`{name}` is a part: its arguments stand where it is declared"
+    label = "it works on what flows"
+    help = "what flows into it: `@value -> {name}`"
+    name: str
+
+
+class PartElsewhere(Misplaced):
+    title = "the part `{name}` runs where it is declared, not inside a labelled group or a block"
+    help = "run it outside, on a tapped value: `@value -> {name}`"
+    name: str
+
+
+class UnusedPart(Misplaced):
+    title = "nothing runs the part `{name}`"
+    help = "a step that is called so runs it: `@value -> {name}`"
+    name: str
+
+
+class OtherUse(Misplaced):
+    title = "this cannot run the module of `{name}`"
+    label = "{why}"
+    help = "a module that is made for one size or number of channels takes no other"
+    name: str
+    why: str
+
+
 class OnlyInBlock(Misplaced):
     title = "a model gets no `@{name}`"
     help = "{hint}"
