@@ -114,10 +114,47 @@ def argument(rng: random.Random, spec: Arg, env: Env) -> tuple[str, Callable[[En
                 return f"({name} + {add})", lambda env: env[name] + add
             return name, lambda env: env[name]
     drawn = value(rng, spec.type)
-    text = written(drawn, isinstance(spec.type, (Ints, Floats)))
-    if isinstance(drawn, int) and drawn > 1 and rng.random() < 0.1:
-        text = f"({drawn} * 2 // 2)"
+    listed = isinstance(spec.type, (Ints, Floats))
+    text = written(drawn, listed)
+    if rng.random() < 0.1:
+        text = computed(rng, drawn, listed)
     return text, lambda env: drawn
+
+
+def computed(rng: random.Random, drawn: Any, listed: bool) -> str:
+    """A text that is worth a value, by other ways than writing it."""
+    if isinstance(drawn, tuple) and len(drawn) > 1 and not listed:
+        sides = [f"({computed(rng, side, False)})" for side in drawn]
+        plain = [str(side) if rng.random() < 0.4 else sides[i] for i, side in enumerate(drawn)]
+        return "x".join(plain)
+    if not isinstance(drawn, int) or isinstance(drawn, bool) or drawn < 1:
+        return written(drawn, listed)
+    forms = (
+        f"({drawn} * 2 // 2)",
+        f"(sum([1] * {drawn}))",
+        f"(len(range({drawn})))",
+        f"(none or {drawn})",
+        f"(sorted([{drawn}, -9])[-1])",
+        f"([v for v in [0, {drawn}, -1] if v > 0][0])",
+        f"([a - b for a, b in zip(range(9, 99), [9 - {drawn}])][0])",
+        f"(reversed([i + a for i, a in enumerate([8, {drawn - 1}])])[0])",
+    )
+    return rng.choice(forms)
+
+
+def listing(rng: random.Random, items: Sequence[int]) -> str:
+    """A text that is worth a list of small numbers."""
+    plain, back = written(tuple(items), True), written(tuple(reversed(items)), True)
+    forms = [plain, plain, f"reversed({back})", f"[n for n in {plain} + [99] if n < 50]"]
+    forms += [
+        f"[n for i, n in enumerate({plain}) if i >= 0]",
+        f"[n for n, _ in zip({plain}, [0] * 9)]",
+    ]
+    if list(items) == sorted(items):
+        forms.append(f"sorted({back})")
+    if list(items) == list(range(items[0], items[0] + len(items))):
+        forms += [f"range({items[0]}, {items[-1] + 1})"] * 3
+    return rng.choice(forms)
 
 
 def operation(
@@ -206,7 +243,7 @@ class Maker:
             flow = flow if out is None else out
             lines.append(piece.text)
             if flow and not self.wrong and rng.random() < 0.1:
-                lines.append(f"assert {written(flow, len(flow) == 1)}")
+                lines.append(f"assert {self.claim(flow)}")
             if rng.random() < 0.15:
                 heads.append(self.name("t"))
                 self.taps[heads[-1]] = flow
@@ -237,6 +274,15 @@ class Maker:
         branches = "identity; " if fits else f"@{other}; " if self.taps[other] == there else ""
         return f"{text} {{ {branches}@{name} -> relu }}"
 
+    def claim(self, flow: Shape) -> str:
+        """What is so of a value."""
+        rng, shown = self.rng, written(flow, len(flow) == 1)
+        if len(flow) > 1 and rng.random() < 0.5:
+            shown = "x".join("_" if rng.random() < 0.4 else str(side) for side in flow)
+        elif rng.random() < 0.3:
+            shown = rng.choice(("in >= 1", "n + 1 > n and not width == 0", "width < 0 or true"))
+        return shown + (' "{n} of {width}, {{}}"' if rng.random() < 0.3 else "")
+
     def input(self) -> Shape:
         rank = self.rng.choice((3, 3, 3, 3, 2, 1, 4))
         top = {1: 40, 2: 16, 3: 12, 4: 6}[rank]
@@ -253,7 +299,8 @@ class Maker:
         """A label, or nothing."""
         if self.rng.random() < 0.6 or "" in self.loops:
             return ""
-        return self.name("l") + "".join(f"_{{{variable}}}" for variable in self.loops) + ": "
+        name = self.name("l") + "".join(f"_{{{variable}}}" for variable in self.loops)
+        return f'"{name}": ' if self.rng.random() < 0.1 else f"{name}: "
 
     def block(self) -> Block:
         rng, name = self.rng, self.name("b")
@@ -498,7 +545,15 @@ class Maker:
                 shape = body.flow(shape, {**env, variable: item})
             return shape
 
-        return Piece(f"for {variable} in {written(tuple(items), True)} {{ {body.text} }}", flow)
+        text = listing(self.rng, items)
+        head = self.rng.choice(
+            (
+                *[f"for {variable} in {text}"] * 3,
+                f"for _i, {variable} in enumerate({text})",
+                f"for {variable}, _j in zip({text}, range(9))",
+            )
+        )
+        return Piece(f"{head} {{ {body.text} }}", flow)
 
     def looped(self, shape: Shape, env: Env, depth: int, variable: str) -> Piece:
         self.loops.append(variable)
@@ -525,6 +580,8 @@ class Maker:
         options: list[tuple[str, Callable[[Env], bool]]] = [
             ("true", lambda env: True),
             ("not true or 1 > 2", lambda env: False),
+            (f"(none or {number}) > 2", lambda env: number > 2),
+            (f'"{{{number}}}" + "a" == "{number % 5}a"', lambda env: number < 5),
         ]
         if env["in"]:
             options += [
