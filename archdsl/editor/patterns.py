@@ -70,6 +70,7 @@ def textmate() -> dict[str, Any]:
         "$schema": "https://raw.githubusercontent.com/martinring/tmlanguage/master/tmlanguage.json",
         "name": "arch",
         "scopeName": "source.arch",
+        "fileTypes": ["arch"],
         "patterns": [*words[:3], rule("label", LABEL), {"include": "#inner"}],
         "repository": {
             "inner": {"patterns": [*words, {"include": "#brackets"}]},

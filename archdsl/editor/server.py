@@ -1,8 +1,8 @@
 """`archdsl lsp`: the language server.
 
 Every answer is read off the `Analysis` of the text as it stands; the features only take requests
-apart and put answers together: here those that follow the texts, in `reading` and `writing` those
-that answer. Nothing may print to standard output: it is the protocol's.
+apart and put answers together: here those that follow the texts; in `reading`, `writing` and
+`beside` those that answer. Nothing may print to standard output: it is the protocol's.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import asyncio
 
 from lsprotocol import types as lsp
 
-from archdsl.editor import reading, writing
+from archdsl.editor import beside, reading, writing
 from archdsl.editor.session import Server, server
 
-__all__ = ["Server", "reading", "serve", "server", "writing"]
+__all__ = ["Server", "beside", "reading", "serve", "server", "writing"]
 
 QUICK = 0.05  # an analysis that takes longer waits until the writer pauses
 LONGEST_WAIT = 0.4

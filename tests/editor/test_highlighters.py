@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pygments.token import Error
 
 from archdsl.diagnostics.source import Source
@@ -163,6 +164,29 @@ def test_the_textmate_grammar_is_current() -> None:
     path = EXTENSION / "syntaxes" / "archdsl.tmLanguage.json"
     saved = json.loads(path.read_text(encoding="utf-8"))
     assert saved == textmate(), f"run: python -m archdsl.editor.patterns {path}"
+
+
+def test_linguist_would_take_the_grammar() -> None:
+    """It compiles every expression as PCRE, which looks back a fixed way only, as Python does; takes
+    the keys that TextMate has; and includes must be there."""
+    grammar = textmate()
+    assert {*grammar} <= {"$schema", "name", "scopeName", "fileTypes", "patterns", "repository"}
+
+    def rules(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for rule in found:
+            yield rule
+            yield from rules(rule.get("patterns", []))
+
+    sections = [grammar["patterns"], *(s["patterns"] for s in grammar["repository"].values())]
+    for rule in (rule for section in sections for rule in rules(section)):
+        assert {*rule} <= {"name", "match", "begin", "end", "patterns", "include"}
+        for key in ("match", "begin", "end"):
+            re.compile(rule.get(key, ""))
+        if "include" in rule:
+            assert rule["include"].removeprefix("#") in grammar["repository"]
+    entry = yaml.safe_load((EXTENSION.parent / "linguist/languages.yml").read_text())["archdsl"]
+    assert entry["tm_scope"] == grammar["scopeName"]
+    assert [one.removeprefix(".") for one in entry["extensions"]] == grammar["fileTypes"]
 
 
 @pytest.mark.skipif(

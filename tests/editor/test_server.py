@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_lsp
@@ -395,3 +396,26 @@ async def test_what_else_the_server_answers(client: LanguageClient, folder: Path
     assert lsp.Range(start, end) in [problem.range for problem in await file.diagnostics()]
     gone = lsp.TextDocumentIdentifier((folder / "gone.arch").as_uri())
     assert not await client.text_document_hover_async(lsp.HoverParams(gone, at))
+
+
+async def test_the_picture_beside(client: LanguageClient, tmp_path: Path) -> None:
+    """Of the model around a line; while the text is broken, of the last that was not."""
+
+    async def asked(line: int, draw: bool = True) -> Any:
+        params = {"uri": file.uri, "line": line, "draw": draw}
+        return await client.protocol.send_request_async("archdsl/picture", params)
+
+    two = "model a { input 3x8x8; conv 4 3x3 }\n\nmodel b {\n  input 3x8x8\n  gap\n}\n"
+    file = File(client, tmp_path / "two.arch", two)
+    await file.problems()
+    found = await asked(0)
+    assert (found.model, found.params, found.stale) == ("a", "112", False)
+    assert found.svg.startswith("<svg") and [0, 0] in [*map(list, found.boxes[-1].lines)]
+    found = await asked(4, draw=False)
+    assert (found.model, found.flow) == ("b", "3x8x8 → 3x1x1") and not hasattr(found, "svg")
+    await file.change(two.replace("conv 4", "conv ("))
+    found = await asked(0)
+    assert (found.model, found.stale) == ("a", True)
+    empty = File(client, tmp_path / "empty.arch", "block x { relu }\n")
+    file = empty
+    assert await asked(0) is None
