@@ -167,8 +167,8 @@ def test_the_textmate_grammar_is_current() -> None:
 
 
 def test_linguist_would_take_the_grammar() -> None:
-    """It compiles every expression as PCRE, which looks back a fixed way only, as Python does; takes
-    the keys that TextMate has; and includes must be there."""
+    """Its expressions look back a fixed way only, as PCRE (and Python) want it; its keys are
+    TextMate's; its includes are there."""
     grammar = textmate()
     assert {*grammar} <= {"$schema", "name", "scopeName", "fileTypes", "patterns", "repository"}
 
