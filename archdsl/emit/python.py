@@ -34,6 +34,8 @@ from archdsl.emit.tree import (
 from archdsl.ir.graph import Graph, Node, Program, Scope
 from archdsl.text import shape_text
 
+#: methods of tuples, and what fields are annotated with
+NO_FIELDS = frozenset((*dir(tuple), "Tensor"))
 LAYERS = "layers: list[nn.Module] = "
 
 __all__ = ["Emitted", "emit", "emit_module"]
@@ -150,6 +152,10 @@ def _support(root: Graph) -> list[str]:
 # ---- classes -----------------------------------------------------------------------------------
 
 
+def _may_be_field(name: str) -> bool:
+    return is_attribute(name) and not name.startswith("_") and name not in NO_FIELDS
+
+
 class _Results:
     """What the model returns: a tensor, or a named tuple of its outputs and train-only outputs."""
 
@@ -159,12 +165,16 @@ class _Results:
         self.several = len(program.outputs) > 1
         self.aux = len(program.aux)
         self.name = unique((camel(program.name) or "Model") + "Output", taken)
+        # a name that may be a field stays as it is; the others keep out of its way
+        kept = {name for name, _ in pairs if _may_be_field(name)}
         self.fields: list[str] = []
         for name, _ in pairs:
-            plain = name if is_attribute(name) and not name.startswith("_") else variable(name)
-            # a method of tuples, or what the other fields are annotated with
-            plain += "_" if plain in (*dir(tuple), "Tensor") else ""
-            self.fields.append(unique(plain, self.fields))
+            field = name
+            if name not in kept or name in self.fields:
+                plain = name if is_attribute(name) and name[0] != "_" else variable(name)
+                plain += "_" if plain in NO_FIELDS else ""
+                field = unique(plain, {*kept, *self.fields})
+            self.fields.append(field)
 
     @property
     def tuple(self) -> bool:

@@ -13,10 +13,13 @@ from archdsl.ops.table import Arg, Op
 
 
 def signature(op: type[Op]) -> str:
-    """`conv out kernel [stride=1] ...`, as a call is written."""
+    """`conv out kernel [stride=1] ... * [bias=true]`, as a call is written; what stands behind the
+    `*` goes by name alone."""
     parts = [op.name]
-    for argument in op.args.values():
+    for argument in sorted(op.args.values(), key=lambda argument: argument.keyword):
         name = f"{argument.name}=" if argument.keyword else argument.name
+        if argument.keyword and "*" not in parts:
+            parts.append("*")
         if argument.required:
             parts.append(name)
         else:

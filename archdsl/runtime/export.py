@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import logging
 import warnings
@@ -121,6 +122,7 @@ def _save_onnx(
         )
     if made is None:
         raise ValueError("torch.onnx.export gave nothing")
+    _tell_apart(made.model.graph)
     made.model.producer_name, made.model.producer_version = "archdsl", __version__
     made.model.doc_string, made.model.graph.name = program.text, program.name
     facts = {} if weights is None else trained_on(weights)
@@ -130,6 +132,20 @@ def _save_onnx(
     size = sum(t.numel() * t.element_size() for t in module.state_dict().values())
     made.save(path, external_data=size > ONE_FILE)
     onnx.checker.check_model(path, full_check=True)
+
+
+def _tell_apart(graph: Any) -> None:
+    """Every value of ONNX has a name of its own. Outputs keep theirs, of which the exporter knows
+    nothing when it names the rest: weights by their keys, results by their operators."""
+    outer = [*graph.inputs, *graph.outputs]
+    inner = [value for node in graph for value in node.outputs]
+    taken = {value.name for value in (*outer, *inner, *graph.initializers.values())}
+    used = {value.name for value in graph.outputs}
+    for value in (*graph.inputs, *graph.initializers.values(), *inner):
+        if value.name not in used or any(value is output for output in graph.outputs):
+            continue
+        value.name = next(n for i in itertools.count(2) if (n := f"{value.name}.{i}") not in taken)
+        taken.add(value.name)
 
 
 def write_pt2(

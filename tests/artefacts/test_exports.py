@@ -49,6 +49,21 @@ def test_onnx(spec: str, tmp_path: Path) -> None:
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5 * other.abs().max().item())
 
 
+def test_onnx_outputs_called_like_weights_and_operators(tmp_path: Path) -> None:
+    """Outputs keep their names; a parameter may be one."""
+    pytest.importorskip("onnx")
+    spec = """model m { input 3x4x4; param w [1, 4] normal
+        conv2d: conv 4 3x3 pad=1 -> relu: relu; view: gap -> flatten
+        linear: linear 5; val_0: linear 6; output @conv2d @relu @view @linear @val_0 @w }"""
+    module = archdsl.load(spec).eval()
+    torch.save(module.state_dict(), tmp_path / "w.pt")
+    archdsl.export(spec, tmp_path / "m.onnx", weights=tmp_path / "w.pt")
+    x = torch.randn(3, 3, 4, 4)
+    program = open_spec(spec).checked()
+    for one, other in zip(run_onnx(tmp_path / "m.onnx", program, [x])[0], module(x), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_large_models_keep_their_weights_beside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+import torch
+
+import archdsl
 from archdsl.emit.python import emit
 from archdsl.pipeline import open_spec
 
@@ -42,3 +45,11 @@ def test_groups_that_differ_keep_their_labels() -> None:
     """
     assert _classes(spec) == ["Unit", "Stage1", "Stage2", "Net"]
     assert _classes("densenet121") == ["DenseLayer", "Denseblock", "Transition", "Densenet121"]
+
+
+def test_outputs_keep_their_names_where_they_may() -> None:
+    """`count` is a method of tuples; `sum` and `count_` are names as good as any."""
+    text = """model m { input 4; count: linear 4; count_: linear 4; sum: linear 4
+        output @count @count_ @sum }"""
+    fields = type(archdsl.load(text)(torch.rand(1, 4)))._fields
+    assert fields == ("count_2", "count_", "sum")
