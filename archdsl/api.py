@@ -91,6 +91,7 @@ def load(
     input: Sequence[int] | int | str | None = None,
     optimize: bool | Literal["cpu"] = False,
     channels_last: bool = False,
+    outputs: Sequence[str] | None = None,
     **params: Any,
 ) -> nn.Module:
     """The spec as a torch module, on `device` (PyTorch's default: the CPU).
@@ -108,6 +109,10 @@ def load(
     do the activation or addition that follows, and their weights lie as this CPU reads them; such a
     module runs here and does nothing else, it has no state_dict to save. `channels_last`: with the
     memory layout that many CPUs and GPUs convolve faster in.
+
+    `outputs`: the values to give instead, by their paths of labels and taps: `["layer2", "layer4"]`
+    of a ResNet. The module returns a named tuple of them, and has what they need alone; weights are
+    those of the whole model. Raises ValueError where there is no such value.
 
     Raises SpecError where the spec has errors, WeightsError where the
     weights do not fit.
@@ -132,6 +137,12 @@ def load(
         program, module = loaded.program, loaded.module
         if loaded.note is not None:
             warnings.warn(loaded.note, stacklevel=2)
+    if outputs is not None:
+        from archdsl.runtime.module import with_outputs
+
+        module = with_outputs(program, module, _paths(outputs))
+        program = module.program  # type: ignore[assignment]
+        module = module if place is None else module.to(place)
     if optimize:
         from archdsl.runtime.export import inference
 
@@ -154,13 +165,15 @@ def compile(
     *,
     input: Sequence[int] | int | str | None = None,
     optimize: bool = False,
+    outputs: Sequence[str] = (),
     **params: Any,
 ) -> str:
     """An artefact of the spec, as text: "python", "ir", "costs", "tree", "svg", "mermaid" or "dot".
 
-    `optimize`: of the program for inference alone (see `load`). Raises SpecError.
+    `optimize`: of the program for inference alone; `outputs`: of the part of it that gives these
+    values (see `load`). Raises SpecError.
     """
-    request = Request(optimize=optimize)
+    request = Request(optimize=optimize, outputs=tuple(outputs))
     return make_text(_artefact(to), _open(spec, input, params), request)
 
 
@@ -173,17 +186,19 @@ def export(
     weights: str | Path | None = None,
     seed: int = 0,
     optimize: bool = False,
+    outputs: Sequence[str] = (),
     **params: Any,
 ) -> None:
     """Write an artefact of the spec to a file, whole or not at all. The file's name says which
     (.onnx, .pt2, .safetensors, .py, .svg, ...), or `to` does.
 
     `weights`, or else `seed`: what an artefact that holds weights holds. Raises SpecError, OSError,
-    WeightsError, and archdsl.backends.export.ExportError where the exporter cannot.
+    WeightsError, and archdsl.runtime.export.ExportError where the exporter cannot.
     """
     path = Path(path)
     to = by_suffix(path) if to is None else to
-    request = Request("", None if weights is None else Path(weights), seed, optimize)
+    given = None if weights is None else Path(weights)
+    request = Request("", given, seed, optimize, outputs=tuple(outputs))
     write(_artefact(to), _open(spec, input, params), path, request)
 
 
@@ -273,6 +288,12 @@ def _open(
     spec: str | Path, input: Sequence[int] | int | str | None, params: dict[str, Any]
 ) -> Spec:
     return open_spec(spec, params=params, input=None if input is None else _shape(input))
+
+
+def _paths(outputs: Sequence[str]) -> list[str]:
+    if isinstance(outputs, str) or not outputs or not all(isinstance(o, str) for o in outputs):
+        raise ValueError(f"`outputs` is a list of paths such as ['layer4'], not {outputs!r}")
+    return list(outputs)
 
 
 def _shape(value: Sequence[int] | int | str) -> tuple[int, ...]:

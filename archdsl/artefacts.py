@@ -33,6 +33,8 @@ class Request:
     weights: Path | None = None
     seed: int = 0
     optimize: bool = False
+    #: the paths of the values to give, in place of the model's own outputs
+    outputs: tuple[str, ...] = ()
     #: how deep a picture opens blocks; None: as deep as it stays readable
     depth: int | None = None
     #: told what is done, where that takes seconds
@@ -91,7 +93,11 @@ def write(artefact: Artefact, spec: Spec, path: Path, request: Request) -> None:
         from archdsl.runtime.export import module_for
 
         module = module_for(
-            program, weights=request.weights, seed=request.seed, optimized=request.optimize
+            program,
+            weights=request.weights,
+            seed=request.seed,
+            optimized=request.optimize,
+            outputs=request.outputs,
         )
         given = {name: getattr(request, name) for name in artefact.options}
         artefact.function(_program(spec, request), module, beside, **given)
@@ -139,6 +145,13 @@ def _made(artefact: Artefact, spec: Spec, request: Request) -> str | bytes:
 
 def _program(spec: Spec, request: Request) -> Program:
     program = spec.checked()
+    if request.outputs:
+        from archdsl.ir.expose import Unknown, select
+
+        try:
+            program = select(program, request.outputs)
+        except Unknown as error:
+            raise ArtefactError(str(error).replace("help: ", "")) from None
     if request.optimize:
         from archdsl.runtime.optimize import optimize
 

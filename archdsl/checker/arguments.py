@@ -14,12 +14,13 @@ from typing import Any
 from archdsl.checker.attributes import to_python
 from archdsl.checker.build import Builder, Value, operand_shapes
 from archdsl.checker.fuel import BODY, COPIED, Budget
-from archdsl.checker.lookup import Unknown, find, problem
+from archdsl.checker.lookup import find, problem
 from archdsl.checker.report import Reporter, origin, shrinking
 from archdsl.checker.values import Evaluator, Problem, Setting, names_in, rounded, show
 from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Span
+from archdsl.ir.expose import Unknown
 from archdsl.names.bind import bind
 from archdsl.names.foreign import similar
 from archdsl.names.units import Block, Slot
@@ -38,7 +39,8 @@ class Frame:
     """The walk of one block: its variables, its taps, and what entered it. Bodies inside it get a
     frame of their own, with the same taps. `flow` and `builder`: what flows at the place that the
     walk has come to, and in which scope. `absent`: the values that the block did not get.
-    `parts`: its modules that several steps run, as `Part`s."""
+    `parts`: its modules that several steps run, as `Part`s.
+    `embedded`: it is a model that another one calls."""
 
     block: Block
     variables: dict[str, Any]
@@ -48,6 +50,7 @@ class Frame:
     reads: set[int] = field(default_factory=set)  # the sides of what entered that the text reads
     absent: frozenset[str] = frozenset()
     parts: dict[str, Any] = field(default_factory=dict)
+    embedded: bool = False
     flow: Value | None = None
     builder: Builder | None = None
 

@@ -82,6 +82,14 @@ class Draft:
     shares: Draft | None = None  # whose module it runs
 
 
+class Reached(Exception):
+    """The value that a model which is called `until` a label ends with."""
+
+    def __init__(self, value: Value) -> None:
+        super().__init__()
+        self.value = value
+
+
 @dataclass(eq=False)
 class Builder:
     """One scope: its values, its items in the order of declaration, and the names taken in it."""
@@ -105,6 +113,8 @@ class Builder:
     reads: set[int] = field(default_factory=set)
     taken: tuple[str, ...] = ()  # the names of its inputs behind the first
     lets: dict[str, Any] = field(default_factory=dict)  # None where a name has several values
+    until: str = ""  # of a model: the path that it ends with
+    loose: bool = False  # of a model that another one calls: it need not have all that it declares
     positions: int = 0
     nodes: int = 0
 
@@ -133,6 +143,25 @@ class Builder:
         draft.outputs = [Value(shape, draft.span, self, draft) for shape in shapes]
         return draft.outputs
 
+    def placed(self, draft: Draft, shape: Shape | None) -> Value:
+        """Adds a step of one output, and ends the model there if that is what was asked."""
+        value = self.add(draft, shape)[0]
+        self.reached(draft)
+        return value
+
+    def reached(self, draft: Draft) -> None:
+        """Raises `Reached` where this is what the model ends with, or holds it."""
+        if not self.until:
+            return
+        path, scope = [draft.name or ""], self
+        while scope.parent is not None and scope.draft is not None:
+            path.insert(0, scope.draft.name or "")
+            scope = scope.parent
+        here = ".".join(path)
+        inside = isinstance(draft.content, Graph) and self.until.startswith(here + ".")
+        if self.until == here or inside:
+            raise Reached(draft.outputs[0])
+
     def _keep(self, draft: Draft) -> None:
         self.drafts.append(draft)
         if draft.name is not None:
@@ -145,7 +174,7 @@ class Builder:
 
     def open(self, name: str, span: Span, entering: Value) -> Builder:
         """A labelled group inside this scope, fed with one value."""
-        inner = Builder(span, None, parent=self)
+        inner = Builder(span, None, parent=self, until=self.until)
         inner.draft = Draft(name, True, inner, [entering], span)
         inner.captures[entering] = inner.new_input(entering.sample, entering.span)
         self._keep(inner.draft)
@@ -216,7 +245,7 @@ def freeze(builder: Builder) -> Graph:
         declared=tuple(place[draft] for draft in _declaration_order(builder)),
         outputs=tuple(v.number for v in builder.outputs),
         output_shapes=tuple(_shape(v) for v in builder.outputs),
-        inits=_settled(builder.inits, list(items.values())),
+        inits=_settled(_applying(builder), list(items.values())),
         span=builder.span,
         bare=frozenset(value.number for value in builder.inputs if value.unbatched),
         reads=tuple(sorted(builder.reads)),
@@ -255,7 +284,7 @@ def sketches(builder: Builder) -> Iterator[Graph]:
 def _declaration_order(builder: Builder) -> list[Draft]:
     """The order of the text, but what is declared stands where its `declare` does."""
     for name, span in builder.declared.items():
-        if name not in builder.names:
+        if name not in builder.names and not builder.loose:
             raise Problem(NeverLabelled(span, name))
     after = len(builder.places)
     own = [draft for draft in builder.drafts if draft.shares is None]
@@ -316,6 +345,14 @@ def _item(draft: Draft) -> Item:
 def operand_shapes(op: Op, values: list[Value]) -> tuple[Shape, ...]:
     """The shapes that an operator sees."""
     return graph.operand_shapes(op, [_shape(v) for v in values], [v.unbatched for v in values])
+
+
+def _applying(builder: Builder) -> list[Init]:
+    """The init rules, without those for what a model that another one calls does not build."""
+    if not builder.loose:
+        return builder.inits
+    heads = ((init, (init.path or "").split(".")[0]) for init in builder.inits)
+    return [init for init, head in heads if init.path is None or head in builder.made]
 
 
 def _settled(inits: list[Init], items: list[Item]) -> tuple[Init, ...]:

@@ -19,17 +19,19 @@ from archdsl.checker.arguments import (
     setting_of,
     shape_value,
 )
-from archdsl.checker.build import Builder, Draft, Value, freeze, operand_shapes, sketches
+from archdsl.checker.build import Builder, Draft, Reached, Value, freeze, operand_shapes, sketches
 from archdsl.checker.fuel import EXPANSION, NAMING, NODE, PARAM, Budget
 from archdsl.checker.report import Reporter
 from archdsl.checker.values import POISON, Partial, Problem, Setting, show
 from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic, Label
 from archdsl.diagnostics.source import Span
+from archdsl.ir.expose import Unknown, cut
 from archdsl.ir.graph import Graph, Init
 from archdsl.ir.labels import LABEL, RESERVED
 from archdsl.ir.limits import Limits
 from archdsl.names.bind import bind_call
+from archdsl.names.foreign import similar
 from archdsl.names.symbols import Names
 from archdsl.names.units import Block, Target
 from archdsl.ops import TABLE, Op
@@ -101,7 +103,7 @@ class Calls:
             draft.free = tuple((key, setting.of) for key, setting in passed)
             self.placed += [setting for _, setting in passed]
         self.budget.nodes(call.span, builder, 1)
-        return builder.add(draft, shape)[0]
+        return builder.placed(draft, shape)
 
     def _joins(self, call: t.Call, frame: Frame) -> bool:
         """Whether a call joins values, and is no module."""
@@ -219,11 +221,17 @@ class Calls:
         label: str | None,
     ) -> Value:
         name = label if label is not None else builder.next_position(call.span)
+        values: dict[str, Any] = {}
         if not isinstance(block.tree, t.Block):
-            self.report(c.ModelAsStep(call.name_span, block.name))
+            base = self._behind(block, values)
+            if base is None:
+                return Value(None, call.span)
+            block = base
+        elif call.until is not None:
+            self.report(c.UntilOfBlock(call.until.span, block.name))
             return Value(None, call.span)
         self.budget.spend(PARAM * len(block.params), call.span)
-        values: dict[str, Any] = {}
+        preset = set(values)
         flows = {p.name for p in block.values}
         given = {
             key: self._tap(argument.value.use, builder, frame)
@@ -237,7 +245,7 @@ class Calls:
                 passed = setting_of(argument.value, frame)
                 values[key] = any_value(argument.value, frame) if passed is None else passed
         flawed = call in self.names[frame.block.unit].flawed
-        flawed = flawed or len(values) + len(given) < len(bound)
+        flawed = flawed or len(values) + len(given) < len(bound.keys() | preset)
         operands = [flow, *(given[p.name] for p in block.values if p.name in given)]
         if flawed or any(v.shape is None for v in operands) or POISON in values.values():
             return Value(None, call.span)
@@ -248,15 +256,18 @@ class Calls:
         if variables is None:
             return Value(None, call.span)
         shapes = tuple((name, value.sample) for name, value in given.items())
-        same = (block, tuple((k, _key(v)) for k, v in variables.items()), flow.sample, shapes)
+        until = call.until.path if call.until is not None else ""
+        given_as = tuple((k, _key(v)) for k, v in variables.items())
+        same = (block, given_as, flow.sample, shapes, until)
         if same not in self.memo:
             with self.report.calling(call.span, block.name):
-                self.memo[same] = self._expand(block, variables, flow, given, reads)
+                self.memo[same] = self._expand(block, variables, flow, given, reads, call.until)
         graph, shape = self.memo[same]
         if graph is None:
             return Value(shape, call.span)
         self.budget.nodes(call.span, builder, graph.sizes.nodes)
-        return builder.add(Draft(name, label is not None, graph, operands, call.span), shape)[0]
+        draft = Draft(name, label is not None, graph, operands, call.span)
+        return builder.placed(draft, shape)
 
     def _expand(
         self,
@@ -265,6 +276,7 @@ class Calls:
         flow: Value,
         given: Mapping[str, Value],
         reads: set[int],
+        until: t.Until | None,
     ) -> tuple[Graph | None, Shape | None]:
         self.budget.spend(EXPANSION, block.tree.name_span)
         args = tuple((k, plain(v)) for k, v in variables.items())
@@ -279,15 +291,51 @@ class Calls:
                 frame.taps[param.name] = builder.new_input(value.sample, value.span)
         builder.taken = tuple(p.name for p in block.values if p.name in given)
         builder.reads = reads
+        frame.embedded = builder.loose = not isinstance(block.tree, t.Block)
+        builder.until = until.path if until is not None else ""
         errors = len(self.report.found)
-        leaving = self._body(block.body, entering, builder, frame)
+        try:
+            leaving = self._body(block.body, entering, builder, frame)
+        except Reached as reached:
+            leaving = reached.value
+        else:
+            if until is not None and len(self.report.found) == errors:
+                near = similar(until.path, builder.made)
+                self.report(c.UnknownLabel(until.path_span, until.path, near))
+                return None, None
         if leaving.shape is None or len(self.report.found) > errors:
             return None, None
         builder.outputs = [builder.reach(leaving)]
         graph = self._freeze(builder)
         if graph is not None:
             self.open.remove(builder)
+            if until is not None:
+                return self._ended(graph, until)
         return graph, leaving.shape
+
+    def _ended(self, graph: Graph, until: t.Until) -> tuple[Graph | None, Shape | None]:
+        """A model's graph, which ends with what has a label."""
+        try:
+            graph = cut(graph, until.path.split("."))
+        except Unknown as unknown:
+            near = similar(unknown.name, unknown.names)
+            self.report(c.UnknownLabel(until.path_span, until.path, near))
+            return None, None
+        return graph, graph.output_shapes[0]
+
+    def _behind(self, model: Block, values: dict[str, Any]) -> Block | None:
+        """The model that an alias is one of; `values` takes up what aliases give."""
+        base = model
+        while isinstance(base.tree, t.Alias):
+            found = base.unit.find(base.tree.base)
+            if found is None:
+                return None
+            frame = Frame(base, {}, {}, None, self.budget)
+            for argument in base.tree.args:
+                with self.report.catching():
+                    values.setdefault(argument.name or "", any_value(argument.value, frame))
+            base = found
+        return base
 
     def _parameters(
         self,

@@ -79,16 +79,10 @@ class _Elaborator(Calls):
     # ---- the model ---------------------------------------------------------------------------
 
     def model(self, model: Block, given: dict[str, Any]) -> Program | None:
-        name, base, values = model.name, model, dict(given)
-        while isinstance(base.tree, t.Alias):
-            found = base.unit.find(base.tree.base)
-            if found is None:
-                return None
-            frame = Frame(base, {}, {}, None, self.budget)
-            for argument in base.tree.args:
-                with self.report.catching():
-                    values.setdefault(argument.name or "", any_value(argument.value, frame))
-            base = found
+        name, values = model.name, dict(given)
+        base = self._behind(model, values)
+        if base is None:
+            return None
         for key in list(values):
             if key not in {p.name for p in base.params}:
                 names = tuple(p.name for p in base.params)
@@ -192,6 +186,8 @@ class _Elaborator(Calls):
             case t.Declare():
                 for label in statement.labels:
                     self._declare(label, builder, frame)
+            case t.Output() if frame.embedded:
+                return self._given_out(statement, builder, frame)
             case t.Output() if top:
                 self.outputs = [
                     (_last(frame, tap), self._tap(tap, builder, frame)) for tap in statement.taps
@@ -208,6 +204,13 @@ class _Elaborator(Calls):
                         self.report(problem)
                         return as_claimed(claim, flow, statement.span)
         return flow
+
+    def _given_out(self, statement: t.Output, builder: Builder, frame: Frame) -> Value:
+        """The outputs of a model that another one calls: the first flows on, all have names."""
+        values = [self._tap(tap, builder, frame) for tap in statement.taps]
+        for tap, value in zip(statement.taps, values, strict=True):
+            builder.taps[_last(frame, tap)] = value
+        return values[0]
 
     def _flow(self, part: t.Flow, flow: Value, builder: Builder, frame: Frame) -> Value:
         step, label = part.step, part.label
@@ -265,7 +268,10 @@ class _Elaborator(Calls):
             leaving = self._body(step.body, inner.inputs[0], inner, frame)
         else:
             leaving = self._step(step, inner.inputs[0], inner, frame)
-        return inner.close(leaving)
+        value = inner.close(leaving)
+        if value.shape is not None and inner.draft is not None:
+            builder.reached(inner.draft)
+        return value
 
     # ---- steps -------------------------------------------------------------------------------
 
@@ -354,6 +360,8 @@ class _Elaborator(Calls):
         return builder.reach(found)
 
     def _aux(self, name: str, step: t.Aux, flow: Value, builder: Builder, frame: Frame) -> Value:
+        if frame.embedded:
+            return flow  # what helps in training is the called model's own affair
         if builder.parent is not None or not isinstance(frame.block.tree, t.Model):
             self.report(c.AuxInside(step.span))
             return flow

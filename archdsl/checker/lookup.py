@@ -8,13 +8,13 @@ a group by the group's builder.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 
 from archdsl.checker.build import Builder, Draft, Value
 from archdsl.checker.values import Problem
 from archdsl.diagnostics.catalogue import UnknownTap
-from archdsl.ir.graph import Graph, Item, Param, Scope
+from archdsl.ir.expose import Unknown, expose
+from archdsl.ir.graph import Graph
 from archdsl.names.foreign import similar
 from archdsl.syntax import tree as t
 
@@ -22,14 +22,6 @@ LATER = (
     "its `tap` runs later, inside an aux output, or not at all; in a loop it is what the round "
     "before left, and must be set before the first"
 )
-
-
-class Unknown(Exception):
-    """No value has this name. `names`: those that have one there."""
-
-    def __init__(self, name: str, within: str, names: Iterator[str]) -> None:
-        super().__init__()
-        self.name, self.within, self.names = name, within, tuple(dict.fromkeys(names))
 
 
 def find(path: str, taps: Mapping[str, Value], builder: Builder) -> Value:
@@ -40,11 +32,11 @@ def find(path: str, taps: Mapping[str, Value], builder: Builder) -> Value:
     for place, name in enumerate(rest):
         draft = value.draft
         if draft is None or value is not draft.outputs[0]:
-            raise Unknown(name, within, iter(()))
+            raise Unknown(name, within, ())
         if isinstance(draft.content, Graph):
             return _exposed(draft, rest[place:], within)
         if not isinstance(draft.content, Builder):
-            raise Unknown(name, within, iter(()))
+            raise Unknown(name, within, ())
         inside = draft.content
         value = inside.taps[name] if name in inside.taps else _child(inside, name, within)
         within += "." + name
@@ -61,13 +53,13 @@ def _labelled(name: str, builder: Builder) -> Value:
             return with_name.outputs[0]
         names += scope.made
         scope = scope.parent
-    raise Unknown(name, "", iter(names))
+    raise Unknown(name, "", names)
 
 
 def _child(scope: Builder, name: str, within: str) -> Value:
     draft = scope.made.get(name)
     if draft is None or not draft.outputs:
-        raise Unknown(name, within, iter([*scope.taps, *scope.made]))
+        raise Unknown(name, within, (*scope.taps, *scope.made))
     return draft.outputs[0]
 
 
@@ -80,61 +72,6 @@ def _exposed(draft: Draft, path: list[str], within: str) -> Value:
         value = Value(graph.output_shapes[place], draft.span, draft.outputs[0].builder, draft)
         draft.outputs.append(value)
     return draft.outputs[place]
-
-
-def expose(graph: Graph, path: list[str], within: str = "") -> tuple[Graph, int]:
-    """A graph with the value at a path among its outputs, and as which of them. It is the graph
-    itself where the value leaves it already."""
-    graph, value = _reached(graph, path, within)
-    if value in graph.outputs:
-        return graph, graph.outputs.index(value)
-    outputs = (*graph.outputs, value)
-    shapes = (*graph.output_shapes, graph.value_shapes[value])
-    return replace(graph, outputs=outputs, output_shapes=shapes), len(graph.outputs)
-
-
-def _reached(graph: Graph, path: list[str], within: str) -> tuple[Graph, int]:
-    """The number of a value at a path, in a graph that it is in."""
-    first, *rest = path
-    taps = dict(graph.taps)
-    if first in taps and not rest:
-        return graph, taps[first]
-    number = len(graph.input_shapes)
-    for place, item in enumerate(graph.items):
-        if item.name == first:
-            if not rest:
-                return graph, number
-            if isinstance(item, Scope):
-                inner, output = expose(item.graph, rest, f"{within}.{first}")
-                if inner is not item.graph:
-                    graph = _grown(graph, place, number + output, inner)
-                return graph, number + output
-        number += len(item.shapes)
-    known = iter([*taps, *(item.name for item in graph.items if item.name)])
-    raise Unknown(first, within, iter(()) if any(i.name == first for i in graph.items) else known)
-
-
-def _grown(graph: Graph, place: int, new: int, inner: Graph) -> Graph:
-    """The graph with a part that gives one value more, numbered `new`: the later ones move."""
-
-    def moved(value: int) -> int:
-        return value + (value >= new)
-
-    def item_of(number: int, item: Item) -> Item:
-        if isinstance(item, Param):
-            return item
-        inputs = tuple(map(moved, item.inputs))
-        if number == place and isinstance(item, Scope):
-            return replace(item, graph=inner, inputs=inputs)
-        return replace(item, inputs=inputs)
-
-    return replace(
-        graph,
-        items=tuple(item_of(number, item) for number, item in enumerate(graph.items)),
-        outputs=tuple(map(moved, graph.outputs)),
-        bare=graph.bare,
-        taps=tuple((name, moved(value)) for name, value in graph.taps),
-    )
 
 
 def problem(use: t.TapUse, name: str, unknown: Unknown, taps: Mapping[str, Value]) -> Problem:

@@ -87,6 +87,14 @@ def compile(
             help="For inference alone: fold batch normalisation, drop dropout and identities.",
         ),
     ] = False,
+    outputs: Annotated[
+        str | None,
+        typer.Option(
+            "--outputs",
+            metavar="PATHS",
+            help="Values to give instead, such as layer2,layer4, and what they need alone.",
+        ),
+    ] = None,
     param: ParamOption = None,
     input: InputOption = None,
     limit: LimitOption = None,
@@ -103,6 +111,7 @@ def compile(
       archdsl compile mynet.arch -o mynet.pt2 -p classes=10 --input 3x64x64
       archdsl compile mynet.arch --to costs -o mynet.csv
       archdsl compile mynet.arch --to ir
+      archdsl compile resnet50 --outputs layer2,layer4 -o features.py
     """
     name = "python" if to is None else to.value
     if to is None and output is not None and str(output) != "-":
@@ -111,7 +120,8 @@ def compile(
             usage(f"{output} is a picture: `archdsl draw` makes it")
     if weights is not None and name not in WITH_WEIGHTS:
         usage(f"--weights is for {', '.join(WITH_WEIGHTS)}: {name} holds none")
-    request = Request(weights=weights, seed=seed, optimize=optimize, say=_say)
+    paths = tuple(path.strip() for path in outputs.split(",")) if outputs else ()
+    request = Request(weights=weights, seed=seed, optimize=optimize, outputs=paths, say=_say)
     with spec_errors(), _file_errors(output):
         _make(name, spec_from(spec, param, input, limit), output, request)
 

@@ -100,6 +100,9 @@ class Block:
         return tuple(p for p in self.params if p.value)
 
     def signature(self) -> tuple[Slot, ...]:
+        if isinstance(self.tree, t.Alias):  # what it gives need not be given
+            base = self.base
+            return tuple(s._replace(required=False) for s in base.signature()) if base else ()
         return tuple(Slot(p.name, p.default is None, False) for p in self.params if not p.value)
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ import itertools
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from archdsl._version import __version__
+from archdsl.ir.expose import select
 from archdsl.ir.graph import Program
 from archdsl.runtime.errors import ExportError
-from archdsl.runtime.module import build
+from archdsl.runtime.module import build, with_outputs
 from archdsl.runtime.onnx_words import sayable
 from archdsl.runtime.optimize import optimize
 from archdsl.runtime.refusal import refusal
@@ -43,6 +44,7 @@ def module_for(
     weights: str | Path | None = None,
     seed: int | None = None,
     optimized: bool = False,
+    outputs: Sequence[str] = (),
 ) -> nn.Module:
     """The module to export, on the CPU. `seed`: of the initial weights, drawn without touching
     torch's own generator; `weights`: a file, for the program as the spec has it."""
@@ -52,6 +54,9 @@ def module_for(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             module = build(program)
+    if outputs:
+        module = with_outputs(program, module, outputs)
+        program = select(program, outputs)
     return inference(program, module) if optimized else module
 
 

@@ -12,7 +12,7 @@ import inspect
 import linecache
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from archdsl.emit.python import Emitted, emit_module
+from archdsl.ir.expose import select
 from archdsl.ir.graph import Program
 from archdsl.runtime.errors import WeightsError
 from archdsl.runtime.weights import assign_weights, load_weights, read_weights
@@ -57,6 +58,14 @@ def build(
     else:
         module = cls()
     return module if device is None else module.to(device)
+
+
+def with_outputs(program: Program, module: nn.Module, outputs: Sequence[str]) -> nn.Module:
+    """A module that gives the values at these paths, as a named tuple, and has what they need alone
+    of the weights of `module`, the program's. Raises ValueError where there is no such value."""
+    part, state = select(program, outputs), module.state_dict()
+    made = build(part, weights={key: state[key] for key, _ in part.state()})
+    return made.train(module.training)
 
 
 @lru_cache(maxsize=32)

@@ -186,7 +186,12 @@ class Builder:
         for again in counts[1:]:
             self.problems.append(SecondRepetition(again.span))
         times = counts[-1] if counts else None
-        return t.Call(span, str(name), self.at(name), args, taps, times, body)
+        until = next((a for a in rest if isinstance(a, t.Until)), None)
+        return t.Call(span, str(name), self.at(name), args, taps, times, body, until)
+
+    def until(self, span: Span, _word: Token, first: Token, *_rest: Token) -> t.Until:
+        where = Span(span.source, first.start_pos or 0, span.end)
+        return t.Until(span, where.text.replace(" ", "").replace('"', ""), where)
 
     def _given(self, use: t.TapUse) -> t.TapUse | t.Argument:
         """What a call is given: a value, or the side of one, which is a number."""

@@ -15,7 +15,7 @@ KEYWORDS = (
     "assert", "residual", "shortcut", "repeat", "for", "in", "as", "if", "else", "tap", "aux",
     "and", "or", "not",
 )  # fmt: skip
-SOFT = ("where", "part")  # words at one place of the grammar, names everywhere else
+SOFT = ("where", "part", "until")  # words at one place of the grammar, names everywhere else
 #: the names that a condition behind `where` has for the sides of what comes in
 SIDES = {
     "h": "height of what comes in",

@@ -203,6 +203,15 @@ class Call(Step):
     taps: tuple[TapUse, ...]
     times: Expr | None
     body: Body | None
+    until: Until | None
+
+
+class Until(Tree):
+    """`until layer4`: the model that is called ends with what this label gives."""
+
+    span: Span
+    path: str
+    path_span: Span
 
 
 class Group(Step):

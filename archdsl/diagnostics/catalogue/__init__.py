@@ -12,6 +12,7 @@ from archdsl.diagnostics.catalogue.names import (
     DuplicateName,
     UnknownArgument,
     UnknownFunction,
+    UnknownLabel,
     UnknownModel,
     UnknownName,
     UnknownOperation,
@@ -32,7 +33,6 @@ from archdsl.diagnostics.catalogue.shapes import (
 from archdsl.diagnostics.catalogue.structure import (
     AuxInside,
     Misplaced,
-    ModelAsStep,
     NamedPart,
     NeedsBranches,
     NeverLabelled,
@@ -58,6 +58,7 @@ from archdsl.diagnostics.catalogue.structure import (
     TakesNoTaps,
     TooManyParameters,
     UnlabelledAux,
+    UntilOfBlock,
     UnusedPart,
 )
 from archdsl.diagnostics.catalogue.text import (
@@ -149,7 +150,6 @@ __all__ = [
     "Misplaced",
     "MissingArgument",
     "MissingBrace",
-    "ModelAsStep",
     "NameApart",
     "NamedPart",
     "NeedsBranches",
@@ -218,6 +218,7 @@ __all__ = [
     "UnfinishedString",
     "UnknownArgument",
     "UnknownFunction",
+    "UnknownLabel",
     "UnknownModel",
     "UnknownName",
     "UnknownOperation",
@@ -226,6 +227,7 @@ __all__ = [
     "UnknownTap",
     "UnknownTarget",
     "UnlabelledAux",
+    "UntilOfBlock",
     "UnusedPart",
     "ValueNoNumber",
     "WrongCount",

@@ -83,6 +83,11 @@ class AbsentValue(UnknownTap):
     help = "ask first: `if @{name} {{ ... }}`"
 
 
+class UnknownLabel(UnknownTap):
+    title = "no label `{name}` in this model"
+    label = "nothing there is called so"
+
+
 class UnknownFunction(_Unknown):
     """Expressions may call a few functions; nothing else."""
 

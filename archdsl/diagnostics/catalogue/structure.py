@@ -203,9 +203,9 @@ class NoBranches(Misplaced):
     called: str
 
 
-class ModelAsStep(Misplaced):
-    title = "`{called}` is a model, not a block"
-    help = "put what they share into a block"
+class UntilOfBlock(Misplaced):
+    title = "`{called}` is a block, which has no `until`"
+    help = "a model that is called as a step may end early: `backbone: resnet50 until layer4`"
     called: str
 
 
