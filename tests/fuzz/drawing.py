@@ -32,6 +32,7 @@ from tests.fuzz.lines import Group, Pairs, Wrong, read_svg
 from tests.fuzz.specs import Env, Maker, Piece
 
 DEEPEST = 4
+ORDERED = ("sub", "div")
 
 
 # ---- specs -----------------------------------------------------------------------------------
@@ -73,6 +74,7 @@ class Weaver(Maker):
         forms = (
             f"add {' '.join(names)}",
             f"mul {{ identity; {'; '.join(names)} }}",
+            f"{rng.choice(ORDERED)} {{ {names[0]}; identity }}",
             f"add {{ {names[0]} -> relu; conv in 1x1 }}",
             f"add {{ {names[0]} }}",
             names[0],
@@ -165,7 +167,7 @@ class Truth:
 def _passes(node: Node) -> bool:
     joined = node.op.arity is None and len(node.inputs) == 1
     plain = node.op.name == "identity" or getattr(node.op, "p", None) == 0
-    return plain or (joined and node.op.name in ("add", "mul", "concat"))
+    return plain or (joined and node.op.name in (*ORDERED, "add", "mul", "concat"))
 
 
 # ---- what is shown ---------------------------------------------------------------------------
@@ -269,7 +271,7 @@ def _param(
 ) -> Pairs:
     """Named where it is used, or drawn."""
     element = elements[user]
-    if param.name in element.title.split() or user in boxes.get(param, ()):
+    if param.name in re.findall(r"\w+", element.title) or user in boxes.get(param, ()):
         return set()
     own = {(box, user) for box in boxes.get(param, ()) if elements[box].kind == "param"}
     if not own:
