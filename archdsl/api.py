@@ -195,6 +195,7 @@ def export(
     `weights`, or else `seed`: what an artefact that holds weights holds. Raises SpecError, OSError,
     WeightsError, and archdsl.runtime.export.ExportError where the exporter cannot.
     """
+    _whole("seed", seed, -(2**63), 2**64 - 1)
     path = Path(path)
     to = by_suffix(path) if to is None else to
     given = None if weights is None else Path(weights)
@@ -238,6 +239,8 @@ def draw(
 ) -> str:
     """A picture of the spec as SVG; `export` writes PNG, Mermaid and DOT too. `depth`: how deep to
     open blocks; None: as deep as it stays readable. Raises SpecError."""
+    if depth is not None:
+        _whole("depth", depth, 0)
     return make_text(ARTEFACTS["svg"], _open(spec, input, params), Request(depth=depth))
 
 
@@ -260,6 +263,9 @@ def summary(
 ) -> str:
     """torchinfo's table of the compiled module. Raises SpecError."""
     from archdsl.runtime.summary import summarise
+
+    _whole("depth", depth, 0)
+    _whole("batch", batch, 1, 2**20)
 
     return summarise(_open(spec, input, params).checked(), depth=depth, batch=batch)[0]
 
@@ -294,6 +300,11 @@ def _paths(outputs: Sequence[str]) -> list[str]:
     if isinstance(outputs, str) or not outputs or not all(isinstance(o, str) for o in outputs):
         raise ValueError(f"`outputs` is a list of paths such as ['layer4'], not {outputs!r}")
     return list(outputs)
+
+
+def _whole(name: str, value: int, least: int, most: int = 2**63) -> None:
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"`{name}` is a whole number from {least} to {most}, not {value!r}")
 
 
 def _shape(value: Sequence[int] | int | str) -> tuple[int, ...]:

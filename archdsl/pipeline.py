@@ -6,6 +6,7 @@ phases; asking for one runs those above it. Nothing here imports torch; artefact
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Mapping
@@ -310,6 +311,8 @@ def as_value(value: Any) -> Any:
     """Lists, ranges, and the numbers and arrays of numpy and torch, as the language has them."""
     if hasattr(value, "tolist"):
         value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no value of the language")
     return tuple(map(as_value, value)) if isinstance(value, (list, tuple, range)) else value
 
 

@@ -199,12 +199,10 @@ def diff(
     difference = compare(before, after)
     if format is DiffFormat.json:
         typer.echo(json.dumps(difference.as_dict(), indent=2))
-    elif difference:
+    else:
         from archdsl.diagnostics.terminal import use_color
 
         typer.echo(show_difference(difference, color=use_color(sys.stdout)))
-    else:
-        typer.echo(f"{before.name} and {after.name}: no difference ({before.params:,} parameters)")
     raise typer.Exit(1 if difference else 0)
 
 

@@ -215,6 +215,9 @@ def _pairs(old: Sequence[Part], new: Sequence[Part], level: int = 0) -> list[_Pa
 
 def show_difference(difference: Difference, *, color: bool = False) -> str:
     """For people: what somebody wrote in another way, the same change in several places once."""
+    if not difference:
+        same = f"no difference ({difference.params[0]:,} parameters)"
+        return f"{difference.names[0]} and {difference.names[1]}: {same}"
     rows = [*(("~", other, "", "", "") for other in difference.others), *_rows(difference.changes)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     paint = {"-": "\033[31m", "+": "\033[32m", "~": "\033[33m"} if color else {}

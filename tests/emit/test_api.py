@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -49,6 +50,27 @@ def test_an_input_of_any_kind(shape: object) -> None:
 def test_an_input_that_is_none(shape: object) -> None:
     with pytest.raises(ValueError, match="`input` is a shape"):
         archdsl.check(SPEC, input=shape)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("use", "told"),
+    [
+        (lambda: archdsl.load(SPEC, size=float("nan")), "nan is no value of the language"),
+        (lambda: archdsl.load(SPEC, widths=[1, float("-inf")]), "-inf is no value"),
+        (lambda: archdsl.draw(SPEC, depth=-1), "`depth` is a whole number from 0"),
+        (lambda: archdsl.summary(SPEC, batch=0), "`batch` is a whole number from 1"),
+        (lambda: archdsl.summary(SPEC, depth="all"), "not 'all'"),
+        (lambda: archdsl.export(SPEC, "x.safetensors", seed=2**64), "`seed` is a whole number"),
+    ],
+)
+def test_numbers_that_are_none(use: Callable[[], object], told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        use()
+
+
+def test_a_difference_that_is_none() -> None:
+    same = archdsl.diff(SPEC, SPEC)
+    assert not same and "no difference" in str(same)
 
 
 def test_a_state_dict_is_weights() -> None:
