@@ -220,7 +220,7 @@ def _links(site: Site, text: str, path: str, document: str) -> str:
     def moved(found: re.Match[str]) -> str:
         picture = found[4] is not None
         label, target = (found[3], found[4]) if picture else (found[1], found[2])
-        if re.match(r"[a-z]+:", target) or not document:
+        if re.match(r"[a-z]+:", target):
             return found[0]
         where = _target(site, target, path, document)
         if where is None:  # a file of the repository, which the site has not
@@ -234,12 +234,14 @@ def _target(site: Site, target: str, path: str, document: str) -> str | None:
     """A link of a document of the repository as one of the site's; None: it has no such page."""
     file, _, anchor = target.partition("#")
     inside = document if not file else _normal(Path(document).parent / file)
+    if inside.startswith(("docs/pages/", "docs/notebooks/")):
+        return target.replace("../notebooks/", "notebooks/")
     known = site.anchors.get(f"{inside}#{anchor}")
     if known is None and inside == GUIDE:
         raise SystemExit(f"{document}: {target} leads nowhere")
     if known is None and inside == "README.md":
         known = "index.md"
-    if known is None and inside.endswith(".png"):
+    if known is None and inside.endswith((".png", ".svg")):
         known = f"assets/{Path(inside).name}"
         site.pages[known] = inside  # copied
     return None if known is None else "../" * path.count("/") + known
@@ -260,6 +262,7 @@ def nav(site: Site) -> list[Any]:
         {"Home": "index.md"},
         {
             "Start": [
+                "start.md",
                 "tutorial.md",
                 {"Follow the lecture": "lecture.md"},
                 "notebooks.md",
@@ -270,6 +273,7 @@ def nav(site: Site) -> list[Any]:
         {"Operators": site.under("operators/")},
         {"Errors": site.under("errors/")},
         {"Training": "training.md"},
+        {"Commands": ["commands.md", "artefacts.md"]},
         {"Python": ["python.md", "import.md"]},
         {"More": ["comparison.md", "side-by-side.md", "performance.md", "inside.md", "faq.md"]},
     ]
@@ -289,13 +293,14 @@ def assemble(out: Path, playground: bool) -> Site:
     shutil.copytree(HERE / "pages", out)
     shutil.copytree(HERE / "notebooks", out / "notebooks")
     for path in [*site.pages]:
-        document = "" if path in own else ERRORS if path.startswith("errors/E") else GUIDE
+        document = f"docs/pages/{path}" if path in own else GUIDE
+        document = ERRORS if re.match(r"errors/[EW]\d", path) else document
         made = finished(site, path, document, playground)
         target = out / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(made, encoding="utf-8")
     for path, picture in site.pages.items():
-        if path.endswith(".png"):
+        if path.startswith("assets/"):
             shutil.copyfile(ROOT / picture, out / path)
     return site
 
