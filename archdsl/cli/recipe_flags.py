@@ -104,7 +104,7 @@ def _flags(command: str, defaults: bool) -> Iterator[tuple[str, str, inspect.Par
         mark = marked(info, Flag)
         if mark is None or command not in mark.commands:
             continue
-        flag = mark.name or "--" + key.replace("_", "-")
+        flag = mark.name or "--" + key.rpartition(".")[2].replace("_", "-")
         name = flag.removeprefix("--").replace("-", "_")
         kind, settings = _value(info)
         if mark.metavar:

@@ -6,15 +6,17 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from archdsl.train.data.batches import Batches
 from archdsl.train.data.fit import Fit
-from archdsl.train.data.load import LoadedData, load_data, split_source
+from archdsl.train.data.load import LoadedData, load_data
 from archdsl.train.data.own import tell_code
-from archdsl.train.data.samples import Samples, Split
+from archdsl.train.data.roles import Part, roles
+from archdsl.train.data.samples import Split
 from archdsl.train.data.sources import Source, Wanted, as_trained, open_source
 from archdsl.train.engine.distributed import Ranks, pick_device
 from archdsl.train.engine.measure import measure
@@ -23,7 +25,7 @@ from archdsl.train.errors import TrainError
 from archdsl.train.model import Model
 from archdsl.train.recipe.datasets import is_code
 from archdsl.train.recipe.read import Override, read_recipe
-from archdsl.train.recipe.schema import Recipe
+from archdsl.train.recipe.schema import Data, Recipe
 from archdsl.train.run.checkpoint import BEST, find_checkpoint, read_checkpoint, tested_weights
 from archdsl.train.tasks import saved_task
 from archdsl.train.tasks.task import Task, Tested
@@ -98,20 +100,20 @@ def evaluate(
     wanted = Wanted(trained.fit.input_shape, len(names) or None, recipe.loss.name, names)
     source = as_trained(open_source(recipe.data, wanted), names)
     other = _is_other(trained.own_data, recipe.data.name)
-    samples, what = _tested_part(source, recipe, other)
-    plan = {"val_fraction": 0.0, "mean": None, "std": None}
+    part = _tested_part(source, recipe.data, other)
+    plan: dict[str, Any] = dict.fromkeys(("test_fraction", "folds", "mean", "std"))
+    plan["val_fraction"] = 0.0
     if other and not any(one.keys[-1:] == ("limit",) for one in overrides):
         plan["limit"] = None  # it was of the training data
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=plan)})
-    alone = replace(source, train=samples, test=None, final=None)
+    alone = replace(source, train=part.samples, test=None, final=None)
     data = load_data(alone, recipe, trained.fit.input_shape)
     data.fit = trained.fit
     batches = Batches(data, recipe, trained.device)
     tested = _measured(trained.module, batches, recipe, trained.task)
     notes = data.notes + [f"left out: {name}" for name in batches.bad] + tested.gaps()
-    if recipe.data.limit is not None:
-        what += f", limited to {recipe.data.limit:,}"
-    return replace(tested, data=f"{recipe.data.name}: {what}", notes=notes)
+    some = "" if recipe.data.limit is None else f", limited to {recipe.data.limit:,}"
+    return replace(tested, data=f"{recipe.data.name}: {part.words}{some}", notes=notes)
 
 
 def _is_other(own: str, name: str) -> bool:
@@ -123,14 +125,12 @@ def _is_other(own: str, name: str) -> bool:
     return own != name
 
 
-def _tested_part(source: Source, recipe: Recipe, other: bool) -> tuple[Samples, str]:
-    """The samples to test on, and what they are in words."""
-    if source.final is not None and recipe.data.val_fraction is None:
-        return source.final, f"its {source.split[1]} split"
-    if source.test is not None and recipe.data.val_fraction is None:
-        return source.test, f"its {source.split[0] or 'test'} split"
-    if other or recipe.data.val_fraction == 0:
-        return source.train, "all of it"
-    train, test = split_source(source, recipe.data.val_fraction)
-    whole = len(train.y) + len(test.y)
-    return test, f"the {len(test.y):,} of {whole:,} that were held out from training"
+def _tested_part(source: Source, data: Data, other: bool) -> Part:
+    """The samples to test on: of other data its test split, or all of it."""
+    if other:
+        none = {"val_fraction": None, "test_fraction": None, "folds": None}
+        data = data.model_copy(update=none)
+        if source.test is None:
+            return Part(source.train, "", "all of it")
+    parts = roles(source, data)
+    return parts.test or parts.val

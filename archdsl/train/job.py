@@ -7,6 +7,7 @@ anything is written. `train` then does it, in this process or in each of several
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ from archdsl.train.engine.stopping import StopSignals
 from archdsl.train.engine.trainer import NotFinite, Trainer
 from archdsl.train.errors import TrainError, shown
 from archdsl.train.evaluation import test_final
+from archdsl.train.folds import in_folds
 from archdsl.train.model import Model
 from archdsl.train.recipe.datasets import is_code
 from archdsl.train.recipe.read import Override
@@ -95,7 +97,9 @@ def fit(
 
 
 def run(job: Job) -> Result:
-    """Does what was settled, in as many processes as the recipe names."""
+    """Does what was settled, in as many runs and processes as the recipe names."""
+    if job.recipe.data.folds is not None and job.recipe.data.fold is None:
+        return in_folds(job, run)
     if launched() or job.recipe.devices * job.recipe.nodes == 1:
         return train(job)
     if job.resume is not None or job.recipe.nodes > 1:
@@ -170,6 +174,8 @@ def _train(job: Job, module: nn.Module, data: LoadedData, ranks: Ranks, run: Run
     result = replace(result, panel=trainer.task.panel)
     if data.final is not None:
         result = replace(result, final=_final(job, trainer, run, stopped))
+    if result.final is not None:
+        run.write("test.json", json.dumps(result.final.as_dict(), indent=1) + "\n")
     conclude(run, trainer, result, time.monotonic() - began)
     return result
 

@@ -5,6 +5,7 @@ Recipe, data and model must suit one another; whatever can be wrong before train
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -13,20 +14,21 @@ from typing import Any
 
 from torch import nn
 
+from archdsl.diagnostics.terminal import typed
 from archdsl.pipeline import open_spec
 from archdsl.text import shape_text
 from archdsl.train.data.load import LoadedData, load_data
 from archdsl.train.data.own import tell_code
 from archdsl.train.data.sources import Source, Wanted, open_source
 from archdsl.train.engine.distributed import launched
-from archdsl.train.errors import TrainError, told_by_first
+from archdsl.train.errors import TrainError, shown, told_by_first
 from archdsl.train.model import Model, describe, unchanged
 from archdsl.train.recipe.datasets import is_code
 from archdsl.train.recipe.keys import keys, marked
 from archdsl.train.recipe.parts import MayChange
 from archdsl.train.recipe.read import Override, read_recipe, recipe_of
 from archdsl.train.recipe.schema import Data, Recipe
-from archdsl.train.run.checkpoint import find_checkpoint, read_checkpoint
+from archdsl.train.run.checkpoint import FOLDS, find_checkpoint, read_checkpoint
 from archdsl.train.spec_files import SpecFiles
 
 
@@ -70,7 +72,9 @@ def settle(asked: Request, run_code: bool = True) -> Job:
     """Everything that can be wrong before training, found before training. Without `run_code` data
     that is code of somebody's is not opened."""
     if asked.resume is not None:
-        return _settle_resumed(asked, Path(asked.resume))
+        resume = Path(asked.resume).expanduser()
+        settled = _settle_folds if (resume / FOLDS).is_file() else _settle_resumed
+        return settled(asked, resume)
     if asked.spec is None:
         raise TrainError("there is no spec to train")
     found = recipe_of(asked.spec, asked.recipe)
@@ -115,6 +119,20 @@ def _sized(model: Model, size: int) -> Model:
             "leave it out",
         )
     return model.given(model.params, (shape[0], size, size))
+
+
+def _settle_folds(asked: Request, folder: Path) -> Job:
+    """A cross-validation that goes on: by the state of the first fold, which comes first."""
+    try:
+        weights = json.loads((folder / FOLDS).read_text(encoding="utf-8"))["weights"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise TrainError(
+            f"{shown(folder / FOLDS)}: damaged", f"go on with one fold: {typed(folder / 'fold-1')}"
+        ) from None
+    job = _settle_resumed(asked, folder / "fold-1")
+    data = job.recipe.data.model_copy(update={"fold": None})
+    recipe = job.recipe.model_copy(update={"data": data})
+    return replace(job, recipe=recipe, out=str(folder), resume=folder, weights=weights)
 
 
 def _settle_resumed(asked: Request, run: Path) -> Job:

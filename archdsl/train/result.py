@@ -23,6 +23,7 @@ class Result:
     signal: int = 0  # the one that ended it early, if any
     tested: Tested | None = None
     final: Tested | None = None  # of the best model, where the data has val and test
+    folds: tuple[Result, ...] = ()  # of a cross-validation: each fold's, and nothing above
     panel: str | None = None  # what the task's figure is called, where it has one
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:

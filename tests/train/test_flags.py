@@ -31,8 +31,11 @@ def test_every_marked_key_has_its_flag(command: str) -> None:
     shown = ran(command, "--help").output
     told = " ".join(shown.split())
     assert max(map(len, shown.partition("Options:")[2].splitlines())) <= 80
-    flags = {mark.name or f"--{key}".replace("_", "-"): info for key, info, mark in MARKED
-             if command in mark.commands}  # fmt: skip
+    flags = {
+        mark.name or "--" + key.rpartition(".")[2].replace("_", "-"): info
+        for key, info, mark in MARKED
+        if command in mark.commands
+    }
     assert flags
     for flag, info in flags.items():
         assert f"  {flag} " in shown
@@ -105,7 +108,7 @@ def test_each_optimizer_is_torchs_with_its_arguments(name: str) -> None:
 
 
 def test_tables_agree() -> None:
-    assert {*names(Loss)} == {"cross_entropy", *LOSSES} and {*names(OtherLoss)} == {*LOSSES}
+    assert {*names(Loss)} == {"cross_entropy", "nll", *LOSSES} and {*names(OtherLoss)} == {*LOSSES}
     assert len(names(schedules.Scheduler)) == 5
     for name in datasets.NAMED:
         opener = datasets.opener(name)

@@ -179,7 +179,7 @@ def test_machines_need_a_place_to_meet(raises: Any) -> None:
 
 def test_one_process_downloads_at_a_time(tmp_path: Path) -> None:
     """Ranks that all download at once overwrite one another's files."""
-    from archdsl.train.data.sources import _alone
+    from archdsl.train.data.named import _alone
 
     inside = threading.Event()
 

@@ -20,11 +20,11 @@ ROOM = Path(archdsl.train.__file__).parent
 WORDS = re.compile(
     r"(?<![a-z])class(es)?(?![a-z])|accura|top[15]\b|confusion|per_class|hits\b", re.I
 )
-#: readers of what is kept in folders of classes, or lists them; and the recipe's key for these
+#: readers of what is kept in folders of classes, or lists them; and the recipe's keys for these
 READERS = {
     f"data/{name}.py" for name in ("fake", "folder", "formula", "named", "own", "sources", "tables")
 }
-KEYS = {"recipe/schema.py": {"classes"}}
+KEYS = {"recipe/schema.py": {"classes", "class_weights"}}
 OTHERS = [p.relative_to(ROOM).as_posix() for p in sorted(ROOM.rglob("*.py"))]
 
 

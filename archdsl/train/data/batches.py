@@ -15,7 +15,7 @@ from archdsl.train.data.augment import Batch, PerImage
 from archdsl.train.data.load import SKIP_HELP, LoadedData
 from archdsl.train.data.loader import Streamed, at_positions, count_workers, make_loader
 from archdsl.train.data.samples import Split
-from archdsl.train.data.sampling import batch_bounds, epoch_order, share
+from archdsl.train.data.sampling import balanced_order, batch_bounds, epoch_order, share
 from archdsl.train.errors import TrainError
 from archdsl.train.recipe.schema import Recipe
 
@@ -43,13 +43,19 @@ class Batches:
     def train(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor, int]]:
         """Inputs, targets and the whole batch's size over all ranks, from a step of an epoch on."""
         split = self.data.train
-        order = epoch_order(self.recipe.seed, epoch, len(split))
+        order = self._order(epoch, split)
         bounds = self.bounds[first_step:]
         shares = [share(order[start:end], self.rank, self.world) for start, end in bounds]
         for (start, end), indices, (x, y) in zip(
             bounds, shares, self._take("train", split, epoch, shares), strict=True
         ):
             yield self.batch.train(x, epoch, indices, len(split)), y, end - start
+
+    def _order(self, epoch: int, split: Split) -> Tensor:
+        recipe = self.recipe
+        if recipe.data.sampler == "balanced":
+            return balanced_order(recipe.seed, epoch, self.data.task.one_each(split.samples.y))
+        return epoch_order(recipe.seed, epoch, len(split))
 
     def test(self) -> Iterator[tuple[Tensor, Tensor]]:
         """This rank's part of the test split: each sample on exactly one rank. A model cut up among

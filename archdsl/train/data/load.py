@@ -18,8 +18,9 @@ from archdsl.train.data.augment import PerImage
 from archdsl.train.data.fit import Fit
 from archdsl.train.data.images import BadSample
 from archdsl.train.data.loader import count_workers
+from archdsl.train.data.roles import limited, roles
 from archdsl.train.data.samples import Samples, Split, read_fitted
-from archdsl.train.data.sampling import SPLIT, generator, kept_generators
+from archdsl.train.data.sampling import kept_generators
 from archdsl.train.data.sources import Source
 from archdsl.train.errors import TrainError
 from archdsl.train.recipe.schema import Recipe
@@ -38,7 +39,7 @@ class LoadedData:
     fit: Fit
     notes: list[str]
     final: Samples | None = None  # to be tested once, at the end; `test` then selects the best
-    split: tuple[str, str] = ("", "")  # what the dataset calls `test` and `final`
+    split: tuple[str, str] = ("", "")  # what `test` and `final` are called
     fingerprint: str = ""
 
     def not_finite(self) -> str | None:
@@ -72,10 +73,10 @@ def load_data(source: Source, recipe: Recipe, input_shape: tuple[int, ...]) -> L
     """The two splits of a source, fitted to an input of that shape."""
     data = recipe.data
     notes: list[str] = []
-    final = source.final if data.val_fraction is None else None
     fingerprint = _fingerprint(source, data.fingerprint == "content")
-    train, test = split_source(source, data.val_fraction)
-    train, test = _limit(train, data.limit), _limit(test, data.limit)
+    parts = roles(source, data)
+    train, final = limited(parts.train, data.limit), parts.test
+    test = train if parts.val.samples is parts.train else limited(parts.val.samples, data.limit)
     image = source.channels is not None
     measured = data.mean == "data" or (data.mean == "auto" and image and source.mean_std is None)
     mean, std = (None, None) if measured else _published(source, recipe, input_shape)
@@ -97,11 +98,21 @@ def load_data(source: Source, recipe: Recipe, input_shape: tuple[int, ...]) -> L
         notes.append(f"data.workers: {asked:,} are more than this machine can use; {most} it is")
     if final is not None:
         notes.append(
-            f"{source.split[0]} selects the best model and is the table's test; "
-            f"{source.split[1]} is tested once, at the end: {len(final.y):,} samples"
+            f"{parts.val.name} selects the best model and is the table's test; "
+            f"{final.name} is tested once, at the end: {len(final.samples.y):,} samples"
         )
     task = source.task(recipe.loss.name)
-    return LoadedData(train_split, test_split, task, fit, notes, final, source.split, fingerprint)
+    notes += task.rare(train_split.samples.y, recipe)
+    return LoadedData(
+        train_split,
+        test_split,
+        task,
+        fit,
+        notes,
+        None if final is None else final.samples,
+        (parts.val.name, "" if final is None else final.name),
+        fingerprint,
+    )
 
 
 def _fingerprint(source: Source, content: bool) -> str:
@@ -122,32 +133,6 @@ def _extent(samples: Samples) -> list[float] | None:
 
 def _odd(values: Tensor) -> str:
     return str(float(values[~torch.isfinite(values)].flatten()[0]))
-
-
-def split_source(source: Source, fraction: float | None) -> tuple[Samples, Samples]:
-    """The test split: the dataset's own, or a share of the training split, the same every time."""
-    if source.test is not None and fraction is None:
-        return source.train, source.test
-    if fraction == 0:
-        return source.train, source.train
-    count = len(source.train.y)
-    order = torch.randperm(count, generator=generator(SPLIT, 0, count))
-    held_out = max(1, round(count * (0.2 if fraction is None else fraction)))
-    if held_out >= count:
-        raise TrainError(
-            f"{count} samples are too few to hold out {held_out} for testing",
-            "--set data.val_fraction=0 tests on the training samples",
-        )
-    test, train = order[:held_out].sort().values, order[held_out:].sort().values
-    return source.train.subset(train), source.train.subset(test)
-
-
-def _limit(samples: Samples, limit: int | None) -> Samples:
-    count = len(samples.y)
-    if limit is None or limit >= count:
-        return samples
-    order = torch.randperm(count, generator=generator(SPLIT, 1, count))
-    return samples.subset(order[:limit].sort().values)
 
 
 def _published(

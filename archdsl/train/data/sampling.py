@@ -38,6 +38,24 @@ def epoch_order(seed: int, epoch: int, count: int) -> Tensor:
     return torch.randperm(count, generator=generator(ORDER, seed, epoch))
 
 
+def balanced_order(seed: int, epoch: int, numbers: Tensor) -> Tensor:
+    """As many samples, each class as often as any other (to one): every sample of a class comes
+    before one of them comes again."""
+    stream, count = generator(ORDER, seed, epoch), len(numbers)
+    kinds = numbers.unique(sorted=True)  # type: ignore[no-untyped-call]
+    lucky = torch.randperm(len(kinds), generator=stream)  # those that come once more
+    parts = []
+    for at, kind in enumerate(kinds):
+        own = (numbers == kind).nonzero().flatten()
+        size = count // len(kinds) + int(lucky[at] < count % len(kinds))
+        rounds = [
+            own[torch.randperm(len(own), generator=stream)] for _ in range(-(-size // len(own)))
+        ]
+        parts.append(torch.cat(rounds)[:size] if rounds else own[:0])
+    drawn = torch.cat(parts)
+    return drawn[torch.randperm(count, generator=stream)]
+
+
 def seed_sample(seed: int, epoch: int, index: int) -> None:
     """Makes the next random numbers those of one sample.
 

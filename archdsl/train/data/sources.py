@@ -49,6 +49,11 @@ class Source:
     final: Samples | None = None  # tested once, at the end; `test` then selects the best model
     split: tuple[str, str] = ("", "")  # what `test` and `final` are called there
 
+    @property
+    def numbered(self) -> bool:
+        """Whether each target is the number of one class."""
+        return bool(self.classes) and self.train.y.ndim == 1
+
     def task(self, loss: str) -> Task:
         """What a model learns from it under a loss of the recipe."""
         return task_of(self.classes, loss)

@@ -16,8 +16,8 @@ from archdsl.train.tasks.losses import loss_of
 class Objective:
     """The recipe's loss, train-only outputs weighted in."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.loss, self.aux_weight = loss_of(recipe), recipe.aux_weight
+    def __init__(self, recipe: Recipe, weights: Tensor | None = None) -> None:
+        self.loss, self.aux_weight = loss_of(recipe, weights), recipe.aux_weight
 
     def __call__(self, output: Any, target: Tensor) -> tuple[Tensor, Tensor]:
         """The loss, and the main output. In float32 whatever autocast chose."""

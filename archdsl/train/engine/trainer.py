@@ -102,7 +102,9 @@ class Trainer:
         self.recipe, self.ranks, self.model_from = recipe, ranks, model_from
         self.data, self.task = data, data.task
         self.batches = Batches(data, recipe, ranks.device, ranks.rank, ranks.world)
-        self.objective = Objective(recipe)
+        weights = self.task.weights(data.train.samples.y, recipe)
+        self.objective = Objective(recipe, None if weights is None else weights.to(ranks.device))
+        self.tested_by = Objective(recipe)
         self.mix = self.task.mixer(recipe.augment)
         self.module = module.to(ranks.device)
         if recipe.channels_last:
@@ -270,7 +272,7 @@ class Trainer:
         return measure(
             self.tested_model,
             self.batches.test(),
-            self.objective,
+            self.tested_by,
             self.task.meter(self.ranks.device),
             self.ranks,
             self.autocast,

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from archdsl.train.recipe.parts import Flag, Fraction, NotNegative, Part, Positive, short
 
-Rate = Annotated[float, Field(gt=0, description="Learning rate."), Flag("--lr")]
+Rate = Annotated[float, Field(gt=0, description="Learning rate."), Flag()]
 
 
 class Plan(Part):

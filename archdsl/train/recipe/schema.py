@@ -21,6 +21,7 @@ from archdsl.train.recipe.parts import (
     Count,
     Flag,
     Fraction,
+    Index,
     MayChange,
     NotNegative,
     Part,
@@ -58,17 +59,31 @@ class Data(Part):
     target: str | None = None
     """csv: the column to predict; the last one by default."""
     val_fraction: Fraction | None = None
-    """Hold out this share of the training split and test on it. By default the dataset's own test
-    split is used, or 0.2 where it has none; 0 tests on the training split itself."""
+    """Hold out this share of the training split, and select the best model on it; the dataset's own
+    test split is then tested once, at the end. By default the dataset's own val or test split
+    selects, or a share of 0.2 where it has none; 0 selects on the training split itself."""
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Hold out this share of the training split before all else, and test the best model on it
+    once, at the end."""
+    folds: Annotated[Annotated[int, Field(ge=2)] | None, Flag()] = None
+    """Cross-validation: cut the training split in so many parts, and train once for each, which
+    then selects the best model."""
+    fold: Count | None = None
+    """Train for this one of the folds alone, counted from 1."""
+    stratify: bool = True
+    """Whether each part that is held out has the classes' shares of the whole."""
+    split_seed: Index = 0
+    """Which samples are held out follows it, and nothing else does."""
+    sampler: Literal["random", "balanced"] = "random"
+    """What an epoch sees: each sample once, or each class as often as the others, as many samples
+    in all; those of a rare class come several times."""
     limit: Count | None = None
     """Use only this many samples of each split (an even choice, the same each time)."""
     samples: Count = 1024
     """fake, formula: how many samples to make up."""
     cache: Annotated[Literal["auto", "ram", "none"], MayChange] = "auto"
     """Hold the decoded images in memory: auto does it up to 1 GiB."""
-    workers: Annotated[
-        Annotated[int, Field(ge=0)] | Literal["auto"], Flag("--workers"), MayChange
-    ] = "auto"
+    workers: Annotated[Annotated[int, Field(ge=0)] | Literal["auto"], Flag(), MayChange] = "auto"
     """Processes that decode images when they are not held in memory."""
     on_bad_image: Literal["error", "skip"] = "error"
     """A file that cannot be decoded stops the run, or is counted and left out."""
@@ -122,15 +137,26 @@ class Augment(Part):
 class CrossEntropy(Part):
     name: Literal["cross_entropy"] = "cross_entropy"
     label_smoothing: Fraction = 0.0
+    class_weights: Literal["balanced"] | list[NotNegative] | None = None
+    """How much a sample of each class counts in training: balanced, the rarer the more, 1 in the
+    mean; or a number for each class, in the data's order. Tests weigh nothing."""
+
+
+class Nll(Part):
+    """Takes log-probabilities."""
+
+    name: Literal["nll"] = "nll"
+    class_weights: Literal["balanced"] | list[NotNegative] | None = None
+    """As of cross_entropy."""
 
 
 class OtherLoss(Part):
-    name: Literal["nll", "bce", "bce_with_logits", "mse", "l1"]
-    """bce takes probabilities, bce_with_logits scores; nll takes log-probabilities."""
+    name: Literal["bce", "bce_with_logits", "mse", "l1"]
+    """bce takes probabilities, bce_with_logits scores."""
 
 
 Loss = Annotated[
-    Annotated[CrossEntropy | OtherLoss, Field(discriminator="name")], short("cross_entropy")
+    Annotated[CrossEntropy | Nll | OtherLoss, Field(discriminator="name")], short("cross_entropy")
 ]
 
 SHORT = ("lr", "weight_decay")  # of `optimizer`, and may be written without it

@@ -26,6 +26,7 @@ from archdsl.train.tasks.task import SavedTask
 
 FORMAT = 1
 LAST, PREVIOUS, BEST = "last.pt", "last.prev.pt", "best.pt"
+FOLDS = "folds.json"  # in the folder of a cross-validation, around those of its runs
 
 
 def save_checkpoint(state: Mapping[str, Any], folder: Path, best: bool) -> None:
@@ -110,6 +111,10 @@ def find_checkpoint(run: str | Path, prefer: str = LAST) -> Path:
     for name in dict.fromkeys([prefer, LAST, BEST, PREVIOUS]):
         if (path / name).is_file():
             return path / name
+    if (path / FOLDS).is_file():
+        raise TrainError(
+            f"{shown(path)}: holds a run for each fold", f"name one: {typed(path / 'fold-1')}"
+        )
     raise TrainError(f"{shown(path)}: holds no checkpoint ({LAST} or {BEST})")
 
 
@@ -137,6 +142,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{shown(path)}: a damaged checkpoint: `{where}`: {first['msg']}",
             good_help(path.parent, path),
         ) from None
+    data = found["recipe"].get("data")
+    if isinstance(data, dict):  # of a run from before parts were held out by class
+        data.setdefault("stratify", False)
     return found
 
 

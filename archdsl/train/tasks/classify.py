@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from archdsl.diagnostics.terminal import escaped
 from archdsl.text import shape_text
 from archdsl.train.errors import TrainError
-from archdsl.train.recipe.schema import Augment
+from archdsl.train.recipe.schema import Augment, CrossEntropy, Nll, Recipe
 from archdsl.train.tasks.task import TEST, Row, Targets, Tested, all_finite, finite
 
 MOST_COUNTED = 1000  # classes, of which each pair of true and answered one is counted
 MOST_DRAWN = 100
+RARE = 0.01  # a class's share of the samples, below which it is said
 BINARY = ("bce", "bce_with_logits")
 SCORED = ("cross_entropy", "nll")  # these want a score for each class, of two classes as well
 
@@ -50,6 +52,46 @@ class Classify:
         if has == 1 and len(self.names) == 2 and self.loss in SCORED:
             return "; --set loss=bce_with_logits keeps the one output, for two classes"
         return ""
+
+    def rare(self, targets: Tensor, recipe: Recipe) -> list[str]:
+        plan = recipe.loss
+        weighted = isinstance(plan, CrossEntropy | Nll) and plan.class_weights is not None
+        if targets.ndim != 1 or weighted or recipe.data.sampler == "balanced":
+            return []
+        counts = torch.bincount(targets.long(), minlength=len(self.names)).tolist()
+        count, number = min((n, at) for at, n in enumerate(counts) if n)
+        if count >= len(targets) * min(RARE, 0.5 / len(self.names)):
+            return []
+        name, share = escaped(self.names[number]), count / len(targets)
+        how = "data.sampler=balanced"
+        if self.loss in SCORED:
+            how += " or loss.class_weights=balanced"
+        return [
+            f"of class {name} are {count:,} of {len(targets):,} training samples "
+            f"({share:.1%}): --set {how} makes up for it"
+        ]
+
+    def weights(self, targets: Tensor, recipe: Recipe) -> Tensor | None:
+        plan, count = recipe.loss, len(self.names)
+        given = plan.class_weights if isinstance(plan, CrossEntropy | Nll) else None
+        if given is None:
+            return None
+        if isinstance(given, list):
+            if len(given) != count:
+                raise TrainError(
+                    f"loss.class_weights: {len(given)} numbers, the data has {self.amount()}",
+                    "give a number for each class, or balanced",
+                )
+            return torch.tensor(given)
+        if targets.ndim != 1:
+            raise TrainError("loss.class_weights: balanced is for data with one class a sample")
+        samples = torch.bincount(targets.long(), minlength=count).float()
+        return len(targets) / (samples.clamp(min=1) * int((samples > 0).sum()))
+
+    def one_each(self, targets: Tensor) -> Tensor:
+        if targets.ndim != 1:
+            raise TrainError("data.sampler: balanced is for data with one class a sample")
+        return targets
 
     def mixer(self, plan: Augment) -> Any:
         """MixUp, CutMix, or one of them by chance, for whole batches; None where none is asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -14,24 +15,37 @@ from archdsl.train.recipe.schema import CrossEntropy, Recipe
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def loss_of(recipe: Recipe) -> Loss:
-    """Of outputs and targets, the mean over the batch."""
+def loss_of(recipe: Recipe, weights: Tensor | None = None) -> Loss:
+    """Of outputs and targets, the mean over the batch. With `weights` of classes too it is a sample
+    that is divided by, not a weight, so that pieces of a batch add up to the whole."""
     plan = recipe.loss
     if isinstance(plan, CrossEntropy):
-        smoothing = plan.label_smoothing
-        return lambda out, y: F.cross_entropy(
-            out, _scored(plan.name, out, y), label_smoothing=smoothing
+        settings = {"label_smoothing": plan.label_smoothing, **_weighing(weights)}
+        return lambda out, y: _mean(
+            F.cross_entropy(out, _scored(plan.name, out, y), **settings), y, weights
+        )
+    if plan.name == "nll":
+        return lambda out, y: _mean(
+            F.nll_loss(_logs(out), _scored(plan.name, out, y), **_weighing(weights)), y, weights
         )
     return LOSSES[plan.name]
 
 
-def _nll(out: Tensor, y: Tensor) -> Tensor:
+def _weighing(weights: Tensor | None) -> dict[str, Any]:
+    return {} if weights is None else {"weight": weights, "reduction": "sum"}
+
+
+def _mean(loss: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
+    return loss if weights is None else loss / len(y)
+
+
+def _logs(out: Tensor) -> Tensor:
     if bool((out > 1e-3).any()):
         raise TrainError(
             f"nll takes log-probabilities, the model gives up to {float(out.max()):.3g}",
             "end the model with `log_softmax`, or --set loss=cross_entropy",
         )
-    return F.nll_loss(out, _scored("nll", out, y))
+    return out
 
 
 def _bce(out: Tensor, y: Tensor) -> Tensor:
@@ -49,7 +63,6 @@ def _bce(out: Tensor, y: Tensor) -> Tensor:
 
 
 LOSSES: dict[str, Loss] = {
-    "nll": _nll,
     "bce": _bce,
     "bce_with_logits": lambda out, y: F.binary_cross_entropy_with_logits(out, _like(y, out)),
     "mse": lambda out, y: F.mse_loss(out, _like(y, out)),

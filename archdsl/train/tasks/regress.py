@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from archdsl.train.recipe.schema import Augment
+from archdsl.train.errors import TrainError
+from archdsl.train.recipe.schema import Augment, Recipe
 from archdsl.train.tasks.task import Row, Targets, Tested, all_finite, finite
 
 
@@ -78,6 +79,15 @@ class Regress:
 
     def keeps(self, has: int | None) -> str:
         return ""
+
+    def rare(self, targets: Tensor, recipe: Recipe) -> list[str]:
+        return []
+
+    def weights(self, targets: Tensor, recipe: Recipe) -> None:
+        return None
+
+    def one_each(self, targets: Tensor) -> Tensor:
+        raise TrainError("data.sampler: balanced is for data with one class a sample")
 
     def mixer(self, plan: Augment) -> None:
         return None

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from archdsl.diagnostics.terminal import escaped
 from archdsl.train.errors import TrainError
-from archdsl.train.recipe.schema import Augment
+from archdsl.train.recipe.schema import Augment, Recipe
 
 Row = dict[str, float | int | None]
 #: a table's row under these names has the task's figure, where it has one
@@ -131,6 +131,18 @@ class Task(Protocol):
 
     def keeps(self, has: int | None) -> str:
         """What keeps the spec's outputs, as the end of an advice."""
+        ...
+
+    def rare(self, targets: Tensor, recipe: Recipe) -> list[str]:
+        """What is worth a note about the training split's targets."""
+        ...
+
+    def weights(self, targets: Tensor, recipe: Recipe) -> Tensor | None:
+        """How much a sample of each kind counts in training, where not all count alike."""
+        ...
+
+    def one_each(self, targets: Tensor) -> Tensor:
+        """One number a sample, where each is of one kind; else one error."""
         ...
 
     def mixer(self, plan: Augment) -> Callable[[Tensor, Tensor], Any] | None:
