@@ -85,7 +85,7 @@ def _named(place: Place, kind: str) -> str | None:
         if before == "SHORTCUT" and kind == "IF":
             return None
         return f"`{token}` is a reserved word; take another name, such as `{token}_`"
-    if kind == "COLON" and before == "RBRACE":
+    if before == "RBRACE" and (kind == "COLON" or (kind == "LABEL" and place.near(-1))):
         return 'a label begins with a letter, `block{i}: ...`, or stands in quotes: `"{i}": ...`'
     return None
 
@@ -176,6 +176,9 @@ def _step(place: Place, kind: str, line: list[str]) -> tuple[str, Edits]:
         return begun
     token, previous = place.token, place.kind(-1)
     ends = kind in ("_SEPARATOR", "RBRACE")
+    if (ends or kind == "ARROW") and line[0] in ("PARAM", "BUFFER") and len(line) > 2:
+        head = place.text(place.first, place.at - 1) + " [1, 8]" * (len(line) == 3)
+        return f"how it begins stands behind its shape: `{head} zeros`", []
     if ends and previous == "ARROW":
         start = place.tokens[place.at - 2].end_pos or 0
         gone = Span(place.source, start, place.tokens[place.at - 1].end_pos or 0)
@@ -245,6 +248,8 @@ def _sign(place: Place, kind: str) -> tuple[str, Edits] | None:
         return _arithmetic(place)
     if kind == "COMPARE" and follower == "COMPARE" and place.near(1):
         return _NEXT, [(place.span(place.at, place.at + 1), "->")]
+    if kind == "COMPARE" and place.kind(-2) == "LET" and place.token == "==":
+        return "`=` gives a name", [(place.span(place.at, place.at), "=")]
     if kind == "COMPARE":
         return "put a comparison in parentheses, or after `if`", []
     return None
