@@ -47,12 +47,35 @@ class Value:
     param: str | None = None
 
     @property
+    def at(self) -> int | None:
+        """The dimension of the batch; None: there is none."""
+        places = [n for n, side in enumerate(self.shape) if side and not side % BATCH]
+        return places[0] if self.param is None and len(places) == 1 else None
+
+    @property
     def batched(self) -> bool:
-        return self.param is None and self.shape[:1] == (BATCH,)
+        return self.at is not None
+
+    @property
+    def inner(self) -> Shape:
+        """What lies in one dimension with the batch: as many windows of each sample, say."""
+        at = self.at
+        return () if at is None or self.shape[at] == BATCH else (self.shape[at] // BATCH,)
+
+    @property
+    def behind(self) -> int:
+        """How many dimensions come after the batch."""
+        return len(self.shape) - 1 - (self.at or 0)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the batch comes first, and alone."""
+        return self.shape[:1] == (BATCH,)
 
     @property
     def sample(self) -> Shape:
-        return self.shape[1:] if self.batched else self.shape
+        at = self.at
+        return self.shape if at is None else (*self.shape[:at], *self.inner, *self.shape[at + 1 :])
 
 
 @dataclass(eq=False)
@@ -211,41 +234,22 @@ class _Watch(TorchFunctionMode):
         return value
 
     def _index(self, source: Any, index: Any, result: Any, path: str) -> None:
-        """`x[:, 0, ::2]` as a step for each dimension."""
+        """`x[:, 0, None, ::2]` as a step for each dimension."""
         items = list(index) if isinstance(index, tuple) else [index]
-        simple = (int, slice, type(Ellipsis))
+        simple = (int, slice, type(Ellipsis), type(None))
         if not all(isinstance(i, simple) and not isinstance(i, bool) for i in items):
             self._add("__getitem__", {"index": index}, [self._value(source)], result, path, None)
             return
         if Ellipsis in items:
             at = items.index(Ellipsis)
-            items[at : at + 1] = [slice(None)] * (source.dim() - len(items) + 1)
-        steps = []
-        for dim, item in enumerate(items):
-            if isinstance(item, slice) and item == slice(None):
-                continue
-            if isinstance(item, slice):
-                start, stop, step = item.indices(source.shape[dim])
-                steps.append((dim, "slice", {"start": start, "end": stop, "step": step}))
-            else:
-                steps.append((dim, "select", {"index": item}))
-        gone, value = 0, self._value(source)
-        shape = list(value.shape)
-        for number, (dim, name, args) in enumerate(steps):
-            here = dim - gone
-            if name == "select":
-                gone += 1
-                del shape[here]
-            else:
-                shape[here] = len(range(args["start"], args["end"], args["step"]))
-            if name == "slice" and here == 0 and shape[0] == BATCH:
-                continue
-            last = number == len(steps) - 1
-            new = self._new(result) if last else Value(tuple(shape))
-            function = Function(
-                name, {**args, "dim": here}, [value], [new], path, None, self._place(path)
-            )
-            self.stack[-1].events.append(function)
+            missing = source.dim() - sum(i is not None for i in items) + 1
+            items[at : at + 1] = [slice(None)] * missing
+        value = self._value(source)
+        steps = _steps(items, value.shape)
+        for number, (name, args, shape) in enumerate(steps, 1):
+            new = self._new(result) if number == len(steps) else Value(shape)
+            place = self._place(path)
+            self.stack[-1].events.append(Function(name, args, [value], [new], path, None, place))
             value = new
         if not steps:
             self.values[id(result)] = (value, result)
@@ -316,6 +320,31 @@ def _raised(error: BaseException) -> Iterator[tuple[Any, int]]:
 
 def _line(file: str, number: int) -> str:
     return "" if file.startswith(_OURS) else f"{file}:{number}"
+
+
+def _steps(items: list[Any], shape: tuple[int, ...]) -> list[tuple[str, dict[str, Any], Shape]]:
+    """An index as calls, with what each gives; what takes all of a dimension is none."""
+    found, here, sides = [], 0, list(shape)
+    for item in items:
+        args: dict[str, Any] = {"dim": here}
+        if item is None:
+            name = "unsqueeze"
+            sides.insert(here, 1)
+        elif isinstance(item, int):
+            name = "select"
+            args["index"] = item
+            del sides[here]
+        else:
+            name = "slice"
+            taken = range(*item.indices(sides[here]))
+            args |= {"start": taken.start, "end": taken.stop, "step": taken.step}
+            if taken == range(sides[here]):
+                here += 1
+                continue
+            sides[here] = len(taken)
+        found.append((name, args, tuple(sides)))
+        here += not isinstance(item, int)
+    return found
 
 
 _FORMS = {"iadd": "add", "radd": "add", "imul": "mul", "rmul": "mul", "isub": "sub"}

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from archdsl.importer.capture import CONSTANT, Call, Function, Trace, Value
+from archdsl.importer.batch import batch_first
+from archdsl.importer.capture import BATCH, CONSTANT, Call, Function, Trace, Value
 from archdsl.importer.errors import CannotImport, Problem
 from archdsl.importer.known import lifters, torch_name
 from archdsl.ops.join import Concat
-from archdsl.ops.seen import Seen
+from archdsl.ops.seen import NoField, Seen
 from archdsl.ops.shape import Permute
 from archdsl.ops.table import Blame, Lifted, Op, Shape
 
@@ -105,9 +106,12 @@ class _Lift:
                         self.problems.append(Problem(function.place, f"{function.name} {message}"))
 
     def _lifted(self, function: Function, value: Value) -> list[Value]:
-        seen = self._seen(function, value)
         reason = ""
-        for op in lifters().get(function.name, ()):
+        try:
+            seen = self._seen(function, value)
+        except NoField:
+            seen, reason = None, "its batch is not where the language has it"
+        for op in lifters().get(seen.name, ()) if seen else ():
             try:
                 made = op.of(seen)
                 if made is not None:
@@ -135,6 +139,9 @@ class _Lift:
         shapes = [v.sample for v in inputs]
         if any(v.param is None and not v.batched for v in (*inputs, value)):
             raise Blame(None, "what it works on has no batch, or one of another size")
+        if not all(v.plain for v in (*inputs, value) if v.param is None):
+            if made.op.shape(*shapes) != value.sample:
+                raise Blame(None, "the batch is not the first dimension")
         named, leaf = (function.path, function.leaf) if function.leaf else (None, None)
         weights = [v.param for v in base.inputs if v.param is not None and v not in inputs]
         if weights:
@@ -167,7 +174,7 @@ class _Lift:
             place = places[0]
             away = (*(n for n in range(rank) if n != place), place)
             back = tuple(away.index(n) for n in range(rank))
-            last = Value((x.shape[0], *(x.sample[n] for n in away)))
+            last = Value((BATCH, *(x.sample[n] for n in away)))
             scaled = Value(last.shape)
             return [
                 Node(Permute(dims=away), [x], last, None, None),
@@ -208,11 +215,15 @@ class _Lift:
         def maker(place: int) -> Seen | None:
             source = function.inputs[place]
             made_by = self.makers.get(source)
-            return self._seen(made_by, source) if made_by is not None else None
+            try:
+                return self._seen(made_by, source) if made_by is not None else None
+            except NoField:
+                return None
 
+        name, args = batch_first(function, value)
         return Seen(
-            function.name,
-            function.args,
+            name,
+            args,
             tuple(v.sample for v in function.inputs),
             value.sample,
             function.outputs.index(value),
