@@ -7,6 +7,7 @@ not is collected, and raised together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from archdsl.importer.errors import CannotImport, Problem
 from archdsl.importer.known import lifters, torch_name
 from archdsl.ops.join import Concat
 from archdsl.ops.seen import NoField, Seen
-from archdsl.ops.shape import Permute
+from archdsl.ops.shape import Permute, Reshape
 from archdsl.ops.table import Blame, Lifted, Op, Shape
 
 
@@ -133,12 +134,14 @@ class _Lift:
         places = range(len(base.inputs)) if made.inputs is None else made.inputs
         inputs = [base.inputs[place] for place in places]
         moved = self._moved(made.op, inputs, value)
+        if moved is None and any(v.param is None and not v.batched for v in (*inputs, value)):
+            raise Blame(None, "what it works on has no batch, or one of another size")
+        moved = moved or _merged(made, inputs, value)
         if moved is not None:
             self.nodes.setdefault(function, []).extend(moved)
-            return moved[0].inputs
+            made_here = {node.output for node in moved}
+            return [v for node in moved for v in node.inputs if v not in made_here]
         shapes = [v.sample for v in inputs]
-        if any(v.param is None and not v.batched for v in (*inputs, value)):
-            raise Blame(None, "what it works on has no batch, or one of another size")
         if not all(v.plain for v in (*inputs, value) if v.param is None):
             if made.op.shape(*shapes) != value.sample:
                 raise Blame(None, "the batch is not the first dimension")
@@ -250,6 +253,21 @@ class _Lift:
                 node.inputs = [self._final(v) for v in node.inputs]
                 graph.items.append(node)
         return graph
+
+
+def _merged(made: Lifted, inputs: list[Value], value: Value) -> list[Node] | None:
+    """The first dimensions become one for an operator that takes no more, and several again."""
+    count = made.merged
+    if count < 2:
+        return None
+    found, parts = [], []
+    for given in inputs:
+        sizes = (math.prod(given.sample[:count]), *given.sample[count:])
+        parts.append(Value((BATCH, *sizes)))
+        found.append(Node(Reshape(sizes=sizes), [given], parts[-1], None, None))
+    result = Value((BATCH, *made.op.shape(*(p.sample for p in parts))))
+    back = Node(Reshape(sizes=value.sample), [result], value, None, None)
+    return [*found, Node(made.op, parts, result, None, None), back]
 
 
 def _functions(call: Call) -> Iterator[Function]:

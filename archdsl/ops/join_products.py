@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from archdsl.ops.seen import Seen
@@ -255,7 +255,12 @@ class ScaledDotProduct(_Join, name="sdpa", family="join"):
     def of(cls, seen: Seen) -> Lifted | None:
         plain = all(seen.args.get(key) is None for key in ("attn_mask", "scale"))
         usual = not seen.args.get("dropout_p") and not seen.args.get("enable_gqa")
-        return super().of(seen) if plain and usual and len(seen.inputs) == 3 else None
+        if not plain or not usual or len(seen.inputs) != 3:
+            return None
+        made = super().of(seen)
+        ranks = {len(shape) for shape in seen.inputs}
+        many = len(ranks) == 1 and len({shape[:-2] for shape in seen.inputs}) == 1
+        return replace(made, merged=max(ranks.pop() - 2, 1)) if made and many else made
 
     def shape(self, *inputs: Shape) -> Shape:
         self.taken(inputs)

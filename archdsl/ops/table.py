@@ -438,12 +438,14 @@ class Lifted:
     """An operator that computes what a call of torch did, from which of the call's inputs.
 
     `origin`: it computes from the inputs of an earlier call, so many calls back along the first
-    inputs: what several calls do together.
+    inputs: what several calls do together. `merged`: as many first dimensions of each input are
+    one for it.
     """
 
     op: Op
     inputs: tuple[int, ...] | None = None  # None: all
     origin: int = 0
+    merged: int = 1
 
 
 def _counted(value: Any) -> Any:
