@@ -56,10 +56,7 @@ def _permute(source: Value, value: Value, args: dict[str, Any]) -> tuple[str, di
         order[one], order[other] = other, one
     dims: list[int] = []
     for dim in (d % rank for d in order):
-        if dim != source.at:
-            dims.append(_place(dim, source))
-        elif len(source.inner):
-            dims.append(1 + source.at)
+        dims += [1 + dim] * len(source.inner) if dim == source.at else [_place(dim, source)]
     if dims == sorted(dims):  # only the batch moves
         return "contiguous", {"input": Tensor(0)}
     return "permute", {"input": Tensor(0), "dims": (0, *dims)}

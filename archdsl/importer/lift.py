@@ -53,14 +53,15 @@ class Graph:
 Item = Node | Graph
 
 
-def lift(trace: Trace, results: list[Value]) -> Graph:
-    """The graph whose outputs are `results`. Raises `CannotImport`."""
-    return _Lift(trace).graph(results)
+def lift(trace: Trace, results: list[Value], *, layout: bool = False) -> Graph:
+    """The graph whose outputs are `results`; `layout`: with what orders memory alone. Raises
+    `CannotImport`."""
+    return _Lift(trace, layout).graph(results)
 
 
 class _Lift:
-    def __init__(self, trace: Trace) -> None:
-        self.trace = trace
+    def __init__(self, trace: Trace, layout: bool) -> None:
+        self.trace, self.layout = trace, layout
         self.functions = list(_functions(trace.root))
         self.makers = {out: f for f in self.functions for out in f.outputs}
         self.same: dict[Value, Value] = {}
@@ -110,15 +111,15 @@ class _Lift:
         reason = ""
         try:
             seen = self._seen(function, value)
+            for op in lifters().get(seen.name, ()):
+                try:
+                    made = op.of(seen)
+                    if made is not None:
+                        return self._accept(function, value, made)
+                except Blame as blame:
+                    reason = blame.message
         except NoField:
-            seen, reason = None, "its batch is not where the language has it"
-        for op in lifters().get(seen.name, ()) if seen else ():
-            try:
-                made = op.of(seen)
-                if made is not None:
-                    return self._accept(function, value, made)
-            except Blame as blame:
-                reason = blame.message
+            reason = "its batch is not where the language has it"
         inside = self.trace.root.module.get_submodule(function.path)
         name = torch_name(inside) or function.name
         what = (
@@ -142,16 +143,17 @@ class _Lift:
             made_here = {node.output for node in moved}
             return [v for node in moved for v in node.inputs if v not in made_here]
         shapes = [v.sample for v in inputs]
-        if not all(v.plain for v in (*inputs, value) if v.param is None):
-            if made.op.shape(*shapes) != value.sample:
-                raise Blame(None, "the batch is not the first dimension")
+        plain = all(v.plain for v in (*inputs, value) if v.param is None)
+        if not plain and made.op.shape(*shapes) != value.sample:
+            raise Blame(None, "the batch is not the first dimension")
         named, leaf = (function.path, function.leaf) if function.leaf else (None, None)
         weights = [v.param for v in base.inputs if v.param is not None and v not in inputs]
         if weights:
             named, leaf = self._owner(function, made.op, shapes, [w for w in weights if w])
         positional = named is not None and named.rpartition(".")[2].isdigit()
         given = leaf is not None and bool(made.op.args)  # `dropout 0.0` is meant
-        if not positional and not given and _passes(made.op, inputs, value):
+        kept = positional or given or (made.op.arranges and self.layout)
+        if not kept and _passes(made.op, inputs, value):
             self.same[value] = inputs[0]
             self.readers.setdefault(inputs[0], []).extend(self.readers.get(value, ()))
             return inputs
@@ -258,7 +260,7 @@ class _Lift:
 def _merged(made: Lifted, inputs: list[Value], value: Value) -> list[Node] | None:
     """The first dimensions become one for an operator that takes no more, and several again."""
     count = made.merged
-    if count < 2:
+    if count < 2 or not value.inner:
         return None
     found, parts = [], []
     for given in inputs:

@@ -131,7 +131,7 @@ class _Naming:
             before = [n for n, p in enumerate(scope.body) if _first(p, order) < place]
             scope.body.insert(max(runs, *(n + 1 for n in before), 0), aux)
         for piece in same_scope(scope.body):
-            free = isinstance(piece, Join) and piece.op.broadcasts and not piece.exact
+            free = isinstance(piece, Join) and piece.sorts
             sides = piece.branches if isinstance(piece, Join) and free else []
             if len(sides) == 2 and all(sides):
                 sides.sort(key=lambda side: min(_first(p, order) for p in side))
@@ -213,7 +213,7 @@ def _say_identity(join: Join) -> None:
     """A branch that is what flows in has a word and a position, unless the join says it."""
     if join.residual:
         return
-    if join.op.broadcasts and len(join.branches) == 2 and not join.branches[1] and not join.exact:
+    if join.sorts and len(join.branches) == 2 and not join.branches[1]:
         join.branches.reverse()  # what flows first: the product is the same
     if join.with_taps:
         return

@@ -88,6 +88,11 @@ class Join(Piece):
     inputs: tuple[Shape, ...] = ()
 
     @property
+    def sorts(self) -> bool:
+        """Whether its branches may stand in another order."""
+        return self.op.broadcasts and not self.op.ordered and not self.exact
+
+    @property
     def residual(self) -> bool:
         """Whether it is written so: one of two branches is what flows in, of the same shape."""
         if not isinstance(self.op, Add) or len(self.branches) != 2 or len(set(self.inputs)) > 1:

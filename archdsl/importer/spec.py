@@ -74,11 +74,12 @@ def _shared(module: nn.Module) -> Iterator[Problem]:
 
 def _other_ways(proof: Proof) -> list[dict[str, bool]]:
     """How else the text may be found. A function that does nothing in evaluation is seen in
-    training alone; the order of a sum's terms may decide the layout, and so the last bit; and
-    what was taken for one block may be too different."""
+    training alone; the order of a sum's terms, and what lays values out anew, may decide the last
+    bit; and what was taken for one block may be too different."""
     if proof.evaluated:
         return [{"training": True}]
-    return [{"exact": True}, {"plain": True}, {"plain": True, "exact": True}]
+    ways = [{"exact": True}, {"layout": True}, {"exact": True, "layout": True}]
+    return [*ways, {"plain": True}, *({"plain": True, **way} for way in ways)]
 
 
 def _proved(module: nn.Module, shape: Shape, name: str, **how: bool) -> Imported:
@@ -97,12 +98,14 @@ def text_of(
     *,
     training: bool = False,
     exact: bool = False,
+    layout: bool = False,
     plain: bool = False,
 ) -> str:
     """The text alone, before it is proved; `training`: of what runs in training, `exact`: with
-    the terms of sums in their order, `plain`: without blocks. Raises `CannotImport`."""
+    the terms of sums in their order, `layout`: with what orders memory alone, `plain`: without
+    blocks. Raises `CannotImport`."""
     trace, results, aux = _traced(module, shape, training)
-    graph = lift(trace, [*aux, *results])
+    graph = lift(trace, [*aux, *results], layout=layout)
     aux = graph.outputs[: len(aux)]
     root = name_everything(structure(graph, aux, exact=exact), module)
     root.source = graph.inputs[0]

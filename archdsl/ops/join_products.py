@@ -265,14 +265,15 @@ class ScaledDotProduct(_Join, name="sdpa", family="join"):
     def shape(self, *inputs: Shape) -> Shape:
         self.taken(inputs)
         query, key, value = inputs
-        if len(query) not in (2, 3):
-            message = f"`sdpa` needs queries of shape L×C or H×L×C, not {shape_text(query)}"
+        if len(query) < 2:
+            message = f"`sdpa` needs queries L×C or H×L×C, not {shape_text(query)}"
             raise Blame(
                 None, message, kind="rank", help="`reshape` and `permute` change the layout"
             )
         for name, shape in (("keys", key), ("values", value)):
-            if len(shape) != len(query) or shape[:-2] != query[:-2]:
-                raise Mismatch(query, shape, f"the {name} need the dimensions of the queries")
+            sides = zip(shape[:-2], query[:-2], strict=False)
+            if len(shape) != len(query) or any(a not in (1, b) for a, b in sides):
+                raise Mismatch(query, shape, f"the {name} need the sides of the queries, or 1")
         if query[-1] != key[-1]:
             rule = f"queries of {query[-1]} agree with keys of as many, not of {key[-1]}"
             raise Mismatch(query, key, rule)

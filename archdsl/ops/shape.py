@@ -23,7 +23,7 @@ class Identity(Op, name="identity", family="shape"):
     example = "identity"
     idle = True
     lifts = (
-        *("nn.Identity", "contiguous", "clone", "to", "float", "type_as"),
+        *("nn.Identity", "clone", "to", "float", "type_as"),
         *("expand", "expand_as", "broadcast_to"),
     )
     reads = VIEW
@@ -41,6 +41,24 @@ class Identity(Op, name="identity", family="shape"):
 
     def function(self, *inputs: Shape) -> Call:
         return call("+", X)
+
+
+class Contiguous(Op, name="contiguous", family="shape"):
+    """Lays the values out in the order of their dimensions, as they lie before any `permute`. It
+    changes none of them, but what computes with them may be faster, or differ in the last bit.
+
+    Source: torch.Tensor.contiguous.
+    """
+
+    example = "contiguous"
+    lifts = "Contiguous", "contiguous"
+    reads = VIEW
+    passes = True
+    arranges = True
+    support = "shape"
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("Contiguous")
 
 
 class Flatten(Op, name="flatten", family="shape"):

@@ -254,6 +254,8 @@ class Op:
     probabilities: ClassVar[bool] = False
     #: where the shape stays, each value is passed on in evaluation, at most scaled and shifted
     passes: ClassVar[bool] = False
+    #: decides where the values lie in memory, and nothing else
+    arranges: ClassVar[bool] = False
     #: in evaluation its output is its input
     idle: ClassVar[bool] = False
     #: the dimension of its weight that the output channels stand in; None: it has no such weight

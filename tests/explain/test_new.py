@@ -113,7 +113,7 @@ def test_shell_completion(shell: str) -> None:
         ("check nets/", ["nets/a.arch", "nets/inner/"]),
         ("train mi", ["mine.arch"]),
         ("new a --like vgg19", ["vgg19", "vgg19_bn"]),
-        ("ops con", ["concat", "conv"]),
+        ("ops con", ["concat", "contiguous", "conv"]),
         ("explain E0101", ["E0101"]),
         ("check a --shap", ["--shapes"]),
     ],

@@ -66,28 +66,35 @@ def _made(lowered: Call, space: dict[str, Any]) -> nn.Module:
     return made
 
 
-def lifted(module: nn.Module, shapes: Sequence[Shape], training: bool = False) -> list[Node]:
+def lifted(
+    module: nn.Module, shapes: Sequence[Shape], training: bool = False
+) -> tuple[list[Node], list[Value]]:
+    """The nodes, and the values that come in."""
     trace = capture(module, shapes, training=training)
     assert isinstance(trace.result, Value)
-    return list(nodes(lift(trace, [trace.result])))
+    return list(nodes(lift(trace, [trace.result]))), trace.root.inputs
 
 
-def same(op: Op, found: list[Node], shapes: tuple[Shape, ...]) -> None:
+def same(op: Op, given: tuple[list[Node], list[Value]], shapes: tuple[Shape, ...]) -> None:
     """What was lifted has the shape and the weights of the operator, and its values."""
+    found, values = given
+    read = list(range(len(values)))
     if not found:  # nothing: what comes in goes out
         found_op: Op | None = None
     else:
         assert len(found) == 1, found
         found_op = found[0].op
-        assert found_op.shape(*shapes) == op.shape(*shapes)
-        assert found_op.weights(*shapes) == op.weights(*shapes)
+        read = [values.index(v) for v in found[0].inputs]  # of `fit` one: a border of numbers
+        mine = tuple(shapes[n] for n in read)
+        assert found_op.shape(*mine) == op.shape(*shapes)
+        assert found_op.weights(*mine) == op.weights(*shapes)
     xs = batch(shapes)
     torch.manual_seed(0)
     one = build(op, shapes)
     other = one
     if found_op is not None:
         torch.manual_seed(0)
-        other = build(found_op, shapes)
+        other = build(found_op, tuple(shapes[n] for n in read))
     if isinstance(one, nn.Module) and isinstance(other, nn.Module):
         other.load_state_dict(one.state_dict())
     for training in (True, False):
@@ -96,7 +103,7 @@ def same(op: Op, found: list[Node], shapes: tuple[Shape, ...]) -> None:
                 layer.train(training)
         with torch.no_grad():
             theirs = seeded(one, *xs)
-            ours = xs[0] if found_op is None else seeded(other, *xs)
+            ours = xs[0] if found_op is None else seeded(other, *(xs[n] for n in read))
         assert equal(theirs, ours), (op, found_op)
 
 

@@ -3,6 +3,13 @@
 from torch import Tensor, nn
 
 
+class Contiguous(nn.Module):
+    """Lays the values out in the order of their dimensions."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.contiguous()
+
+
 class Reshape(nn.Module):
     """Reshapes all but the batch."""
 
