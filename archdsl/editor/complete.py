@@ -102,9 +102,9 @@ def signature_at(analysis: Analysis, offset: int) -> tuple[Signature, int] | Non
     shown = call_signature(target)
     positional, _, waiting = here.given()
     names = [name for name, _, _ in shown.parts]
-    keyword = [slot.keyword for slot in signature(target)]
+    keyword = {slot.name for slot in signature(target) if slot.keyword}
     active = names.index(waiting) if waiting in names else positional
-    if active >= len(names) or (active < len(keyword) and keyword[active] and not waiting):
+    if active >= len(names) or (names[active] in keyword and not waiting):
         active = -1
     return shown, active
 

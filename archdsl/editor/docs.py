@@ -15,7 +15,7 @@ from archdsl.names.symbols import Occurrence, Symbol
 from archdsl.names.units import Block, Target, Unit
 from archdsl.ops import TABLE
 from archdsl.ops.init import RULES
-from archdsl.ops.manual import argument_line, signature
+from archdsl.ops.manual import argument_line, signature, written
 from archdsl.ops.table import Arg, Shape
 from archdsl.syntax import tree as t
 from archdsl.syntax.language import FUNCTIONS, SIDES
@@ -35,11 +35,8 @@ class Signature:
 
 def call_signature(target: Target) -> Signature:
     if not isinstance(target, Block):
-        label = signature(target)
-        shown = label.split(" ")[1:]
-        args = zip(target.args.values(), shown, strict=True)
-        parts = tuple((a.name, text, _argument(a)) for a, text in args)
-        return Signature(label, parts, inspect.getdoc(target) or "")
+        parts = tuple((a.name, text, _argument(a)) for a, text in written(target))
+        return Signature(signature(target), parts, inspect.getdoc(target) or "")
     params = target.base.params if target.base is not None else ()
     values = {p.name: p.default.span.text for p in params if p.default is not None}
     for block in reversed(target.lineage):

@@ -16,15 +16,22 @@ def signature(op: type[Op]) -> str:
     """`conv out kernel [stride=1] ... * [bias=true]`, as a call is written; what stands behind the
     `*` goes by name alone."""
     parts = [op.name]
-    for argument in sorted(op.args.values(), key=lambda argument: argument.keyword):
-        name = f"{argument.name}=" if argument.keyword else argument.name
+    for argument, text in written(op):
         if argument.keyword and "*" not in parts:
             parts.append("*")
-        if argument.required:
-            parts.append(name)
-        else:
-            parts.append(f"[{argument.name}={value(argument.default)}]")
+        parts.append(text)
     return " ".join(parts)
+
+
+def written(op: type[Op]) -> list[tuple[Arg, str]]:
+    """Its arguments in the order of the signature, with how each stands there."""
+    return [(a, _written(a)) for a in sorted(op.args.values(), key=lambda a: a.keyword)]
+
+
+def _written(argument: Arg) -> str:
+    if not argument.required:
+        return f"[{argument.name}={value(argument.default)}]"
+    return f"{argument.name}=" if argument.keyword else argument.name
 
 
 def index() -> str:

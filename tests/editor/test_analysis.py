@@ -13,6 +13,7 @@ from archdsl.diagnostics.source import Source
 from archdsl.editor import docs
 from archdsl.editor.analysis import Analysis
 from archdsl.editor.complete import complete, page, signature_at
+from archdsl.editor.docs import call_signature, target_page
 from archdsl.editor.outline import colours, foldable, outline
 from archdsl.editor.place import place
 from archdsl.ops import TABLE
@@ -402,3 +403,16 @@ def test_no_text_breaks_it(data: st.DataObject) -> None:
     colours(analysis)
     outline(analysis)
     foldable(analysis.source)
+
+
+@pytest.mark.parametrize("name", [*TABLE])
+def test_every_operator_has_a_page_and_a_signature(name: str) -> None:
+    """Its arguments stand in the label, in their order: editors mark the one being written."""
+    op = TABLE[name]
+    shown, at = call_signature(op), 0
+    assert [part for part, _, _ in shown.parts] != [] or not op.args
+    assert {part for part, _, _ in shown.parts} == {*op.args}
+    for _, text, doc in shown.parts:
+        at = shown.label.index(text, at) + len(text)
+        assert doc
+    assert target_page(op).startswith(f"```arch\n{shown.label}")
