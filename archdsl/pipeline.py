@@ -396,7 +396,7 @@ def _param_values(
         if expr is None:
             continue
         try:
-            values[name] = Evaluator({}, None, unit.target)(expr)
+            values[name] = Evaluator({}, unit.target)(expr)
         except Problem as problem:
             near = similar(str(given), unit.names())
             unknown = UnknownName(Span(source, 0, len(given)), str(given), near)

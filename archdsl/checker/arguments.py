@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archdsl.checker.attributes import to_python
-from archdsl.checker.build import Builder, Value, operand_shapes
+from archdsl.checker.build import Builder, Follows, Value, operand_shapes
 from archdsl.checker.fuel import BODY, COPIED, Budget
 from archdsl.checker.lookup import find, problem
+from archdsl.checker.measured import exprs, measures, plain
 from archdsl.checker.report import Reporter, origin, shrinking
 from archdsl.checker.values import Evaluator, Problem, Setting, names_in, rounded, show
 from archdsl.diagnostics import catalogue as c
@@ -53,11 +54,13 @@ class Frame:
     embedded: bool = False
     flow: Value | None = None
     builder: Builder | None = None
+    entering: Value | None = None  # what enters the block, where its walk has begun
+    fixed: set[tuple[Value, int]] = field(default_factory=set)  # as `reads`, of any value
 
     @property
     def evaluate(self) -> Evaluator:
         target, spend = self.block.unit.target, self.budget.spend
-        return Evaluator(self.variables, self.shape, target, spend, self.reads, self)
+        return Evaluator(self.variables, target, spend, self)
 
     def inner(self, span: Span, variables: Mapping[str, Any] | None = None) -> Frame:
         """For a body at `span`."""
@@ -82,32 +85,41 @@ class Frame:
         except Unknown as unknown:
             raise problem(use, path, unknown, self.taps) from None
 
-    def shape_of(self, use: t.TapUse) -> Shape:
-        sample = self.find(use).sample
-        if sample is None:
-            raise Problem(None)  # it is reported where it went wrong
-        return sample
+    def value_of(self, use: t.TapUse) -> Value:
+        return self.find(use)
+
+    def entered(self) -> Value | None:
+        if self.entering is None and self.shape is not None:
+            return Value(self.shape, self.block.tree.name_span)
+        return self.entering
+
+    def fix(self, owner: Value, place: int) -> None:
+        if owner.builder is None:  # what will enter
+            self.reads.add(place)
+        else:
+            self.fixed.add((owner, place))
 
     def given(self, use: t.TapUse) -> bool:
         if self.path(use) in self.absent:
             return False
         return self.find(use) is not None
 
-    def here(self) -> Shape:
-        if self.flow is None or self.flow.sample is None:
+    def here(self) -> Value:
+        if self.flow is None:
             raise Problem(None)
-        return self.flow.sample
+        return self.flow
 
 
-def any_value(expr: t.Expr, frame: Frame) -> Any:
-    """A value of any kind; the name of a block or operator stands for it."""
+def any_value(expr: t.Expr, frame: Frame, follow: bool = False) -> Any:
+    """A value of any kind; the name of a block or operator stands for it. `follow`: its numbers
+    know from which sides they follow."""
     if isinstance(expr, t.Name) and expr.name not in frame.variables and expr.name not in FLOWS:
         target = frame.block.unit.target(expr.name)
         if target is None:
             names = [*frame.variables, *frame.block.unit.names()]
             raise Problem(c.UnknownName(expr.span, expr.name, similar(expr.name, names)))
         return target
-    return frame.evaluate(expr)
+    return frame.evaluate.followed(expr) if follow else frame.evaluate(expr)
 
 
 def setting_of(expr: t.Expr, frame: Frame) -> Setting | None:
@@ -136,15 +148,20 @@ def written(expr: t.Expr, value: Any) -> str:
 
 def operator(
     cls: type[Op], bound: Mapping[str, t.Argument], frame: Frame, report: Reporter
-) -> Op | None:
-    """The operator with its arguments; None where one of them is in error, which is reported."""
+) -> tuple[Op | None, Follows]:
+    """The operator with its arguments; None where one of them is in error, which is reported. And
+    how those that follow from sides do."""
+    follows: list[tuple[str, Any]] = []
     values: dict[str, Any] = {}
     for name, argument in bound.items():
         with report.catching():
             passed = setting_of(argument.value, frame) if name in cls.free else None
-            values[name] = _typed(cls.args[name], argument.value, frame, cls.name, passed)
+            value = _typed(cls.args[name], argument.value, frame, cls.name, passed)
+            if any(measures(value)):
+                follows.append((name, exprs(value)))
+            values[name] = plain(value)
     complete = all(a.name in bound for a in cls.args.values() if a.required)
-    return cls(**values) if complete and len(values) == len(bound) else None
+    return (cls(**values) if complete and len(values) == len(bound) else None), tuple(follows)
 
 
 def rule(
@@ -184,7 +201,9 @@ def _typed(spec: Arg, expr: t.Expr, frame: Frame, owner: str, passed: Setting | 
             raise Problem(c.UnknownName(expr.span, expr.name, near))
         value: Any = expr.name
     else:
-        value = frame.evaluate(expr) if passed is None else passed.value
+        follow = owner in TABLE and spec.name in TABLE[owner].follows
+        evaluate = frame.evaluate.followed if follow else frame.evaluate
+        value = evaluate(expr) if passed is None else passed.value
     if value is None:
         if spec.default is None:
             return None

@@ -15,6 +15,7 @@ from archdsl.checker.values import Problem
 from archdsl.diagnostics.catalogue import NeverLabelled, OtherUse, UnknownTarget
 from archdsl.diagnostics.model import Label
 from archdsl.diagnostics.source import Span
+from archdsl.ir import expr as e
 from archdsl.ir import graph
 from archdsl.ir.graph import Graph, Init, Item, Node, Param, Scope
 from archdsl.ir.same import difference
@@ -67,6 +68,11 @@ class Value:
         return outer.inputs[self.builder.inputs.index(self)]
 
 
+#: the arguments of an operator that follow from sides, and how: numbers and `ir.expr`'s, over
+#: (value, place in its sample's shape)
+Follows = tuple[tuple[str, Any], ...]
+
+
 @dataclass(eq=False, slots=True)
 class Draft:
     """An item to be. `content`: an operator, a finished graph, an open scope, or a parameter."""
@@ -80,6 +86,7 @@ class Draft:
     training_only: bool = False
     free: tuple[tuple[str, str], ...] = ()
     shares: Draft | None = None  # whose module it runs
+    follows: Follows = ()
 
 
 class Reached(Exception):
@@ -111,6 +118,7 @@ class Builder:
     declared: dict[str, Span] = field(default_factory=dict)
     places: dict[str, tuple[int, int]] = field(default_factory=dict)  # of what is declared
     reads: set[int] = field(default_factory=set)
+    fixed: set[tuple[Value, int]] = field(default_factory=set)  # sides of values, of the outermost
     taken: tuple[str, ...] = ()  # the names of its inputs behind the first
     lets: dict[str, Any] = field(default_factory=dict)  # None where a name has several values
     until: str = ""  # of a model: the path that it ends with
@@ -230,6 +238,10 @@ def freeze(builder: Builder) -> Graph:
         for value in draft.outputs:
             value.number, number = number, number + 1
     items = {draft: _item(draft) for draft in order}
+    entering = builder.inputs[:1]
+    fixed = {
+        (value, place) for value, place in _outermost(builder).fixed if value.builder is builder
+    }
     place = {draft: index for index, draft in enumerate(order)}
     for draft in order:
         if draft.shares is not None:
@@ -248,11 +260,18 @@ def freeze(builder: Builder) -> Graph:
         inits=_settled(_applying(builder), list(items.values())),
         span=builder.span,
         bare=frozenset(value.number for value in builder.inputs if value.unbatched),
-        reads=tuple(sorted(builder.reads)),
+        reads=tuple(sorted(builder.reads | {place for v, place in fixed if v in entering})),
+        fixed=tuple(sorted((v.number, place) for v, place in fixed if v not in entering)),
         lets=tuple((name, value) for name, value in builder.lets.items() if value is not None),
         input_names=builder.taken,
         taps=tuple((n, v.number) for n, v in builder.taps.items() if v.builder is builder),
     )
+
+
+def _outermost(builder: Builder) -> Builder:
+    while builder.parent is not None:
+        builder = builder.parent
+    return builder
 
 
 def sketches(builder: Builder) -> Iterator[Graph]:
@@ -336,10 +355,20 @@ def _item(draft: Draft) -> Item:
             draft.training_only,
             draft.free,
             draft.shares is not None,
+            tuple((field, _numbered(value)) for field, value in draft.follows),
         )
     inside = freeze(content) if isinstance(content, Builder) else content
     shares = draft.shares is not None
     return Scope(name, draft.labelled, inside, inputs, draft.span, draft.training_only, shares)
+
+
+def _numbered(value: Any) -> Any:
+    """A following argument over numbered values."""
+    if isinstance(value, tuple):
+        return tuple(map(_numbered, value))
+    found = {(v, place): v.number for v, place in getattr(value, "axes", ())}
+    sides = {e.Var(side, ""): graph.side(number, side[1]) for side, number in found.items()}
+    return e.substituted(value, sides)
 
 
 def operand_shapes(op: Op, values: list[Value]) -> tuple[Shape, ...]:

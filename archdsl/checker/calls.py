@@ -6,7 +6,7 @@ The half of elaboration that makes items; `elaborate.py` adds the half that walk
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -21,13 +21,15 @@ from archdsl.checker.arguments import (
 )
 from archdsl.checker.build import Builder, Draft, Reached, Value, freeze, operand_shapes, sketches
 from archdsl.checker.fuel import EXPANSION, NAMING, NODE, PARAM, Budget
+from archdsl.checker.measured import Measured
 from archdsl.checker.report import Reporter
 from archdsl.checker.values import POISON, Partial, Problem, Setting, show
 from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic, Label
 from archdsl.diagnostics.source import Span
+from archdsl.ir import expr as e
 from archdsl.ir.expose import Unknown, cut
-from archdsl.ir.graph import Graph, Init
+from archdsl.ir.graph import Graph, Init, lowered
 from archdsl.ir.labels import LABEL, RESERVED
 from archdsl.ir.limits import Limits
 from archdsl.names.bind import bind_call
@@ -83,7 +85,8 @@ class Calls:
             return Value(None, call.span)
         if isinstance(target, Block):
             return self._block(call, target, bound, flow, builder, frame, label)
-        op = operator(target, bound, frame, self.report)
+        frame.flow, frame.builder = flow, builder
+        op, follows = operator(target, bound, frame, self.report)
         if call in self.names[frame.block.unit].flawed:
             op = None
         if target.arity is None:
@@ -98,6 +101,11 @@ class Calls:
         if shape is None:
             return Value(None, call.span)
         draft = Draft(name, label is not None, op, operands, call.span)
+        if lowered(op, follows).function(*operand_shapes(op, operands)) is not None:
+            draft.follows = tuple((field, _reached(value, builder)) for field, value in follows)
+        else:  # a module is made for its numbers
+            for owner, place in (side for _, value in follows for side in _sides(value)):
+                frame.fix(owner, place)
         given = ((key, setting_of(bound[key].value, frame)) for key in op.free if key in bound)
         if passed := [(key, setting) for key, setting in given if setting is not None]:
             draft.free = tuple((key, setting.of) for key, setting in passed)
@@ -290,7 +298,7 @@ class Calls:
                 value = given[param.name]
                 frame.taps[param.name] = builder.new_input(value.sample, value.span)
         builder.taken = tuple(p.name for p in block.values if p.name in given)
-        builder.reads = reads
+        builder.reads, builder.fixed, frame.entering = reads, frame.fixed, entering
         frame.embedded = builder.loose = not isinstance(block.tree, t.Block)
         builder.until = until.path if until is not None else ""
         errors = len(self.report.found)
@@ -440,12 +448,34 @@ class Calls:
         builder.names[name] = span
 
 
+def _sides(value: Any) -> Iterator[tuple[Value, int]]:
+    """The sides that an argument follows from."""
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _sides(part)
+    else:
+        yield from getattr(value, "axes", ())
+
+
+def _reached(value: Any, builder: Builder) -> Any:
+    """A following argument over values of this scope."""
+    if isinstance(value, tuple):
+        return tuple(_reached(part, builder) for part in value)
+    sides = {
+        e.Var((owner, place), ""): e.Var((builder.reach(owner), place), "")
+        for owner, place in getattr(value, "axes", ())
+    }
+    return e.substituted(value, sides)
+
+
 def plain(value: Any) -> Any:
     """A value for the program: what may be called becomes its name."""
     if isinstance(value, tuple):
         return tuple(map(plain, value))
     if isinstance(value, Setting):
         return value.value
+    if isinstance(value, Measured):
+        return int(value)
     return getattr(value, "name", value)
 
 

@@ -6,6 +6,8 @@ wrong with that.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from archdsl.checker.arguments import Frame, shape_value, sides_of
 from archdsl.checker.build import Value
 from archdsl.checker.report import flatten_hint, origin
@@ -22,7 +24,7 @@ Claim = bool | tuple[int | None, ...]  # of a shape with None for any side
 def claimed(expr: t.Expr, frame: Frame) -> Claim:
     """Whether a condition holds, or the shape that is stated. What is asked here decides nothing
     that is built, so no side that it reads becomes fixed by it."""
-    frame = Frame(frame.block, frame.variables, frame.taps, frame.shape, frame.budget)
+    frame = replace(frame, reads=set(), fixed=set())
     if isinstance(expr, t.List) and any(isinstance(side, t.AnySide) for side in expr.items):
         return tuple(None if isinstance(s, t.AnySide) else _side(s, frame) for s in expr.items)
     if isinstance(expr, t.Binary) and expr.op in ("and", "or"):

@@ -99,6 +99,7 @@ class _Elaborator(Calls):
         if flow is None:
             return None
         frame.shape, builder.reads = flow.shape, frame.reads
+        frame.entering, builder.fixed = flow, frame.fixed
         flow = self._body(base.body, flow, builder, frame, top=True)
         for problem in same_names(base.body, self.aux):
             self.report(problem)
@@ -173,9 +174,9 @@ class _Elaborator(Calls):
             case t.Let():
                 value: Any = POISON
                 with self.report.catching():
-                    value = any_value(statement.value, frame)
+                    value = any_value(statement.value, frame, follow=True)
                 frame.variables[statement.name] = value  # the frame is this body's own
-                builder.let(statement.name, value)
+                builder.let(statement.name, plain(value))
             case t.InitRule():
                 with self.report.catching():
                     self._init(statement, builder, frame)

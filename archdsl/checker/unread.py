@@ -55,5 +55,5 @@ class _Reading:
                 inside = self.inputs(item.graph, frozenset(results or all_of_them))
                 values.update(item.inputs[place] for place in inside)
             else:
-                values.update(item.inputs)
+                values.update(item.inputs, (value for value, _ in item.sides))
         return frozenset(value for value in values if value < len(graph.input_shapes))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
+from archdsl.checker.measured import Measured, computed, measures, plain, side_of_value
 from archdsl.diagnostics.catalogue import values as e
 from archdsl.diagnostics.model import Diagnostic, Fix
 from archdsl.diagnostics.source import Span
@@ -147,43 +148,66 @@ class Setting:
     computed: bool = False
 
 
-class Sight(Protocol):
-    """What an expression sees of the values around it; shapes are those of a sample."""
+class Seen(Protocol):
+    """A value that flows."""
 
-    def shape_of(self, use: t.TapUse) -> tuple[int, ...]: ...
+    @property
+    def sample(self) -> tuple[int, ...] | None: ...
+
+
+class Sight(Protocol):
+    """What an expression sees of the values around it."""
+
+    def value_of(self, use: t.TapUse) -> Seen: ...
+
+    def entered(self) -> Seen | None:
+        """The block; None: what should enter is in error."""
+        ...
+
+    def fix(self, owner: Any, place: int) -> None:
+        """This side of a value can be no other from now on."""
+        ...
 
     def given(self, use: t.TapUse) -> bool:
         """Whether the block got this value, which it need not get."""
         ...
 
-    def here(self) -> tuple[int, ...]:
-        """Of what flows at this place."""
+    def here(self) -> Seen:
+        """What flows at this place."""
         ...
 
 
 class Evaluator:
-    """Evaluates expressions over variables; `shape` is what enters the enclosing block (`in`),
-    `callables` finds blocks and operators, whose names stand for them. `reads`: takes up which
-    sides of `in` are read by number, or as `in.h` and `in.w`."""
+    """Evaluates expressions over variables; `callables` finds blocks and operators, whose names
+    stand for them; `sight`: what is seen of the values around."""
 
     def __init__(
         self,
         variables: Mapping[str, Value],
-        shape: tuple[int, ...] | None,
         callables: Callable[[str], Value | None],
         spend: Callable[[int, Span], None] | None = None,
-        reads: set[int] | None = None,
         sight: Sight | None = None,
     ) -> None:
         self.sight = sight
-        self.variables, self.shape, self.callables = variables, shape, callables
-        self.reads = set[int]() if reads is None else reads
+        self.variables, self.callables = variables, callables
         self.fuel, self.spend = MAX_WORK, spend or self._spend
 
     def __call__(self, expr: t.Expr) -> Value:
+        """The value; the sides that it was computed from can then be no others."""
+        return self._fixed(self.followed(expr))
+
+    def followed(self, expr: t.Expr) -> Value:
+        """The value, in which numbers know from which sides they follow."""
         self.spend(2, expr.span)
         value = getattr(self, "_" + type(expr).__name__.lower())(expr)
         return self._bounded(value, expr.span)
+
+    def _fixed(self, value: Value) -> Value:
+        found = set(measures(value))
+        for owner, place in {one for number in found for one in number.expr.axes}:
+            if self.sight is not None:
+                self.sight.fix(owner, place)
+        return plain(value) if found else value
 
     def condition(self, expr: t.Expr) -> bool:
         if isinstance(expr, t.Binary) and expr.op in ("and", "or"):
@@ -206,7 +230,7 @@ class Evaluator:
         return int(value)
 
     def items(self, expr: t.Expr) -> tuple[Value, ...]:
-        value = self(expr)
+        value = self.followed(expr)
         if not isinstance(value, tuple):
             hint = f"`repeat {value} as i {{ ... }}` counts from 0" if is_int(value) else ""
             raise Problem(e.NotAList(expr.span, show(value), hint=hint))
@@ -238,11 +262,9 @@ class Evaluator:
 
     def _name(self, expr: t.Name) -> Value:
         if expr.name == "in":
-            first = self._in(expr)[0]
-            self.reads.add(0)
-            return first
+            return self._seen(self._in(expr), 0, expr)
         if expr.name == "here" and "here" not in self.variables and self.sight is not None:
-            return self._first(self.sight.here(), expr)
+            return self._seen(self.sight.here(), 0, expr)
         value = self.variables.get(expr.name, POISON)
         if value is POISON and expr.name not in self.variables:
             value = self.callables(expr.name) or POISON
@@ -253,73 +275,60 @@ class Evaluator:
             return value.value
         return value
 
-    def _in(self, expr: t.Expr) -> tuple[int, ...]:
-        if self.shape is None:
+    def _in(self, expr: t.Expr) -> Seen:
+        """What entered the block."""
+        found = None if self.sight is None else self.sight.entered()
+        if found is None:
             raise Problem(None)  # what should enter is itself in error
-        if not self.shape:
-            raise Problem(e.NoDimensions(expr.span))
-        return self.shape
-
-    def _first(self, shape: tuple[int, ...], expr: t.Expr) -> int:
-        if not shape:
-            raise Problem(e.NoDimensions(expr.span))
-        return shape[0]
+        return found
 
     def _attribute(self, expr: t.Attribute) -> Value:
-        if expr.of == "here":
-            return self._seen(self._around(expr), side_of(expr.name, self._around(expr), expr))
-        shape = self._in(expr)
-        side = side_of(expr.name, shape, expr)
-        self.reads.add(side)
-        return shape[side]
+        seen = self._around(expr) if expr.of == "here" else self._in(expr)
+        return self._seen(seen, side_of(expr.name, _sample(seen), expr), expr)
 
-    def _around(self, expr: t.Expr) -> tuple[int, ...]:
+    def _around(self, expr: t.Expr) -> Seen:
         """What flows here."""
         if self.sight is None:
             raise Problem(e.NoFlow(expr.span))
         return self.sight.here()
 
-    def _seen(self, shape: tuple[int, ...], side: int) -> int:
-        """A side of a value. What it is follows from all sides of what entered the block, but for
-        the first: layers make the channels."""
-        if side:
-            self.reads.update(range(1, len(self.shape or ())))
-        return shape[side]
+    def _seen(self, value: Seen, place: int, expr: t.Expr) -> Measured:
+        """A side of a value."""
+        shape = _sample(value)
+        if not shape:
+            raise Problem(e.NoDimensions(expr.span))
+        return side_of_value(value, place, shape[place])
 
     def _side(self, expr: t.Side) -> Value:
         if self.sight is None:
             raise Problem(e.NoFlow(expr.span))
-        shape = self.sight.shape_of(expr.use)
-        return self._seen(shape, side_of(expr.name, shape, expr))
+        seen = self.sight.value_of(expr.use)
+        return self._seen(seen, side_of(expr.name, _sample(seen), expr), expr)
 
     def _valueof(self, expr: t.ValueOf) -> Value:
         raise Problem(e.ValueNoNumber(expr.span, expr.use.name))
 
-    def _indexed(self, expr: t.Expr) -> tuple[int, ...] | None:
-        """The shape that `in`, `here` or a value stands for before an index."""
+    def _indexed(self, expr: t.Expr) -> Seen | None:
+        """The value that `in`, `here` or a name stands for before an index."""
+        if isinstance(expr, t.Name) and expr.name == "in":
+            return self._in(expr)
         if isinstance(expr, t.ValueOf) and self.sight is not None:
-            return self.sight.shape_of(expr.use)
+            return self.sight.value_of(expr.use)
         if isinstance(expr, t.Name) and expr.name == "here" and "here" not in self.variables:
             return self._around(expr)
         return None
 
     def _list(self, expr: t.List) -> Value:
-        return tuple(self(item) for item in expr.items)
+        return tuple(self.followed(item) for item in expr.items)
 
     def _collected(self, expr: t.Collected) -> Value:
         values = []
         for item in self.items(expr.items):
             bound = unpack(expr.variables, item, expr.items.span)
-            inner = Evaluator(
-                {**self.variables, **bound},
-                self.shape,
-                self.callables,
-                self.spend,
-                self.reads,
-                self.sight,
-            )
+            both = {**self.variables, **bound}
+            inner = Evaluator(both, self.callables, self.spend, self.sight)
             if expr.condition is None or inner.condition(expr.condition):
-                values.append(inner(expr.item))
+                values.append(inner.followed(expr.item))
             self.spend(5 + len(self.variables) // 8, expr.span)
         return tuple(values)
 
@@ -332,9 +341,9 @@ class Evaluator:
         if expr.name not in FUNCTIONS or self._is_own(expr.name):
             return self._partial(expr)
         if expr.name == RANK and len(expr.args) == 1:
-            shape = self._whole(expr.args[0].value)
-            if shape is not None:
-                return len(shape)
+            seen = self._indexed(expr.args[0].value)
+            if seen is not None:
+                return len(_sample(seen))
         least, most, function, _ = FUNCTIONS[expr.name]
         for argument in expr.args:
             if argument.name is not None:
@@ -350,12 +359,6 @@ class Evaluator:
         value = self.variables.get(name)
         value = value.value if isinstance(value, Setting) else value
         return hasattr(value, "name") or isinstance(self.callables(name), Block)
-
-    def _whole(self, expr: t.Expr) -> tuple[int, ...] | None:
-        """The shape that stands for `in`, `here` or a value in `rank(...)`."""
-        if isinstance(expr, t.Name) and expr.name == "in":
-            return self._in(expr)
-        return self._indexed(expr)
 
     def _partial(self, expr: t.Function) -> Partial:
         target = self.variables.get(expr.name) or self.callables(expr.name)
@@ -382,21 +385,17 @@ class Evaluator:
         return partial
 
     def _index(self, expr: t.Index) -> Value:
-        is_in = isinstance(expr.base, t.Name) and expr.base.name == "in"
-        seen = self._in(expr) if is_in else self._indexed(expr.base)
-        base, index = self(expr.base) if seen is None else seen, self(expr.index)
+        seen = self._indexed(expr.base)
+        base = self.followed(expr.base) if seen is None else _sample(seen)
+        index = self(expr.index)
         if not isinstance(base, tuple) or not is_int(index):
             raise Problem(e.NotIndexed(expr.span, show(base), show(index)))
         if not -len(base) <= index < len(base):
             raise Problem(e.NoItem(expr.index.span, index, len(base)))
-        if is_in:
-            self.reads.add(index % len(base))
-        elif seen is not None:
-            return self._seen(seen, index % len(base))
-        return base[index]
+        return base[index] if seen is None else self._seen(seen, index % len(base), expr)
 
     def _slice(self, expr: t.Slice) -> Value:
-        base = self(expr.base)
+        base = self.followed(expr.base)
         ends = [None if e is None else self(e) for e in (expr.start, expr.end)]
         if not isinstance(base, tuple) or not all(e is None or is_int(e) for e in ends):
             raise Problem(e.NotSliced(expr.span, show(base)))
@@ -405,16 +404,20 @@ class Evaluator:
     def _unary(self, expr: t.Unary) -> Value:
         if expr.op == "not":
             return not self.condition(expr.operand)
-        value = self(expr.operand)
-        return self._computed(expr.span, operator.neg, value)
+        value = self.followed(expr.operand)
+        return (
+            self._arithmetic(expr, "-", 0, value)
+            if is_int(value)
+            else self._computed(expr.span, operator.neg, value)
+        )
 
     def _binary(self, expr: t.Binary) -> Value:
         if expr.op in ("and", "or"):
             left = self(expr.left)
             return left if bool(left) is (expr.op == "or") else self(expr.right)
-        left, right = self(expr.left), self(expr.right)
+        left, right = self.followed(expr.left), self.followed(expr.right)
         if expr.op in ("==", "!="):
-            return BINARY[expr.op](left, right)
+            return BINARY[expr.op](self._fixed(left), self._fixed(right))
         if expr.op == "+" and isinstance(left, str) and isinstance(right, str):
             return self._short(left + right, expr.span)
         if expr.op == "*" and (isinstance(left, tuple) or isinstance(right, tuple)):
@@ -426,19 +429,29 @@ class Evaluator:
             raise Problem(e.DoesNotApply(expr.span, expr.op, show(left), show(right), hint=hint))
         if expr.op == "**" and (abs(right) > 64 or abs(left) > 2**32):
             raise Problem(e.PowerTooLarge(expr.span))
-        return self._computed(expr.span, BINARY[expr.op], left, right)
+        return self._arithmetic(expr, expr.op, left, right)
+
+    def _arithmetic(self, expr: t.Expr, op: str, left: Value, right: Value) -> Value:
+        """What the module can compute too follows from the sides."""
+        lists = isinstance(left, tuple) and isinstance(right, tuple)
+        found = left + right if lists else computed(op, left, right)
+        if found is not None:
+            return found
+        return self._computed(expr.span, BINARY[op], self._fixed(left), self._fixed(right))
 
     def _repeated(self, expr: t.Binary, left: Value, right: Value) -> Value:
         """A list several times."""
         items, times = (left, right) if isinstance(left, tuple) else (right, left)
         if not is_int(times):
             raise Problem(e.DoesNotApply(expr.span, expr.op, show(left), show(right)))
+        times = self._fixed(times)
         if len(items) * times > MAX_ITEMS:
             raise Problem(e.ListTooLong(expr.span, MAX_ITEMS))
         return items * times
 
     def _ternary(self, expr: t.Ternary) -> Value:
-        return self(expr.then) if self.condition(expr.condition) else self(expr.otherwise)
+        chosen = expr.then if self.condition(expr.condition) else expr.otherwise
+        return self.followed(chosen)
 
     def _computed(self, span: Span, function: Callable[..., Value], *args: Value) -> Value:
         try:
@@ -466,6 +479,12 @@ class Evaluator:
                 raise Problem(e.ListTooLong(span, MAX_ITEMS))
             self.spend(leaves // 2, span)
         return value
+
+
+def _sample(value: Seen) -> tuple[int, ...]:
+    if value.sample is None:
+        raise Problem(None)  # it is reported where it went wrong
+    return value.sample
 
 
 #: the place of each side, counted from the last dimension, and the dimensions that there must be

@@ -8,13 +8,14 @@ equal where they differ only in literals.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from archdsl.emit.code import literal
 from archdsl.emit.initial import branches, own_rule
+from archdsl.emit.measure import measured
 from archdsl.emit.tree import (
     Apply,
     Attr,
@@ -33,23 +34,27 @@ from archdsl.emit.tree import (
     Step,
     Value,
     found,
+    rewrite,
 )
 from archdsl.ir.flow import Flow
 from archdsl.ir.graph import Graph, Item, Node, Param, Scope
-from archdsl.ops.table import Blame, Call, Input, Name, Shape, Sides
+from archdsl.ops.table import Blame, Call, Computed, Input, Name, Shape, Sides
 from archdsl.ops.types import is_int
 
+Side = tuple[int, int]  # a value of the graph, and the place in its sample's shape
 ACT = "act"
 LONGEST = 100  # operands of one sum or product
 MORE = (1, 2, 3, 8, -1)  # how much larger a side is, to see whether others fit
 
 
-def is_chain(graph: Graph, outputs: tuple[int, ...], checks: Collection[int] = ()) -> bool:
+def is_chain(graph: Graph, outputs: tuple[int, ...], checks: Collection[Side] = ()) -> bool:
     """Whether nn.Sequential says it all; `checks`: the sides that the forward must check."""
     if checks or len(graph.input_shapes) != 1 or graph.declared != tuple(range(len(graph.items))):
         return False
     for number, item in enumerate(graph.items):
         if isinstance(item, Param) or item.name is None or item.training_only:
+            return False
+        if isinstance(item, Node) and item.follows:
             return False
         if item.inputs != (number,) or len(item.shapes) != 1:
             return False
@@ -66,8 +71,8 @@ def _numbered(graph: Graph) -> bool:
     parts = [item for item in items if item.name is not None]
     if any(isinstance(item, Param) or item.training_only for item in items):
         return False
-    if any(isinstance(item, Node) and len(item.inputs) > 1 for item in parts):
-        return False  # no module takes two
+    if any(isinstance(item, Node) and (len(item.inputs) > 1 or item.follows) for item in parts):
+        return False  # no module takes two, or follows what comes
     if not any(not isinstance(item, Node) or _function(item) is None for item in parts):
         return False
     return [item.name for item in parts] == [str(number) for number in range(len(parts))]
@@ -79,13 +84,13 @@ def body(
     built: Mapping[Graph, Expr],
     *,
     sequential: bool,
-    checks: Collection[int] = (),
+    checks: Collection[Side] = (),
     settable: frozenset[str] = frozenset(),
     root: bool = False,
 ) -> Body:
     """The body for a graph; `built`: how to construct the graphs of its scopes; `checks`: the sides
-    of its input that must be as they were; `settable`: the model's parameters that may have another
-    value; `root`: it is the model's own, whose outputs all have a batch."""
+    of its values that must be as they were; `settable`: the model's parameters that may have other
+    values; `root`: it is the model's own, whose outputs all have a batch."""
     flow = Flow(graph, outputs, settable)
     inits = branches(graph)
     if sequential:
@@ -208,7 +213,7 @@ def _apply(call: Call, node: Node, values: tuple[Expr, ...], flow: Flow) -> Expr
         if arg == Input(None):
             args.append(Many(values))
         else:
-            made = _argument(arg, values, _hint(arg, place, node))
+            made = _argument(arg, values, _hint(arg, place, node), graph=flow.graph)
             args.append(_set(made, free.get(place)))
     if call.infix:
         return args[0] if call.itself else Infix(call.target, tuple(args))
@@ -216,10 +221,10 @@ def _apply(call: Call, node: Node, values: tuple[Expr, ...], flow: Flow) -> Expr
     # instances that do not still share a class
     given = dict(call.kwargs)
     every = call.full or call.kwargs
-    kwargs = [
-        (key, _set(_argument(arg, values, key, key not in given, _role(key)), free.get(key)))
-        for key, arg in every
-    ]
+    kwargs = []
+    for key, arg in every:
+        made = _argument(arg, values, key, key not in given, _role(key), flow.graph)
+        kwargs.append((key, _set(made, free.get(key))))
     if flow.inplace(node):
         kwargs.append(("inplace", Code("True")))
     return Apply(Code(call.target), tuple(args), tuple(kwargs), item=call.item)
@@ -256,8 +261,17 @@ def _set(expr: Expr, name: str | None) -> Expr:
 
 
 def _argument(
-    arg: Any, values: tuple[Expr, ...], hint: str, silent: bool = False, role: str = ""
+    arg: Any,
+    values: tuple[Expr, ...],
+    hint: str,
+    silent: bool = False,
+    role: str = "",
+    graph: Graph | None = None,
 ) -> Expr:
+    if isinstance(arg, Computed) and graph is not None:
+        return measured(arg.expr, graph)
+    if isinstance(arg, tuple) and any(isinstance(part, Computed) for part in arg):
+        return Many(tuple(_argument(part, values, "size", graph=graph) for part in arg), "()")
     if isinstance(arg, Input):
         return values[arg.index or 0]
     if isinstance(arg, Name):
@@ -281,14 +295,14 @@ def _hint(arg: Any, place: int, node: Node) -> str:
 
 
 def _steps(
-    flow: Flow, checks: Collection[int], *, numbered: bool
+    flow: Flow, checks: Collection[Side], *, numbered: bool
 ) -> tuple[tuple[Step, ...], dict[int, Expr]]:
     """The steps, and for each value of the graph the expression that stands for it; `numbered`: all
     parts are those of an nn.Sequential (`self[0]`, which torch.jit takes too)."""
     count = len(flow.graph.input_shapes)
     values: dict[int, Expr] = {number: Value(number) for number in range(count)}
     parts_of_sums = itertools.count(len(flow.graph.value_shapes))
-    steps = [_only(side, flow.graph.input_shapes[0][side]) for side in sorted(checks)]
+    steps = [step for number in range(count) for step in _only(number, checks, flow.graph)]
     for item in flow.graph.items:
         results = tuple(range(count, count + len(item.shapes)))
         count += len(results)
@@ -300,6 +314,8 @@ def _steps(
             expr: Expr = Apply(Code(f"self[{item.name}]"), inputs)
         else:
             expr = _call(item, inputs, flow)
+        if isinstance(item, Node) and item.follows:  # sides of values that may be others' too
+            expr = rewrite(expr, lambda leaf: _settled(leaf, values))
         if isinstance(expr, (Value, Member)):  # the identity: another name for the same value
             values[results[0]] = expr
             continue
@@ -324,7 +340,13 @@ def _steps(
                 training_only=item.training_only,
             )
         )
+        for number in results:
+            steps += _only(number, checks, flow.graph)
     return tuple(steps), values
+
+
+def _settled(leaf: Expr, values: Mapping[int, Expr]) -> Expr:
+    return values.get(leaf.number, leaf) if isinstance(leaf, Value) else leaf
 
 
 def unheld(graph: Graph) -> set[int]:
@@ -362,13 +384,16 @@ def _misfits(graph: Graph, changed: dict[int, Shape]) -> bool:
     return False
 
 
-def _only(side: int, size: int) -> Step:
-    """The sizes below were computed from this side of the input: another one is refused, in a way
-    that torch.jit, torch.fx and torch.export take."""
-    found = Infix("==", (Attr(Value(0), f"shape[{side + 1}]"), Lit(size, "size")))
-    told = literal("compiled for another size")
-    expr = Apply(Code("torch._assert"), (found, Code(told)))
-    return Step(expr, (-1,), None, scope=True, join=False, nonlinear=False, training_only=False)
+def _only(value: int, checks: Collection[Side], graph: Graph) -> Iterator[Step]:
+    """The sizes below were computed from these sides of a value: others are refused, in a way that
+    torch.jit, torch.fx and torch.export take."""
+    told = Code(literal("compiled for another size"))
+    loose = value in graph.unbatched
+    for _, side in sorted(check for check in checks if check[0] == value):
+        size = Lit(graph.value_shapes[value][side + loose], "size")
+        same = Infix("==", (Attr(Value(value), f"shape[{side + 1}]"), size))
+        expr = Apply(Code("torch._assert"), (same, told))
+        yield Step(expr, (-1,), None, scope=True, join=False, nonlinear=False, training_only=False)
 
 
 def _call(item: Node | Scope, inputs: tuple[Expr, ...], flow: Flow) -> Expr:

@@ -106,6 +106,7 @@ def flat(expr: Expr) -> str:
             return f" {expr.operator} ".join(_operands(expr))
         case Many():
             inner = ", ".join(map(flat, expr.items))
+            inner += "," if len(expr.items) == 1 and expr.brackets == "()" else ""
             return f"{expr.brackets[0]}{inner}{expr.brackets[1]}"
         case Repeat():
             star = "*" if expr.spread else ""
@@ -170,7 +171,7 @@ def _call(expr: Apply | Make) -> tuple[str, list[tuple[str, Expr]]]:
     return flat(expr.target), arguments
 
 
-_BINDS = {"+": 1, "-": 1, "*": 2, "/": 2, "@": 2}
+_BINDS = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "%": 2, "@": 2}
 
 
 def _operands(expr: Infix) -> Iterator[str]:

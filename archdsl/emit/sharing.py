@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 from archdsl.emit.arguments import Family, bases_of, parameter_names, plain, type_of
-from archdsl.emit.body import body, is_chain, positional, unheld
+from archdsl.emit.body import Side, body, is_chain, positional, unheld
 from archdsl.emit.joining import joined
 from archdsl.emit.loops import looped
+from archdsl.emit.measure import settled
 from archdsl.emit.names import TAKEN, unique, variable
 from archdsl.emit.tree import (
     Apply,
@@ -39,6 +40,7 @@ from archdsl.sizes.walk import Varying
 
 def share(program: Program, outputs: tuple[int, ...], taken: frozenset[str]) -> list[ClassDef]:
     """The classes, with their names; `taken`: names that none may have."""
+    program = settled(program)
     root = program.graph
     labels, uses = _survey(root)
     built: dict[Graph, Expr] = {}
@@ -117,18 +119,20 @@ def _model(program: Program, content: Body) -> ClassDef:
     return made
 
 
-def _checks(program: Program) -> dict[Graph, frozenset[int]]:
-    """For each graph the sides of its input to check: those that any call of its block must, for
+def _checks(program: Program) -> dict[Graph, frozenset[Side]]:
+    """For each graph the sides of its values to check: those that any call of its block must, for
     they may come in otherwise."""
     root, varying = program.graph, Varying(program)
-    sides: dict[tuple[str | Graph, int], set[int]] = {}
+    sides: dict[tuple[str | Graph, int], set[Side]] = {}
     keys = {
         graph: (graph.block or graph, len(graph.input_shapes[0]))
         for graph in graphs(root, owned=True)
     }
     for graph, key in keys.items():
         loose = unheld(graph)
-        sides.setdefault(key, set()).update(loose & varying(graph) if loose else loose)
+        found = {(0, side) for side in (loose & varying(graph) if loose else loose)}
+        found.update(varying.loose(graph) & set(graph.fixed) if graph.fixed else ())
+        sides.setdefault(key, set()).update(found)
     return {graph: frozenset(sides[key]) for graph, key in keys.items()}
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from archdsl.ir import expr as e
@@ -32,12 +33,21 @@ def as_data(part: Any) -> Any:
 
 def from_data(data: Any, letters: tuple[str, ...]) -> bool | e.Cond:
     """Raises ValueError."""
-    return _Reader(letters).condition(data, 0)
+
+    def side(name: str) -> e.Expr | None:
+        return e.Var(letters.index(name), name) if name in letters else None
+
+    return _Reader(side).condition(data, 0)
+
+
+def number_from_data(data: Any, side: Callable[[str], e.Expr | None]) -> int | e.Expr:
+    """`side`: the number that a name stands for. Raises ValueError."""
+    return _Reader(side).number(data, 0)
 
 
 class _Reader:
-    def __init__(self, letters: tuple[str, ...]) -> None:
-        self.letters = letters
+    def __init__(self, side: Callable[[str], e.Expr | None]) -> None:
+        self.side = side
 
     def condition(self, data: Any, depth: int) -> bool | e.Cond:
         if isinstance(data, bool):
@@ -56,9 +66,8 @@ class _Reader:
         raise ValueError(f"{sign!r} is no condition")
 
     def number(self, data: Any, depth: int) -> int | e.Expr:
-        if isinstance(data, str) and data in self.letters:
-            made: e.Expr = e.Var(self.letters.index(data), data)
-            return made
+        if isinstance(data, str) and (found := self.side(data)) is not None:
+            return found
         if isinstance(data, int) and not isinstance(data, bool):
             return data
         sign, *rest = self._parts(data, depth)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from archdsl.ir.graph import Graph, Init, Item, Param, Program, Scope
+from archdsl.ir.graph import Graph, Init, Item, Node, Param, Program, Scope, renumbered
 
 
 class Unknown(ValueError):
@@ -65,13 +65,18 @@ def _grown(graph: Graph, place: int, new: int, inner: Graph) -> Graph:
         inputs = tuple(map(moved, item.inputs))
         if number == place and isinstance(item, Scope):
             return replace(item, graph=inner, inputs=inputs)
+        if isinstance(item, Node) and item.follows:
+            item = replace(item, follows=renumbered(item.follows, numbers))
         return replace(item, inputs=inputs)
+
+    numbers = {value: moved(value) for value in range(len(graph.value_shapes))}
 
     return replace(
         graph,
         items=tuple(item_of(number, item) for number, item in enumerate(graph.items)),
         outputs=tuple(map(moved, graph.outputs)),
         bare=graph.bare,
+        fixed=tuple((moved(value), side) for value, side in graph.fixed),
         taps=tuple((name, moved(value)) for name, value in graph.taps),
     )
 
@@ -95,6 +100,7 @@ def cut(graph: Graph, path: list[str]) -> Graph:
                 outputs=(number,),
                 output_shapes=(item.shapes[0],),
                 inits=_applying(graph.inits, items),
+                fixed=tuple((value, side) for value, side in graph.fixed if value <= number),
                 taps=tuple((name, value) for name, value in graph.taps if value <= number),
             )
         number += len(item.shapes)
@@ -155,6 +161,8 @@ def _needed(
         if results:
             kept[place] = results if isinstance(item, Scope) else tuple(range(len(item.shapes)))
             wanted.update(item.inputs)
+            if isinstance(item, Node):
+                wanted.update(value for value, _ in item.sides)
     numbers = {n: n for n in range(len(graph.input_shapes))}
     old, new = len(numbers), len(numbers)
     items: list[Item] = []
@@ -171,6 +179,8 @@ def _needed(
             inputs = tuple(numbers[value] for value in item.inputs)
             first = item.shares and str(item.name) not in owners
             item = replace(item, inputs=inputs, shares=item.shares and not first)
+        if isinstance(item, Node) and item.follows:
+            item = replace(item, follows=renumbered(item.follows, numbers))
         if isinstance(item, Scope):
             item = replace(item, graph=needed(item.graph, kept[place], known))
         owners.add(str(item.name))
@@ -184,6 +194,7 @@ def _needed(
         outputs=tuple(numbers[value] for value in outputs),
         output_shapes=tuple(graph.value_shapes[value] for value in outputs),
         inits=_applying(graph.inits, items),
+        fixed=tuple((numbers[value], side) for value, side in graph.fixed if value in numbers),
         taps=tuple((name, numbers[value]) for name, value in graph.taps if value in numbers),
     )
 

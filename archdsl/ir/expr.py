@@ -26,7 +26,7 @@ class _Interned:
 
     __slots__ = ("__weakref__", "axes", "parts", "serial")
     parts: tuple[Any, ...]
-    axes: frozenset[int]  # what it depends on
+    axes: frozenset[Any]  # what it depends on
     serial: int
 
     def __new__(cls, *parts: Any) -> Any:
@@ -50,11 +50,11 @@ class Expr(_Interned):
 
 
 class Var(Expr):
-    """The side of an axis."""
+    """The side of an axis; in a graph, of one of its values."""
 
     __slots__ = ()
 
-    def __new__(cls, axis: int, letter: str) -> Any:
+    def __new__(cls, axis: Any, letter: str) -> Any:
         made = super().__new__(cls, axis, letter)
         made.axes = frozenset([axis])
         return made
@@ -132,7 +132,7 @@ class Holds(Cond):
     __slots__ = ()
 
 
-def _axes(part: Any) -> frozenset[int]:
+def _axes(part: Any) -> frozenset[Any]:
     if isinstance(part, _Interned):
         return part.axes
     return frozenset().union(*map(_axes, part)) if isinstance(part, tuple) else frozenset()
@@ -331,8 +331,8 @@ def case(cond: bool | Cond, one: bool | Cond, other: bool | Cond) -> bool | Cond
 class At:
     """Values at one place: `At((224, 224))(expr)`."""
 
-    def __init__(self, sides: tuple[int, ...]) -> None:
-        self.sides = sides
+    def __init__(self, sides: tuple[int, ...] | Mapping[Any, int]) -> None:
+        self.sides: Any = sides
         self.known: dict[Any, Any] = {}
 
     def __call__(self, part: Any) -> Any:

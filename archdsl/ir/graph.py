@@ -9,15 +9,15 @@ cache by identity.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from archdsl.diagnostics.source import Span
-from archdsl.ir.expr import Cond
+from archdsl.ir.expr import Cond, Expr, Var, substituted
 from archdsl.ops.init import Rule
-from archdsl.ops.table import Call, Op, Shape, Weight
+from archdsl.ops.table import Call, Computed, Op, Shape, Weight
 
 if TYPE_CHECKING:
     from archdsl.sizes import InputSizes
@@ -30,7 +30,8 @@ class Node:
     `name`: its key in the scope; a label, or a position ("0", "1", ...) that torch's Sequential
     would give; None for a join, which is no module. `labelled`: a person named it. `free`: the
     operator's arguments that are a parameter of the model, and which. `shares`: its module is that
-    of the item of this name before it.
+    of the item of this name before it. `follows`: the arguments that are computed from sides of the
+    graph's values, and how: numbers over `side(value, place)`.
     """
 
     name: str | None
@@ -43,6 +44,17 @@ class Node:
     training_only: bool = False
     free: tuple[tuple[str, str], ...] = ()
     shares: bool = False
+    follows: tuple[tuple[str, Any], ...] = ()
+
+    @cached_property
+    def lowered(self) -> Op:
+        """The operator as its call is made: with what follows from sides in its place."""
+        return lowered(self.op, self.follows)
+
+    @property
+    def sides(self) -> set[tuple[int, int]]:
+        """From which sides something follows: (value, place)."""
+        return set(_sides(tuple(value for _, value in self.follows)))
 
     @property
     def weights(self) -> tuple[Weight, ...]:
@@ -62,9 +74,9 @@ class Node:
     def function(self, *shapes: Shape) -> Call | None:
         """The function that computes it on inputs of these shapes; None: a module must."""
         module = self.name is not None and (self.labelled or self.weights)
-        if module and len(self.inputs) == 1:  # torch's modules take one tensor
+        if module and len(self.inputs) == 1 and not self.follows:  # torch's take one tensor alone
             return None
-        return self.op.function(*shapes)
+        return self.lowered.function(*shapes) if self.follows else self.op.function(*shapes)
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -145,6 +157,7 @@ class Graph:
     declared after its tap. Items that share a module are not among them.
     `reads`: the sides of its first input that its text computes with (`in.h`): what was computed is
     right for these alone.
+    `fixed`: as `reads`, the sides of other values: (value, place in its sample's shape).
     `lets`: the names that its text gives to numbers, each with its only value.
     `input_names`: of its inputs behind the first, where it is a block that names them.
     `taps`: the names that its text gives to values, each with the last.
@@ -163,6 +176,7 @@ class Graph:
     span: Span
     bare: frozenset[int] = frozenset()
     reads: tuple[int, ...] = ()
+    fixed: tuple[tuple[int, int], ...] = ()
     lets: tuple[tuple[str, int | float], ...] = ()
     taps: tuple[tuple[str, int], ...] = ()
     input_names: tuple[str, ...] = ()
@@ -232,6 +246,41 @@ class Graph:
                 part = Sizes(part.nodes, part.params, 0, part.macs + part.training_macs)
             total += part
         return total
+
+
+def side(value: int, place: int) -> Expr:
+    """A side of a graph's value."""
+    made: Expr = Var((value, place), f"{value}.{place}")
+    return made
+
+
+def renumbered(value: Any, numbers: Mapping[int, int]) -> Any:
+    """What follows from sides, with other numbers for the values."""
+    if isinstance(value, tuple):
+        return tuple(renumbered(part, numbers) for part in value)
+    if not isinstance(value, Expr):
+        return value
+    return substituted(value, {side(v, p): side(numbers[v], p) for v, p in value.axes})
+
+
+def lowered(op: Op, follows: Iterable[tuple[str, Any]]) -> Op:
+    """An operator with what its call computes in the place of numbers."""
+    return op.replace(**{key: _computed(value) for key, value in follows})
+
+
+def _sides(value: Any) -> Iterator[tuple[int, int]]:
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _sides(part)
+    elif isinstance(value, Expr):
+        yield from value.axes
+
+
+def _computed(value: Any) -> Any:
+    """A following argument as a call has it."""
+    if isinstance(value, tuple):
+        return tuple(map(_computed, value))
+    return Computed(value) if isinstance(value, Expr) else value
 
 
 def item_training_only(item: Item) -> bool:

@@ -8,11 +8,12 @@ such as a spec could have. Spans are gone; what refers to the text points to not
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from archdsl.diagnostics.source import Source, Span
-from archdsl.ir.condition import from_data
-from archdsl.ir.expr import LETTERS
+from archdsl.ir.condition import from_data, number_from_data
+from archdsl.ir.expr import LETTERS, At, Expr
 from archdsl.ir.graph import (
     Graph,
     Init,
@@ -23,6 +24,7 @@ from archdsl.ir.graph import (
     Promise,
     Scope,
     operand_shapes,
+    side,
 )
 from archdsl.ir.labels import LABEL, RESERVED
 from archdsl.ir.same import difference
@@ -164,6 +166,16 @@ class _Reader:
             reads=tuple(
                 _number(n, f"{place}.reads", len(inputs[0])) for n in entry.get("reads", ())
             ),
+            fixed=tuple(
+                (
+                    _number(value, f"{place}.fixed", len(values)),
+                    _number(number, f"{place}.fixed", len(values[value])),
+                )
+                for value, number in entry.get("fixed", ())
+            ),
+            input_names=tuple(
+                _label(name, f"{place}.input_names") for name in entry.get("input_names", ())
+            ),
             lets=tuple(
                 (key, _any_number(value, f"{place}.lets.{key}"))
                 for key, value in _dict(entry.get("lets", {}), f"{place}.lets").items()
@@ -221,9 +233,41 @@ class _Reader:
                 _fail(place, "only a join has no name")
             free = self.free(_dict(entry.get("free", {}), place), op, place)
             made = Node(name, labelled, op, inputs, given, shape, self.span, only, free, shares)
+            if "follows" in entry:
+                follows = self.follows(_dict(entry["follows"], place), op, values, place)
+                made = replace(made, follows=follows)
         wanted = entry.get("shape")
         if wanted != (found := " ".join(shape_text(s) for s in made.shapes)):
             _fail(place, f"its shape is {found}, not {wanted}")
+        return made
+
+    def follows(
+        self, entry: dict[str, Any], op: Op, values: list[Shape], place: str
+    ) -> tuple[tuple[str, Any], ...]:
+        """The numbers must be those that the operator has."""
+
+        def found(name: str) -> Expr | None:
+            value, _, number = name.partition(".")
+            if not (value.isdecimal() and number.isdecimal() and int(value) < len(values)):
+                return None
+            return side(int(value), int(number)) if int(number) < len(values[int(value)]) else None
+
+        def read(data: Any) -> Any:
+            if isinstance(data, list):
+                return tuple(map(read, data))
+            if isinstance(data, dict):
+                try:
+                    return number_from_data(data.get("is"), found)
+                except ValueError as error:
+                    _fail(f"{place}.follows", str(error))
+            return _any_number(data, f"{place}.follows")
+
+        made = tuple((field, read(data)) for field, data in entry.items())
+        for field, value in made:
+            if field not in op.follows:
+                _fail(f"{place}.follows", f"{op.name} has no such argument {field!r}")
+            if _at(value, values, self.loose[self.open[-1]]) != getattr(op, field):
+                _fail(f"{place}.follows", f"{field} is another number")
         return made
 
     def free(self, entry: dict[str, Any], op: Op, place: str) -> tuple[tuple[str, str], ...]:
@@ -267,6 +311,14 @@ class _Reader:
             else:
                 args.append((key, _converted(known[key], value, place)))
         return Rule(name, tuple(args))
+
+
+def _at(value: Any, values: list[Shape], loose: set[int]) -> Any:
+    """What follows from the sides of these values."""
+    if isinstance(value, tuple):
+        return tuple(_at(part, values, loose) for part in value)
+    axes = getattr(value, "axes", ())
+    return At({(v, place): values[v][place + (v in loose)] for v, place in axes})(value)
 
 
 def _operator(entry: dict[str, Any], inputs: int, place: str) -> Op:

@@ -80,6 +80,10 @@ class _Document:
             "outputs": list(graph.outputs),
             "init": [_init(init) for init in graph.inits],
         }
+        if graph.input_names:
+            self.written[name]["input_names"] = list(graph.input_names)
+        if graph.fixed:
+            self.written[name]["fixed"] = [list(pair) for pair in graph.fixed]
         for key, numbers in (("bare", sorted(graph.bare)), ("reads", list(graph.reads))):
             if numbers:
                 self.written[name][key] = numbers
@@ -99,6 +103,8 @@ class _Document:
                 entry["args"] = args
             if free := {field: name for field, name in item.free if name in self.settable}:
                 entry["free"] = free
+            if item.follows:
+                entry["follows"] = {field: _follows(value) for field, value in item.follows}
         else:
             entry["graph"] = self.graph(item.graph)
         entry["inputs"] = list(item.inputs)
@@ -139,6 +145,13 @@ def _rule(rule: Rule) -> dict[str, Any]:
 def _arguments(op: Op) -> dict[str, Any]:
     given = {k: getattr(op, k) for k, a in op.args.items() if getattr(op, k) != a.default}
     return {k: _plain(v) for k, v in given.items()}
+
+
+def _follows(value: Any) -> Any:
+    """A list of numbers, or a number as `condition` has it, in a dictionary."""
+    if isinstance(value, tuple):
+        return [_follows(part) for part in value]
+    return value if isinstance(value, int) else {"is": as_data(value)}
 
 
 def _plain(value: Any) -> Any:

@@ -37,6 +37,7 @@ class _Pool(Op):
     maps = True
     support = "same"
     aliases = (("kernel", "kernel_size"), ("pad", "padding"), ("ceil", "ceil_mode"))
+    follows = ("kernel", "stride")
 
     kernel: tuple[int, ...] = arg(Size(1), doc="size of the window")
     stride: tuple[int, ...] | None = arg(
@@ -187,6 +188,7 @@ class _Adaptive(Op):
     fresh = True
     maps = True
     aliases = (("out", "output_size"),)
+    follows = ("out",)
 
     out: tuple[int, ...] = arg(Size(1), default=(1,), doc="size of the output")
 

@@ -37,6 +37,7 @@ class Pad(Op, name="pad", family="shape"):
     example = "pad [1, 2, 1, 2]"
     support = "resample"
     lifts = "Pad", "pad"
+    follows = ("sizes",)
     aliases = (("sizes", "pad"),)
 
     sizes: tuple[int, ...] = arg(Ints(), doc="a number, or before and after each dimension")
@@ -127,6 +128,7 @@ class Upsample(Op, name="upsample", family="shape"):
     aliases = (("scale", "scale_factor"),)
     fresh = True
     like = "size"
+    follows = ("size",)
 
     scale: float | None = arg(Float(0.0, above=True), default=None, doc="factor of the size")
     size: tuple[int, ...] | None = arg(

@@ -9,7 +9,20 @@ from typing import Any, ClassVar
 
 from archdsl.ops.seen import Batch, NoField, Seen
 from archdsl.ops.spatial import DIM, axis, batched, resized
-from archdsl.ops.table import ALL, VIEW, Blame, Call, Lifted, Op, Reach, Shape, X, arg, call
+from archdsl.ops.table import (
+    ALL,
+    VIEW,
+    Blame,
+    Call,
+    Computed,
+    Lifted,
+    Op,
+    Reach,
+    Shape,
+    X,
+    arg,
+    call,
+)
 from archdsl.ops.types import Bool, Int, Ints
 from archdsl.text import shape_text
 
@@ -124,6 +137,7 @@ class Reshape(Op, name="reshape", family="shape"):
     reads = VIEW
     passes = True
     support = "shape"
+    follows = ("sizes",)
 
     sizes: tuple[int, ...] = arg(Ints(-1), doc="the new sizes, without the batch; one may be -1")
 
@@ -148,8 +162,13 @@ class Reshape(Op, name="reshape", family="shape"):
         return tuple(have // known if s == -1 else s for s in self.sizes)
 
     def module(self, *inputs: Shape) -> Call:
-        # no function: it had to say -1 for the batch, and would take what does not fit into it
         return call("Reshape", *self.sizes)
+
+    def function(self, *inputs: Shape) -> Call | None:
+        # torch's had to say -1 for the batch, and would take what does not fit into it
+        if not any(isinstance(size, Computed) for size in self.sizes):
+            return None
+        return call("reshaped", X, self.sizes)
 
 
 class Permute(Op, name="permute", family="shape"):
@@ -303,6 +322,7 @@ class Slice(Op, name="slice", family="shape"):
     """
 
     example = "slice 0 16"
+    follows = "start", "end"
     lifts = "Slice", "slice", "narrow", "split", "split_with_sizes", "tensor_split"
     counting = ("dim",)
     example_input = (64, 16, 16)

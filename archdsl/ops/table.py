@@ -127,6 +127,13 @@ class Sides:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """Stands for a number that the module computes from sides of its values, by `ir.expr`."""
+
+    expr: Any
+
+
 #: the size of an operator that takes it from another value, its second input
 LIKE: Shape = ()
 X = Input(0)
@@ -276,6 +283,8 @@ class Op:
     free: ClassVar[tuple[str, ...]] = ()
     #: the argument that may be `@value`: a second input, whose spatial size it takes
     like: ClassVar[str] = ""
+    #: arguments that its function's call has as they are: they may be computed from sides there
+    follows: ClassVar[tuple[str, ...]] = ()
     #: parameters that torch's class may lack, whatever this one does
     may_lack: ClassVar[frozenset[str]] = frozenset()
     #: what its backward pass reads; `saved` decides where that depends on arguments

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from archdsl.ir.graph import Graph, Init, Item, Node, Program, Scope
+from archdsl.ir.graph import Graph, Init, Item, Node, Program, Scope, renumbered
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,6 +85,7 @@ class _Pass:
             declared=tuple(order[place] for place in graph.declared if place in order),
             outputs=tuple(self.values[value] for value in outputs),
             inits=tuple(filter(self._applies, graph.inits)),
+            fixed=tuple((self.values[v], place) for v, place in graph.fixed),
         )
 
     def _rewrite(self) -> None:
@@ -133,7 +134,8 @@ class _Pass:
 
     def _moved(self, item: Item) -> Item:
         if isinstance(item, Node):
-            return replace(item, inputs=tuple(self.values[v] for v in item.inputs))
+            inputs = tuple(self.values[v] for v in item.inputs)
+            return replace(item, inputs=inputs, follows=renumbered(item.follows, self.values))
         if isinstance(item, Scope):
             if item.graph not in self.passes:
                 inner = _Pass(item.graph, item.graph.outputs, self.passes)

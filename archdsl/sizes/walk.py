@@ -15,7 +15,8 @@ What runs in training alone is left aside, and so are the text's assertions of s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -23,9 +24,10 @@ from typing import Any, cast
 from archdsl.diagnostics.source import Span
 from archdsl.ir import expr as e
 from archdsl.ir.expr import Cond
-from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope, operand_shapes
-from archdsl.ops.table import Blame, Shape
-from archdsl.sizes.track import Defeat, Known, Outcome, explore, side
+from archdsl.ir.graph import Graph, Item, Node, Param, Program, Scope, operand_shapes, side
+from archdsl.ops.table import Blame, Op, Shape
+from archdsl.sizes.track import Defeat, Known, Outcome, explore
+from archdsl.sizes.track import side as tracked_side
 from archdsl.text import shape_text
 
 Dims = tuple[Any, ...]  # ints and expressions
@@ -70,14 +72,18 @@ class Varying:
         self.program = program
 
     def __call__(self, graph: Graph) -> set[int]:
-        return self._found.get(graph, set())
+        return self._walk.varying.get(graph, set())
+
+    def loose(self, graph: Graph) -> set[tuple[int, int]]:
+        """Of the sides that something follows from, those that may be others: (value, place)."""
+        return self._walk.loose.get(graph, set())
 
     @cached_property
-    def _found(self) -> dict[Graph, set[int]]:
+    def _walk(self) -> Walk:
         shape = self.program.input_shape
         walk = Walk(self.program, e.At(shape))
         walk(tuple(e.Var(place, f"n{place}") for place in range(len(shape))))
-        return walk.varying
+        return walk
 
 
 class _Refused(Exception):
@@ -102,6 +108,7 @@ class Walk:
         self.demands: list[Demand] = []
         self.refused: Cause | None = None  # a step that takes nothing
         self.varying: dict[Graph, set[int]] = {}  # the sides of first inputs that are not known
+        self.loose: dict[Graph, set[tuple[int, int]]] = {}  # those that are read or followed
         self._seen: dict[Any, list[Dims]] = {}
         self._rules: dict[Any, Outcome] = {}
         self.program = program
@@ -133,19 +140,44 @@ class Walk:
             if self.fast and holds is False:
                 raise _Refused
         values = [tuple(map(self.known.side, dims)) for dims in inputs]
+        for number in range(len(values)):
+            self._fixed(graph, number, values[number], calls)
         for item in graph.items:
+            before = len(values)
             if isinstance(item, Param):
                 values.append(item.shape)
             elif item.training_only:  # nothing else reads it
                 values += item.shapes
             else:
                 loose = [v in graph.unbatched for v in item.inputs]
-                values += self._item(item, [values[v] for v in item.inputs], loose, calls)
+                given = [values[v] for v in item.inputs]
+                values += self._item(item, given, loose, calls, _Sides(graph, values))
+            for number in range(before, len(values)):
+                self._fixed(graph, number, values[number], calls)
         self._seen[key] = values
         return values
 
+    def _fixed(self, graph: Graph, number: int, dims: Dims, calls: tuple[Span, ...]) -> None:
+        """The sides of a value that the text computes with."""
+        sample = dims[number in graph.unbatched :]
+        declared = graph.value_shapes[number][number in graph.unbatched :]
+        for place in (place for value, place in graph.fixed if value == number):
+            if not isinstance(sample[place], int):
+                self.loose.setdefault(graph, set()).add((number, place))
+            told = _Reads(place, declared[place], f"side {place} of a value")
+            span = graph.sources[number][0].span if number in graph.sources else graph.span
+            holds = e.equal(sample[place], declared[place])
+            self._ask(holds, Cause(span, calls, (sample,), told))
+            if self.fast and holds is False:
+                raise _Refused
+
     def _item(
-        self, item: Item, given: list[Dims], loose: list[bool], calls: tuple[Span, ...]
+        self,
+        item: Item,
+        given: list[Dims],
+        loose: list[bool],
+        calls: tuple[Span, ...],
+        sides: _Sides,
     ) -> list[Dims]:
         if isinstance(item, Scope):
             graph = item.graph
@@ -157,8 +189,12 @@ class Walk:
             return [values[v] for v in graph.outputs]
         assert isinstance(item, Node)
         seen = cast("tuple[Dims, ...]", operand_shapes(item.op, given, loose))
-        cause = Cause(item.span, calls, seen, _Refuses(item))
-        outcome = self._rule(item, seen)
+        follows = tuple((field, sides.of(value)) for field, value in item.follows)
+        if varying := {side for side in item.sides if not isinstance(sides(*side), int)}:
+            self.loose.setdefault(sides.graph, set()).update(varying)
+        numbers = tuple(number for _, value in follows for number in _flat(value))
+        cause = Cause(item.span, calls, (*seen, numbers), _Refuses(item))
+        outcome = self._rule(item, (*seen, numbers))
         self._ask(outcome.holds, cause)
         if outcome.holds is False:
             if self.fast:
@@ -168,16 +204,19 @@ class Walk:
 
     def _rule(self, node: Node, seen: tuple[Dims, ...]) -> Outcome:
         """The node's shape, and when it works as it is."""
-        key = node.op, node.input_shapes, node.function(*node.input_shapes) is None, seen
+        made = node.function(*node.input_shapes) is None
+        key = node.op, node.follows, node.input_shapes, made, seen
         if key not in self._rules:
             self._rules[key] = self._explored(node, seen)
         return self._rules[key]
 
     def _explored(self, node: Node, seen: tuple[Dims, ...]) -> Outcome:
         if all(isinstance(n, int) for dims in seen for n in dims):
-            works = not _Refuses(node)(seen)
-            return Outcome(works, node.op.shape(*seen) if works else ())
-        tracked = [tuple(map(side, dims)) for dims in seen]
+            if _Refuses(node)(seen):
+                return Outcome(False, ())
+            shapes, op = _with(node, seen)
+            return Outcome(True, op.shape(*shapes))
+        tracked = [tuple(map(tracked_side, dims)) for dims in seen]
         try:
             return explore(lambda: _Works(node)(*tracked), Blame, self.known)
         except (Defeat, TypeError, AttributeError):  # what a side cannot do
@@ -203,12 +242,54 @@ class _Works:
 
     node: Node
 
-    def __call__(self, *shapes: Dims) -> Dims:
+    def __call__(self, *seen: Dims) -> Dims:
         node = self.node
-        result = node.op.shape(*shapes)
+        shapes, op = _with(node, seen)
+        result = op.shape(*shapes)
         if wrong := made_otherwise(node, shapes):
             raise Blame(None, wrong)
         return result
+
+
+class _Sides:
+    """The sides of a graph's values, as far as they are computed."""
+
+    def __init__(self, graph: Graph, values: list[Dims]) -> None:
+        self.graph, self.values = graph, values
+
+    def __call__(self, value: int, place: int) -> Any:
+        return self.values[value][place + (value in self.graph.unbatched)]
+
+    def of(self, part: Any) -> Any:
+        """An argument that follows, for what came in."""
+        if isinstance(part, tuple):
+            return tuple(map(self.of, part))
+        sides = getattr(part, "axes", ())
+        return e.substituted(part, {side(*where): self(*where) for where in sides})
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _flat(part)
+    else:
+        yield value
+
+
+def _with(node: Node, seen: Sequence[Dims]) -> tuple[tuple[Dims, ...], Op]:
+    """What is behind the shapes of the inputs are the numbers that follow, for these."""
+    *shapes, numbers = seen
+    left = iter(numbers)
+
+    def filled(value: Any) -> Any:
+        return tuple(map(filled, value)) if isinstance(value, tuple) else next(left)
+
+    values = {field: filled(value) for field, value in node.follows}
+    for field, value in values.items():
+        least = getattr(node.op.args[field].type, "min", -math.inf)
+        if any(number < least for number in _flat(value)):
+            raise Blame(field, f"`{field}` would be below {least}")
+    return tuple(shapes), node.op.replace(**values) if values else node.op
 
 
 def made_otherwise(node: Node, shapes: Sequence[Dims]) -> str:
@@ -248,9 +329,10 @@ class _Refuses:
     def __init__(self, node: Node) -> None:
         self.node = node
 
-    def __call__(self, shapes: tuple[Shape, ...]) -> str:
+    def __call__(self, seen: tuple[Shape, ...]) -> str:
         try:
-            self.node.op.shape(*shapes)
+            shapes, op = _with(self.node, seen)
+            op.shape(*shapes)
         except Blame as blame:
             return blame.message
         return made_otherwise(self.node, shapes)
@@ -299,10 +381,15 @@ class _Opaque:
         for rank in self.ranks:
             shapes.append(rest[:rank])
             rest = rest[rank:]
-        works = min(numbers) > 0 and not _Refuses(self.node)(tuple(shapes))
+        works = all(side > 0 for dims in shapes[:-1] for side in dims) and not _Refuses(self.node)(
+            tuple(shapes)
+        )
         if self.place is None:
             return works
-        return self.node.op.shape(*shapes)[self.place] if works else 1
+        if not works:
+            return 1
+        given, op = _with(self.node, tuple(shapes))
+        return op.shape(*given)[self.place]
 
 
 def _opaque(node: Node, seen: tuple[Dims, ...]) -> Outcome:

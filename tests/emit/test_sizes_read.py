@@ -1,4 +1,5 @@
-"""A module whose spec computes with sizes answers for these sizes, and for no others."""
+"""A module answers for the sizes alone from which its spec computes what it cannot compute anew;
+what it can is in tests/sizes/test_agnostic.py."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 import archdsl
 
 READING = {
-    "attribute": "upsample size=(in.h // 2)x(in.w // 2)",
+    "attribute": "upsample size=(int(in.h / 2))x(int(in.w / 2))",
     "block": "half",
     "default": "flat",
     "condition": "if in.h > 20 { conv 3 1x1 }",
@@ -17,7 +18,7 @@ READING = {
     "list": "for i in [in.w, 1] { conv 3 (i % 2 + 1) pad=half }",
     "label": '"part{in.h}": conv 3 1x1',
 }
-BLOCKS = """block half() { upsample size=(in.h // 2)x(in.w // 2) }
+BLOCKS = """block half() { upsample size=(min(in.h, in.w) // 2) }
 block flat(k=in.h) { gap (k // 4) }
 """
 
@@ -63,7 +64,7 @@ def test_sizes_of_shipped_specs() -> None:
 
 @pytest.mark.parametrize(
     ("steps", "refused"),
-    [("permute [1, 0] -> upsample size=(in // 2) -> conv 2 1", True), ("conv (2*in) 1", False)],
+    [("permute [1, 0] -> upsample size=(abs(in)) -> conv 2 1", True), ("conv (2*in) 1", False)],
 )
 def test_the_length_of_a_sequence_is_a_size(steps: str, refused: bool) -> None:
     """`in` of L×C is L; of C×L it is C, which weights hold."""
@@ -112,7 +113,7 @@ def test_a_bare_in_that_is_no_channel_is_asserted() -> None:
 
 
 def test_what_cannot_be_another_is_not_asserted() -> None:
-    block = "block b() { relu; upsample size=(in.h)x(in.w); repeat (in // 8) { relu } }\n"
+    block = "block b() { relu; upsample size=(abs(in.h))x(abs(in.w)); repeat (in // 8) { relu } }\n"
     fixed = archdsl.compile(block + "model m { input 3x32x32; conv 8 3x3; gap 4x4; b }")
     loose = archdsl.compile(block + "model m { input 3x32x32; conv 8 3x3; b }")
     assert "another size" not in fixed and loose.count("another size") == 2

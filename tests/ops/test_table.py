@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from archdsl.ops import TABLE, Op
-from archdsl.ops.table import Blame
+from archdsl.ops.table import Blame, Computed
 from archdsl.syntax.language import KEYWORDS
 
 every_operator = pytest.mark.parametrize("kind", TABLE.values(), ids=list(TABLE))
@@ -53,6 +53,17 @@ def test_signature(kind: type[Op]) -> None:
     assert positional == sorted(positional, reverse=True)
     for a in kind.args.values():
         assert a.required or a.default is None or a.type.convert(a.default) == a.default
+
+
+@every_operator
+def test_what_follows_from_sides_is_a_call(kind: type[Op]) -> None:
+    """Arguments that may be computed in the forward stand in the function's call as they are."""
+    for field in kind.follows:
+        several = type(kind.args[field].type).__name__ != "Int"
+        mark = Computed("here")
+        made = some(kind, **{field: (mark, mark) if several else mark})
+        assert repr(mark) in repr(made.function(kind.example_input))
+        assert not made.weights(kind.example_input)
 
 
 @every_operator

@@ -24,6 +24,11 @@ class Reshape(nn.Module):
         return ", ".join(map(str, self.sizes))
 
 
+def reshaped(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """Reshapes all but the batch."""
+    return x.reshape(x.shape[0], *sizes)
+
+
 class Permute(nn.Module):
     """Reorders the dimensions."""
 

@@ -45,7 +45,7 @@ def _parsed(text: str) -> t.Expr:
 
 def _value(expr: t.Expr, x: float | tuple[float, ...]) -> float:
     try:
-        value = Evaluator({"x": x}, None, lambda name: None)(expr)
+        value = Evaluator({"x": x}, lambda name: None)(expr)
     except Problem as problem:
         found = problem.diagnostic
         reason = found.message if found else "it has no value"
