@@ -38,7 +38,8 @@ ALIASES = {
     "dropout3d": "channel_dropout", "spatialdropout": "channel_dropout",
     "swish": "silu", "lrelu": "leaky_relu", "cat": "concat", "concatenate": "concat",
     "multiply": "mul", "subtract": "sub", "divide": "div", "bmm": "matmul", "clip": "clamp",
-    "l2norm": "normalize", "gridsample": "grid_sample", "scaleddotproductattention": "sdpa",
+    "l2norm": "normalize", "im2col": "unfold", "col2im": "fold", "gridsample": "grid_sample",
+    "scaleddotproductattention": "sdpa",
     "upsampling": "upsample", "interpolate": "upsample",
     "upsamplingbilinear": "upsample", "upsamplingnearest": "upsample", "resize": "upsample",
     "zeropad": "pad", "zeropadding": "pad", "reflectionpad": "pad", "reflectpad": "pad",
@@ -71,7 +72,6 @@ NEEDLESS = frozenset(["inplace"])
 
 _FLOWS = "leave it out: what comes in is never written (`conv 64 3x3`, `linear 10`)"
 _RECIPE = "that belongs to training: in the recipe, `loss: cross_entropy` or `optimizer: adam`"
-_RECURRENT = "there are no layers for sequences of words; `archdsl ops` lists the operators"
 _STEP = "write it as a step of its own: `conv 64 3x3 -> relu`"
 _DEPTHWISE = "as many groups as channels: `conv 64 3x3 groups=64`"
 _ENCODER = "`residual { ln -> mha 12 }` and `residual { ln -> mlp 3072 }`, as in vit_b_16"
@@ -100,7 +100,8 @@ ADVICE = {
     "lambda": "a spec holds no code: a part with a name is a `block`",
     "dot": _SUMS, "bilinear": _SUMS, "average": _SUMS, "reciprocal": "`pow -1` is 1/x",
     "hardtanh": _CUT, "thresholdedrelu": _CUT, "threshold": _CUT,
-    "rmsnorm": _NORM, "gaussiannoise": _NOISE, "gaussiandropout": _NOISE,
+    "rmsnorm": _NORM, "gaussiannoise": "`noise` gives random numbers: `add { identity; noise }`",
+    "gaussiandropout": _NOISE,
     "alphadropout": _NOISE, "dropblock": _NOISE, "cropping": _CROP, "centercrop": _CROP,
     "crop": _CROP, "route": _ROUTE, "yolo": _HEAD, "region": _HEAD, "detect": _HEAD,
     "inf": _FINITE, "infinity": _FINITE, "nan": _FINITE, "rescaling": _SCALE, "rescale": _SCALE,
@@ -123,7 +124,7 @@ ADVICE = {
     "depthwise": _DEPTHWISE, "depthwiseconv": _DEPTHWISE, "dwconv": _DEPTHWISE,
     "separableconv": f"{_DEPTHWISE}, then `conv 128 1x1`",
     "transformerencoder": _ENCODER, "transformerencoderlayer": _ENCODER, "encoderblock": _ENCODER,
-    "lstm": _RECURRENT, "gru": _RECURRENT, "rnn": _RECURRENT, "embedding": _RECURRENT,
+    "rnn": "`lstm` and `gru` are the recurrent layers",
     "return": "the last step is the output; `output @a @b` names several",
 }  # fmt: skip
 

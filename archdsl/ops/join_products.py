@@ -190,7 +190,7 @@ class Einsum(_Join, name="einsum", family="join"):
             for letter, side in zip(term[1:], shape, strict=True):
                 if sides.setdefault(letter, side) != side:
                     both = f"{sides[letter]} and {side}"
-                    raise Blame("equation", f"`{letter}` is {both}", help="a letter has one size")
+                    raise Blame("equation", f"`{letter}` has two sizes, {both}")
         if lost := [letter for letter in result[1:] if letter not in sides]:
             raise Blame("equation", f"`{lost[0]}` of the result is in no branch")
         return tuple(sides[letter] for letter in result[1:])

@@ -1,11 +1,24 @@
-"""Fully connected layers."""
+"""Fully connected layers, and the table that stands for one of them on whole numbers."""
 
 from __future__ import annotations
 
 import math
 
 from archdsl.ops.seen import Seen
-from archdsl.ops.table import ALL, INPUT, Blame, Call, Lifted, Op, Reach, Shape, Weight, arg, call
+from archdsl.ops.table import (
+    ALL,
+    INPUT,
+    Blame,
+    Call,
+    Lifted,
+    Op,
+    Reach,
+    Saved,
+    Shape,
+    Weight,
+    arg,
+    call,
+)
 from archdsl.ops.types import Bool, Int
 
 
@@ -54,3 +67,42 @@ class Linear(Op, name="linear", family="linear"):
 
     def module(self, *inputs: Shape) -> Call:
         return call("nn.Linear", inputs[0][-1], self.out, **self.keywords("bias"))
+
+
+class Embedding(Op, name="embedding", family="linear"):
+    """A learned vector of `dim` numbers for each of the whole numbers below `n`, such as tokens: L
+    becomes L×C. What comes in is cut to whole numbers.
+
+    Source: torch.nn.Embedding.
+    """
+
+    example = "embedding 1000 64"
+    example_input = (16,)
+    lifts = "Embedding", "nn.Embedding"
+    aliases = (("n", "num_embeddings"), ("dim", "embedding_dim"))
+    below = "n"
+    support = "linear"
+
+    n: int = arg(Int(1), doc="how many whole numbers there are: 0 to n - 1")
+    dim: int = arg(Int(1), doc="size of the vectors")
+
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        special = ("padding_idx", "max_norm", "scale_grad_by_freq", "sparse")
+        return (
+            None
+            if any(seen.args.get(key) not in (None, False) for key in special)
+            else super().of(seen)
+        )
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return (*inputs[0], self.dim)
+
+    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:
+        return (Weight("weight", (self.n, self.dim)),)
+
+    def saved(self, *inputs: Shape) -> Saved:
+        return Saved(more=8 * math.prod(inputs[0]))
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("Embedding", self.n, self.dim)

@@ -6,10 +6,12 @@ import math
 from typing import Any
 
 from archdsl.ops.seen import Seen
-from archdsl.ops.spatial import layout, spread
-from archdsl.ops.table import Blame, Call, Lifted, Op, Reach, Shape, arg, call
+from archdsl.ops.spatial import fold, layout, slide, spread, windows
+from archdsl.ops.table import ALL, Blame, Call, Lifted, Op, Reach, Shape, X, arg, call
 from archdsl.ops.types import Int, Size
 from archdsl.text import shape_text
+
+_WINDOW = ("kernel", "kernel_size"), ("pad", "padding")
 
 
 class Partition(Op, name="partition", family="patches"):
@@ -131,3 +133,89 @@ def _every_second(seen: Seen, place: int) -> tuple[int, int, Any]:
         for dim, part in ((1, rows), (2, columns))
     ]
     return starts[0], starts[1], rows.sources[0]
+
+
+class Unfold(Op, name="unfold", family="patches"):
+    """Every window of a C×H×W map as a column: C·k·k×L, for L windows of k×k.
+
+    Source: torch.nn.Unfold.
+    """
+
+    example = "unfold 3x3 pad=1"
+    lifts = "nn.Unfold", "unfold"
+    aliases = _WINDOW
+    fresh = True
+
+    kernel: tuple[int, ...] = arg(Size(1), doc="size of the windows")
+    stride: tuple[int, ...] = arg(
+        Size(1), default=(1,), doc="step of the windows; `/2`", keyword=True, told="/{}"
+    )
+    pad: tuple[int, ...] = arg(Size(0), default=(0,), doc="zeros on each side", keyword=True)
+    dilation: tuple[int, ...] = arg(Size(1), default=(1,), doc="gap between taps", keyword=True)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels, *space = layout(self, inputs[0], "C×H×W")
+        steps = slide(tuple(space), self.kernel, self.stride, self.pad, self.dilation)
+        return channels * math.prod(spread("kernel", self.kernel, 2)), math.prod(steps)
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return windows(2, self.kernel, self.stride, self.dilation)
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("nn.Unfold", fold("kernel", self.kernel, 2), **_sliding(self))
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("F.unfold", X, fold("kernel", self.kernel, 2), **_sliding(self))
+
+
+class Fold(Op, name="fold", family="patches"):
+    """Columns back to a C×H×W map of `size`, where windows that overlap add up: the inverse of
+    `unfold` with the same arguments, but for that.
+
+    Source: torch.nn.Fold.
+    """
+
+    example = "fold 8x8 2x2 /2"
+    example_input = (12, 16)
+    lifts = "nn.Fold", "fold"
+    aliases = (("size", "output_size"), *_WINDOW)
+    fresh = True
+
+    size: tuple[int, ...] = arg(Size(1), doc="size of the map")
+    kernel: tuple[int, ...] = arg(Size(1), doc="size of the windows")
+    stride: tuple[int, ...] = arg(
+        Size(1), default=(1,), doc="step of the windows; `/2`", keyword=True, told="/{}"
+    )
+    pad: tuple[int, ...] = arg(Size(0), default=(0,), doc="cut off on each side", keyword=True)
+    dilation: tuple[int, ...] = arg(Size(1), default=(1,), doc="gap between taps", keyword=True)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        rows, columns = layout(self, inputs[0], "C×L")
+        size, taps = spread("size", self.size, 2), math.prod(spread("kernel", self.kernel, 2))
+        if rows % taps:
+            message = f"{rows} rows do not divide into windows of {taps} places"
+            raise Blame("kernel", message, kind="fit")
+        steps = slide(size, self.kernel, self.stride, self.pad, self.dilation)
+        if math.prod(steps) != columns:
+            message = f"a map of {shape_text(size)} has {shape_text(steps)} windows, not {columns}"
+            raise Blame("size", message, kind="fit")
+        return (rows // taps, *size)
+
+    def reach(self, *inputs: Shape) -> Reach:
+        return ALL
+
+    def module(self, *inputs: Shape) -> Call:
+        sizes = fold("size", self.size, 2), fold("kernel", self.kernel, 2)
+        return call("nn.Fold", *sizes, **_sliding(self))
+
+    def function(self, *inputs: Shape) -> Call:
+        sizes = fold("size", self.size, 2), fold("kernel", self.kernel, 2)
+        return call("F.fold", X, *sizes, **_sliding(self))
+
+
+def _sliding(op: Unfold | Fold) -> dict[str, tuple[Any, Any]]:
+    return {
+        "dilation": (fold("dilation", op.dilation, 2), 1),
+        "padding": (fold("pad", op.pad, 2), 0),
+        "stride": (fold("stride", op.stride, 2), 1),
+    }

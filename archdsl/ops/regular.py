@@ -1,4 +1,4 @@
-"""Regularisation: what is random in training and the identity in evaluation."""
+"""Regularisation: what is random in training and the identity in evaluation; and `noise`."""
 
 from __future__ import annotations
 
@@ -123,3 +123,22 @@ class StochasticDepth(_Dropping, name="stochastic_depth", family="regularisation
 
     def function(self, *inputs: Shape) -> Call:
         return call("stochastic_depth", X, self.p, **self.keywords("mode"), training=TRAINING)
+
+
+class Noise(Op, name="noise", family="regularisation"):
+    """Random numbers of mean 0 and variance 1 in the shape of what flows in, in evaluation too: a
+    variational autoencoder adds `mul { sigma; noise }`. `torch.manual_seed` makes them again.
+
+    Source: torch.randn_like.
+    """
+
+    example = "noise"
+    lifts = "Noise", "randn_like"
+    support = "regular"
+    random = True
+
+    def module(self, *inputs: Shape) -> Call:
+        return call("Noise")
+
+    def function(self, *inputs: Shape) -> Call:
+        return call("torch.randn_like", X)

@@ -235,6 +235,10 @@ class Op:
     example_input: ClassVar[Shape] = (3, 32, 32)
     #: shapes that a join fits; equal numbers in them must be equal
     example_inputs: ClassVar[tuple[Shape, ...]] = ()
+    #: takes whole numbers, from 0 up to below this argument
+    below: ClassVar[str] = ""
+    #: gives random numbers, in evaluation too
+    random: ClassVar[bool] = False
     #: the number of inputs; None: two or more, the branches of a join
     arity: ClassVar[int | None] = 1
     #: a join whose inputs are repeated to fit each other, as torch broadcasts

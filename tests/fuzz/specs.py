@@ -19,7 +19,9 @@ from archdsl.ops.types import MAX_INT, Bool, Choice, Equation, Float, Floats, In
 
 MOST_VALUES = 4000  # of one tensor of one sample
 WRONG = 0.04  # of all steps
-OPERATORS = [kind for kind in TABLE.values() if kind.arity == 1]
+OPERATORS = [kind for kind in TABLE.values() if kind.arity == 1 and not kind.below]
+#: those that take whole numbers
+OF_WHOLE = [kind for kind in TABLE.values() if kind.below]
 JOINS = [kind for kind in TABLE.values() if kind.arity is None]
 #: those whose branches seldom fit by chance
 FITTED = [kind for kind in JOINS if kind.example_inputs]
@@ -229,6 +231,9 @@ class Maker:
             lines.append("init linear normal std=0.01")
         heads: list[str] = []
         flow = shape
+        if rng.random() < 0.04:
+            lines.append(self.whole(flow))
+            flow = (*flow, 3)
         for _ in range(rng.randint(1, 8)):
             if flow and rng.random() < 0.06:
                 before = len(self.held)
@@ -258,6 +263,11 @@ class Maker:
         body = "\n".join(f"  {line}" for line in lines)
         texts = [*(b.text for b in self.blocks), f"model m({given}) {{\n{body}\n}}"]
         return "\n".join(texts) + "\n"
+
+    def whole(self, shape: Shape) -> str:
+        """Whole numbers of what comes in, and what takes them."""
+        kind, below = self.rng.choice(OF_WHOLE), self.rng.randint(1, 5)
+        return f"abs -> clamp max={below - 1} -> {self.label()}{kind.name} {below} 3"
 
     def head(self, flow: Shape, taps: list[str], env: Env) -> str:
         """Of what flows, of a tap, or of both."""

@@ -88,7 +88,7 @@ def same(op: Op, given: tuple[list[Node], list[Value]], shapes: tuple[Shape, ...
         mine = tuple(shapes[n] for n in read)
         assert found_op.shape(*mine) == op.shape(*shapes)
         assert found_op.weights(*mine) == op.weights(*shapes)
-    xs = batch(shapes)
+    xs = batch(op, shapes)
     torch.manual_seed(0)
     one = build(op, shapes)
     other = one

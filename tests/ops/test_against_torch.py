@@ -47,6 +47,11 @@ DELIBERATE = {
     ("std", "a single value"): "torch gives NaN",
     ("var", "a single value"): "torch gives NaN",
     ("chunk", "does not exist"): "the batch, all of it",
+    ("einsum", "has two sizes"): "torch repeats a 1",
+    ("unfold", "needs an input of shape"): "H×W would be taken for C×H×W without a batch",
+    ("fold", "needs an input of shape"): "L would be taken for C×L without a batch",
+    ("lstm", "needs an input of shape"): "C alone would be taken for L×C without a batch",
+    ("gru", "needs an input of shape"): "C alone would be taken for L×C without a batch",
     ("sdpa", "joins 3 branches, not 4"): "torch takes the fourth for a mask",
     ("sdpa", "needs queries"): "of C alone the batch would be the sequence; torch takes any rank",
     ("tile", "numbers, but the input"): "torch counts from the last dimension",
@@ -214,8 +219,11 @@ def build(op: Op, shapes: tuple[Shape, ...], **more: Any) -> Callable[..., Tenso
     return run(op, replace(lowered, kwargs=(*lowered.kwargs, *more.items())))
 
 
-def batch(shapes: tuple[Shape, ...], size: int = BATCH) -> list[Tensor]:
+def batch(op: Op, shapes: tuple[Shape, ...], size: int = BATCH) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
+    if op.below:
+        end = getattr(op, op.below)
+        return [torch.randint(end, (size, *s), generator=generator).float() for s in shapes]
     return [torch.randn(size, *shape, generator=generator) for shape in shapes]
 
 
@@ -260,7 +268,7 @@ def test_as_torch(kind: type[Op]) -> None:
 
 def torch_refuses(op: Op, shapes: tuple[Shape, ...], xs: list[Tensor] | None = None) -> bool:
     """It raises, or makes something of the batch as if that were one more dimension."""
-    xs = xs or batch(shapes, size=7)  # no side has 7
+    xs = xs or batch(op, shapes, size=7)  # no side has 7
     size = len(xs[0])
     try:
         layer = build(op, shapes)
@@ -274,14 +282,16 @@ def torch_refuses(op: Op, shapes: tuple[Shape, ...], xs: list[Tensor] | None = N
 
 
 def agrees(op: Op, shapes: tuple[Shape, ...]) -> None:
-    xs = batch(shapes)
+    xs = batch(op, shapes)
     torch.manual_seed(0)
     layer = build(op, shapes)
     with torch.no_grad():
         result = seeded(layer, *xs)
     assert tuple(result.shape) == (BATCH, *op.shape(*shapes))
     # of one sample, which batch normalisation may refuse; a part may be the same for any batch
-    assert 2 * cost(layer, batch(shapes, 2)) - cost(layer, batch(shapes, 3)) == op.macs(*shapes)
+    assert 2 * cost(layer, batch(op, shapes, 2)) - cost(layer, batch(op, shapes, 3)) == op.macs(
+        *shapes
+    )
     if not isinstance(layer, nn.Module):
         return
     state = layer.state_dict()
@@ -300,8 +310,8 @@ def agrees(op: Op, shapes: tuple[Shape, ...]) -> None:
 
 def cost(layer: Callable[..., Tensor], xs: list[Tensor]) -> float:
     """Multiply-accumulates. (Not every torch counts the kernel that joins attention's products.)"""
-    plain = sdpa_kernel(SDPBackend.MATH)
-    with torch.no_grad(), plain, FlopCounterMode(display=False) as counter:
+    plain, own = sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False)
+    with torch.no_grad(), plain, own, FlopCounterMode(display=False) as counter:
         layer(*xs)
     return counter.get_total_flops() / 2
 
@@ -325,7 +335,7 @@ def test_saved(kind: type[Op]) -> None:
 def kept(op: Op, shapes: tuple[Shape, ...], size: int) -> int:
     """Bytes that live on, without parameters."""
     layer = build(op, shapes)
-    xs = [x.requires_grad_() * 1 for x in batch(shapes, size)]
+    xs = [x.requires_grad_() * 1 for x in batch(op, shapes, size)]
     own = [*layer.parameters(), *layer.buffers()] if isinstance(layer, nn.Module) else []
     held: list[Tensor] = []
 
@@ -333,7 +343,8 @@ def kept(op: Op, shapes: tuple[Shape, ...], size: int) -> int:
         held.append(tensor)
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
+    own_kernels = torch.backends.mkldnn.flags(enabled=False)  # oneDNN's keep a workspace
+    with own_kernels, torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
         out = layer(*xs)
     shared = out.untyped_storage().data_ptr() in {x.untyped_storage().data_ptr() for x in xs}
     assert shared or not op.saved(*shapes).view
@@ -370,7 +381,7 @@ def learn(
     """The loss and the gradients of inputs and weights, with a relu behind the operator."""
     torch.manual_seed(0)
     layer = build(op, shapes, **({"inplace": True} if inplace else {}))
-    leaves = [x.requires_grad_() for x in batch(shapes)]
+    leaves = [x.requires_grad_() for x in batch(op, shapes)]
     if isinstance(layer, nn.Module):
         layer.train(training)
         leaves += layer.parameters()

@@ -30,3 +30,10 @@ class StochasticDepth(nn.Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, mode={self.mode}"
+
+
+class Noise(nn.Module):
+    """Normal random numbers in the shape of x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.randn_like(x)
