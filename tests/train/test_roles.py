@@ -114,7 +114,10 @@ def test_who_is_who(found: Source, data: dict[str, Any], sizes: tuple[int, int, 
 def test_a_test_split_of_its_own_needs_no_fraction(raises: Any) -> None:
     for found in (WITH_TEST, WITH_BOTH):
         assert "has a test split of its own" in raises(cut, found, test_fraction=0.1)
-    assert "data.fold from 1 to 5" in raises(cut, source(), folds=5, fold=6)
+    assert "100 samples are too few for 101 folds" in raises(cut, source(), folds=101)
+    for wrong in ({"fold": 2}, {"folds": 5, "fold": 6}, {"folds": 5, "val_fraction": 0.1}):
+        with pytest.raises(ValueError, match="folds"):
+            cut(source(), **wrong)
 
 
 def test_the_test_split_is_tested_once_and_reported_apart(tmp_path: Path) -> None:

@@ -110,11 +110,8 @@ def _fold(
     source: Source, samples: Samples, folds: int, number: int, data: Data
 ) -> tuple[Samples, Samples]:
     count = len(samples.y)
-    if folds < 2 or folds > count or number > folds:
-        raise TrainError(
-            f"fold {number} of {folds}, of {count:,} samples",
-            f"data.folds is from 2 to the number of samples, data.fold from 1 to {folds}",
-        )
+    if folds > count:
+        raise TrainError(f"{count:,} samples are too few for {folds:,} folds")
     order, _ = _arranged(source, samples, FOLD, data)
     return _parted(samples, order, torch.arange(count) % folds == number - 1)
 

@@ -94,6 +94,16 @@ class Data(Part):
     """Leave out the last, smaller batch of an epoch."""
 
     @model_validator(mode="after")
+    def _folds_agree(self) -> Data:
+        if self.fold is not None and self.folds is None:
+            raise ValueError("fold is one of data.folds: say how many there are")
+        if self.fold is not None and self.folds is not None and self.fold > self.folds:
+            raise ValueError(f"fold: {self.fold} of {self.folds} folds")
+        if self.folds is not None and self.val_fraction is not None:
+            raise ValueError("folds and val_fraction both say what is held out: leave one of them")
+        return self
+
+    @model_validator(mode="after")
     def _mean_and_std_agree(self) -> Data:
         lists = isinstance(self.mean, list), isinstance(self.std, list)
         if (all(lists) and len(self.mean or []) == len(self.std or [])) or self.mean == self.std:
