@@ -58,6 +58,12 @@ def test_what_is_held_out_has_the_classes_shares(fraction: float, sizes: tuple[i
     assert abs(len(found.test.samples.y) - fraction * sum(sizes)) <= 1
 
 
+def test_classes_of_one_sample_each() -> None:
+    assert len(cut(source((1,) * 8), val_fraction=0.25).val.samples.y) == 2
+    spared = cut(source((1, 1, 6)), val_fraction=0.5)
+    assert counts(spared.train, 3) == [1, 1, 2]
+
+
 def test_it_is_the_same_each_time_and_follows_its_seed_alone() -> None:
     first, again = (held(cut(source(), val_fraction=0.3).val.samples) for _ in range(2))
     other = held(cut(source(), val_fraction=0.3, split_seed=1).val.samples)

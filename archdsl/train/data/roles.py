@@ -99,11 +99,18 @@ def _cut(
     else:  # evenly through the classes, one after another
         at = (torch.arange(count + 1) * size + count // 2) // count
         chosen = at.diff() > 0
-        for number in set(numbers.tolist()):  # it needs a sample to learn from
-            own = (numbers == number).nonzero().flatten()
-            if bool(chosen[own].all()):
-                chosen[own[0]] = False
+        _spare(chosen, numbers)
     return _parted(samples, order, chosen)
+
+
+def _spare(chosen: Tensor, numbers: Tensor) -> None:
+    """Leaves each class a sample to learn from, as long as another has one to give for it."""
+    for number in sorted(set(numbers[chosen].tolist())):
+        own = numbers == number
+        left = torch.bincount(numbers[~chosen])
+        if bool(chosen[own].all()) and int(left.max()) > 1:
+            chosen[own.nonzero()[0]] = False
+            chosen[((numbers == left.argmax()) & ~chosen).nonzero()[0]] = True
 
 
 def _fold(
