@@ -224,6 +224,7 @@ def type_of(column: Iterable[Lit]) -> str:
         if isinstance(lit.value, Named):
             name = "Callable[..., nn.Module]"
         if isinstance(lit.value, tuple):
-            name = f"tuple[{', '.join(type(part).__name__ for part in lit.value)}]"
+            parts = ", ".join(type(part).__name__ for part in lit.value)
+            name = f"tuple[{parts or '()'}]"
         names[name] = None
     return " | ".join(sorted(names, key=lambda name: (name == "None", "[" in name)))

@@ -95,7 +95,7 @@ class _Writer:
     def __init__(
         self, body: Body, taken: frozenset[str], names: dict[int, str], indent: int = INDENT
     ) -> None:
-        self.indent = indent
+        self.indent = self.outer = indent
         self.body, self.taken, self.given = body, taken, names
         self.lines: list[str] = []
         self.pending: list[_Pending] = []
@@ -103,8 +103,9 @@ class _Writer:
         #: what the values are called that leave the side of a choice that is being written
         self.leaving: dict[int, str] = {}
         self.variables: dict[int, str] = dict(enumerate(inputs(body)))
-        #: variables so far, and those of them that are anything to a type checker
-        self.known, self.loose = {*self.variables.values()}, set[str]()
+        self.parameters = {*self.variables.values()}
+        #: variables so far; those that are anything to a type checker: from the first, and now
+        self.known, self.untyped, self.loose = {*self.parameters}, set[str](), set[str]()
         #: where each got its first value: the line, how many, at which depth
         self.first: dict[str, tuple[int, int, int, Expr]] = {}
         #: value -> how many uses are not written yet
@@ -199,7 +200,9 @@ class _Writer:
             self.variables[result] = name
             if name not in self.known:
                 self.known.add(name)
-                self.loose |= {name} if loose else set()
+                self.untyped |= {name} if loose else set()
+            if name not in self.parameters:
+                self._now(name, loose=loose or name in self.untyped)
         target = ", ".join(names)
         if not step.training_only:
             written = lay(expr, self.indent, f"{target} = ")
@@ -214,6 +217,14 @@ class _Writer:
             self.lines.append(f"{STEP * self.indent}{target} = {absent}")
             self.lines.append(f"{STEP * self.indent}if self.training:")
             self.lines += lay(expr, self.indent + 1, f"{target} = ")
+
+    def _now(self, name: str, *, loose: bool) -> None:
+        """What a type checker knows of a variable without an annotation: of its last value. Behind
+        a choice that is what either side left."""
+        if loose:
+            self.loose.add(name)
+        elif self.indent == self.outer:
+            self.loose.discard(name)
 
     def _annotate(self, name: str) -> None:
         """Says that a variable is a tensor, where it gets its first value."""

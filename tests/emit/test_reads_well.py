@@ -112,6 +112,25 @@ def test_one_class_for_a_block_whose_activation_differs() -> None:
     assert torch.equal(torch.fx.symbolic_trace(module)(x), expected)
 
 
+def test_an_optional_part_may_have_an_empty_list() -> None:
+    """A parameter that is a list where the part is, is an empty one without it."""
+    text = """block unit(o) {
+      residual { one: conv o 3x3 pad=1 -> relu; two: conv o 1x1 } shortcut if in != o {
+        avgpool 1; pad [0, 0, 0, 0, 0, o - in]
+      }
+    }
+    model m { input 3x8x8; unit 4; unit 4; unit 6; unit 6; linear 3 }"""
+    source = archdsl.compile(text)
+    assert source.count("class Unit") == 1 and " | tuple[()] = ()" in source
+    module = archdsl.load(text)
+    x = expected = torch.randn(2, 3, 8, 8)
+    for unit in [*module.children()][:4]:
+        value = unit.two(unit.one(expected).relu())
+        more = value.shape[1] - expected.shape[1]
+        expected = value + nn.functional.pad(expected, (0, 0, 0, 0, 0, more))
+    assert torch.equal(module(x), [*module.children()][4](expected))
+
+
 def test_one_class_for_a_block_that_adds_its_input_or_not() -> None:
     text = """block unit(o, drop, k=3) {
       let same = in == o

@@ -21,6 +21,10 @@ ODD = {
         mul @b; add @c; relu; tap t; mul { @b; @t } }""",
     "outputs": """model m { input 4x8x8; a: conv 4 1x1 -> tap t; b: conv 4 1x1 -> tap u
         h: aux @t { gap; linear 3 }; output @t @u }""",
+    "optional": """block unit(o) {
+          residual { one: conv o 1x1; relu; dropout 0.1; two: conv o 1x1 }
+          shortcut if in != o { maxpool 1; side: conv o 1x1; pad [0, 0, 0, 0] } }
+        model m { input 3x8x8; unit 4; unit 4; unit 5; unit 5; linear 2 }""",
     "single": """model m { input 4x8x8; init a.weight zeros; init g.a.bias ones
         a: conv 4 1x1; g: { a: conv 4 1x1 } }""",
 }

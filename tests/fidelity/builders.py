@@ -26,6 +26,11 @@ class Case:
     theirs: dict[str, Any] = field(default_factory=dict)
     ours: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the input."""
+        return 3, self.size, self.size
+
     def reference(self) -> nn.Module:
         """torchvision's own model, freshly drawn."""
         given = dict(self.theirs)
@@ -47,11 +52,11 @@ class Case:
 
     def program(self) -> Program:
         """Our spec of the same name, checked."""
-        return open_spec(self.name, params=self.ours, input=(3, self.size, self.size)).checked()
+        return open_spec(self.name, params=self.ours, input=self.shape).checked()
 
     def input(self, batch: int = 2) -> torch.Tensor:
         generator = torch.Generator().manual_seed(7)
-        return torch.randn(batch, 3, self.size, self.size, generator=generator)
+        return torch.randn(batch, *self.shape, generator=generator)
 
 
 def full(name: str) -> Case:

@@ -36,7 +36,7 @@ def same_module(case: Case) -> None:
 def flops(case: Case) -> int:
     """What torch counts for torchvision's model: two for each multiply-accumulate."""
     theirs = case.reference_on_meta().eval()
-    x = torch.empty(1, 3, case.size, case.size, device="meta")
+    x = torch.empty(1, *case.shape, device="meta")
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # it is one opaque operator
     try:

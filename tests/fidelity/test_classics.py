@@ -1,0 +1,113 @@
+"""The shipped classics that torchvision has no builder for, each equal to a reference: timm's, or
+its authors' as `classics.py` has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from tests.fidelity import checks, classics
+from tests.fidelity.builders import Case
+
+
+@dataclass(frozen=True)
+class Classic(Case):
+    """`make`: the reference, given `theirs`."""
+
+    make: Callable[..., nn.Module] = nn.Module
+    entering: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.entering or super().shape
+
+    def reference(self) -> nn.Module:
+        return self.make(**self.theirs)
+
+    def reference_on_meta(self) -> nn.Module:
+        with torch.device("meta"):
+            return self.reference()
+
+
+def _timm(name: str) -> Callable[..., nn.Module]:
+    def make(**given: Any) -> nn.Module:
+        made: nn.Module = pytest.importorskip("timm").create_model(name, **given)
+        return made
+
+    return make
+
+
+def _timms(module: str, name: str) -> Callable[..., nn.Module]:
+    """A class of timm's, for a size that it has no name for."""
+
+    def make(**given: Any) -> nn.Module:
+        models = pytest.importorskip(f"timm.models.{module}")
+        made: nn.Module = getattr(models, name)(**given)
+        return made
+
+    return make
+
+
+FULL = [
+    Classic("convmixer_768_32", 224, make=_timm("convmixer_768_32")),
+    Classic("mixer_b16_224", 224, make=_timm("mixer_b16_224")),
+    Classic("darknet53", 256, make=_timm("darknet53")),
+    Classic("wide_resnet28_10", 32, make=classics.WideResNet),
+    Classic("resnet20", 32, make=classics.CifarResNet),
+    Classic("dcgan_generator", 1, make=classics.Generator, entering=(100, 1, 1)),
+    Classic("dcgan_discriminator", 64, make=classics.Discriminator),
+]
+SMALL = [
+    Classic(
+        "convmixer_768_32",
+        32,
+        {"dim": 16, "depth": 2, "kernel_size": 5, "act_layer": nn.ReLU, "num_classes": 7},
+        {"width": 16, "depth": 2, "kernel": 5, "classes": 7},
+        make=_timms("convmixer", "ConvMixer"),
+    ),
+    Classic(
+        "mixer_b16_224",
+        64,
+        {"img_size": 64, "embed_dim": 32, "num_blocks": 2, "num_classes": 7},
+        {"width": 32, "depth": 2, "classes": 7},
+        make=_timms("mlp_mixer", "MlpMixer"),
+    ),
+    Classic("darknet53", 64, {"num_classes": 7}, {"classes": 7}, make=_timm("darknet53")),
+    Classic(
+        "wide_resnet28_10",
+        32,
+        {"depth": 16, "widen": 2, "p": 0.3},
+        {"depth": 16, "widen": 2, "p": 0.3},
+        make=classics.WideResNet,
+    ),
+    Classic("resnet20", 32, {"depth": 14}, {"depth": 14}, make=classics.CifarResNet),
+    Classic("dcgan_generator", 1, {"width": 8}, {"width": 8}, classics.Generator, (100, 1, 1)),
+    Classic("dcgan_discriminator", 64, {"width": 8}, {"width": 8}, classics.Discriminator),
+]
+DRAWN_OTHERWISE = {"mixer_b16_224"}  # timm draws truncated normals there, as no rule here does
+
+
+def _ids(cases: list[Classic]) -> list[str]:
+    return [case.name for case in cases]
+
+
+@pytest.mark.parametrize("case", FULL, ids=_ids(FULL))
+def test_the_same_state_and_costs(case: Classic) -> None:
+    checks.same_state(case)
+    checks.same_module(case)
+
+
+@pytest.mark.parametrize("case", SMALL, ids=_ids(SMALL))
+def test_the_same_behaviour(case: Classic) -> None:
+    checks.same_behaviour(case)
+
+
+@pytest.mark.parametrize("case", SMALL, ids=_ids(SMALL))
+def test_the_same_initial_weights(case: Classic) -> None:
+    if case.name not in DRAWN_OTHERWISE:
+        checks.same_initial_weights(case)
