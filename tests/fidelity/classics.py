@@ -1,4 +1,4 @@
-"""Classics that torchvision has no builder for, in torch as their authors or tutorials have them."""
+"""Classics that torchvision has no builder for, as authors and tutorials write them in torch."""
 
 from __future__ import annotations
 
