@@ -111,7 +111,7 @@ def test_shell_completion(shell: str) -> None:
     [
         ("check resnet1", ["resnet101", "resnet152", "resnet18"]),
         ("check nets/", ["nets/a.arch", "nets/inner/"]),
-        ("train mi", ["mine.arch"]),
+        ("train min", ["mine.arch"]),
         ("new a --like vgg19", ["vgg19", "vgg19_bn"]),
         ("ops con", ["concat", "contiguous", "conv"]),
         ("explain E0101", ["E0101"]),
