@@ -88,92 +88,110 @@ class Place:
 
 def place(text: str, offset: int) -> Place:
     """What there is to know of a place."""
-    head = text[:offset]
-    found = _PREFIX.search(head)
+    found = _PREFIX.search(text[:offset])
     start = found.start() if found else offset
-    frames: list[_Frame] = []
-    statement: list[Word] = []
-    names: dict[str, str] = {}
-    taps: list[str] = []
-    silent = string = False
+    cursor = _Cursor()
+    word = Word("", 0, 0)
     for match in _WORD.finditer(text, 0, offset):
         word = Word(match[0], match.start(), match.end())
-        if word.end > start:
-            silent = word.text.startswith("#")
-            string = word.text.startswith('"')
-            if silent or string or word.start >= start:
-                break
-        silent = word.text.startswith("#") and word.end == offset
-        if word.text.startswith("#"):
-            continue
-        if word.text.startswith('"') and not (len(word.text) > 1 and word.text.endswith('"')):
-            string = word.end == offset
-        body = not frames or frames[-1].opening == "{"
-        if word.text in "([{":
-            adjacent = bool(statement) and statement[-1].end == word.start and word.text != "{"
-            frames.append(_Frame(word.text, adjacent, statement, names))
-            statement, names = [], dict(names)
-        elif word.text in CLOSING:
-            while frames and frames[-1].opening != CLOSING[word.text]:
-                frames.pop()
-            if frames:
-                frame = frames.pop()
-                statement = list(frame.statement)
-                header = not frames and statement and statement[0].text in ("block", "model")
-                if not (header and word.text == ")"):
-                    names = frame.names
-                if word.text == "}" and not frames:
-                    names, taps = {}, []
-                if frame.adjacent:
-                    statement[-1] = Word(statement[-1].text, statement[-1].start, word.end)
-                else:
-                    statement.append(Word(frame.opening, word.start, word.end))
-        elif text[word.start - 1 : word.start] in (")", "]") and _SIDE.fullmatch(word.text):
-            if statement:
-                statement[-1] = statement[-1]._replace(end=word.end)
-        elif body and word.text in (";", "\n", "->"):
-            statement = []
-        elif word.text == "\n":
-            continue
-        elif body and word.text == ":":
-            statement = []
-        else:
-            _declare(word.text, statement, frames, names, taps)
-            statement.append(word)
-    inside = frames[-1].opening if frames else ""
-    outer = frames[-1].statement if frames and frames[-1].adjacent else []
+        if word.start >= start or (word.end > start and word.text[0] in '#"'):
+            break  # it is being written
+        if not word.text.startswith("#"):
+            cursor.read(word, text[word.start - 1 : word.start])
+    frame = cursor.frames[-1] if cursor.frames else None
+    inside, outer = (
+        (frame.opening, frame.statement if frame.adjacent else []) if frame else ("", [])
+    )
+    string = word.text.startswith('"') and not (len(word.text) > 1 and word.text.endswith('"'))
     if string and _in_braces(text[word.start : offset]):
         string, inside, outer = False, "(", []  # a value
-    labels = _labels(text, offset)
-    prefix = head[start:]
-    return Place(prefix, start, statement, inside, outer, names, taps, labels, silent, string)
+    return Place(
+        text[start:offset],
+        start,
+        cursor.statement,
+        inside,
+        outer,
+        cursor.names,
+        cursor.taps,
+        _labels(text, offset),
+        silent=word.text.startswith("#"),
+        string=string,
+    )
+
+
+class _Cursor:
+    """What is open behind the words read so far, and what they made known."""
+
+    def __init__(self) -> None:
+        self.frames: list[_Frame] = []
+        self.statement: list[Word] = []
+        self.names: dict[str, str] = {}
+        self.taps: list[str] = []
+
+    def read(self, word: Word, before: str) -> None:
+        """`before`: the character in front of it."""
+        body = not self.frames or self.frames[-1].opening == "{"
+        if word.text in CLOSING.values():
+            self._open(word)
+        elif word.text in CLOSING:
+            self._close(word)
+        elif before in (")", "]") and _SIDE.fullmatch(word.text):
+            if self.statement:
+                self.statement[-1] = self.statement[-1]._replace(end=word.end)
+        elif body and word.text in (";", "\n", "->", ":"):
+            self.statement = []
+        elif word.text != "\n":
+            self._declare(word.text)
+            self.statement.append(word)
+
+    def _open(self, word: Word) -> None:
+        touches = bool(self.statement) and self.statement[-1].end == word.start
+        adjacent = touches and word.text != "{"
+        self.frames.append(_Frame(word.text, adjacent, self.statement, self.names))
+        self.statement, self.names = [], dict(self.names)
+
+    def _close(self, word: Word) -> None:
+        while self.frames and self.frames[-1].opening != CLOSING[word.text]:
+            self.frames.pop()
+        if not self.frames:
+            return
+        frame = self.frames.pop()
+        self.statement = list(frame.statement)
+        if not (word.text == ")" and self._in_header()):  # whose names hold in the body
+            self.names = frame.names
+        if word.text == "}" and not self.frames:
+            self.names, self.taps = {}, []
+        if frame.adjacent:
+            self.statement[-1] = self.statement[-1]._replace(end=word.end)
+        else:
+            self.statement.append(Word(frame.opening, word.start, word.end))
+
+    def _in_header(self) -> bool:
+        first = self.statement[0].text if self.statement else ""
+        return not self.frames and first in ("block", "model")
+
+    def _declare(self, word: str) -> None:
+        """Note a name that a word makes known."""
+        if not word.isidentifier():
+            return
+        behind = [w.text for w in self.statement]
+        before = behind[-1] if behind else ""
+        # of a loop, or in a list: `[f for v in xs]`
+        loop = behind[len(behind) - behind[::-1].index("for") :] if "for" in behind else ["in"]
+        if before in ("let", "as") or ("in" not in loop and word != "in"):
+            self.names[word] = "variable"
+        elif before in ("tap", "param", "buffer"):
+            self.taps.append(word)
+        elif [frame.opening for frame in self.frames] == ["("] and before in ("", ","):
+            around = self.frames[0].statement
+            if around and around[0].text in ("block", "model"):
+                self.names[word] = "parameter"
 
 
 def _in_braces(text: str) -> bool:
     """Whether an expression stands at the end of the beginning of a string."""
     text = re.sub(r"\{\{|\}\}", "", text)
     return text.rfind("{") > text.rfind("}")
-
-
-def _declare(
-    word: str, statement: list[Word], frames: list[_Frame], names: dict[str, str], taps: list[str]
-) -> None:
-    """Note a name that a word makes known."""
-    if not word.isidentifier():
-        return
-    before = statement[-1].text if statement else ""
-    # of a loop, or in a list: `[f for v in xs]`
-    behind = [w.text for w in statement]
-    behind = behind[len(behind) - behind[::-1].index("for") :] if "for" in behind else ["in"]
-    loop = "in" not in behind and word != "in"
-    if before in ("let", "as") or loop:
-        names[word] = "variable"
-    elif before in ("tap", "param", "buffer"):
-        taps.append(word)
-    elif len(frames) == 1 and frames[0].opening == "(" and before in ("", ","):
-        around = frames[0].statement
-        if around and around[0].text in ("block", "model"):
-            names[word] = "parameter"
 
 
 def _labels(text: str, offset: int) -> list[str]:

@@ -100,6 +100,9 @@ def test_changed_data_is_refused(tmp_path: Path, raises: Any) -> None:
     text = raises(fit, None, resume=tmp_path / "a")
     assert "has changed since the run began: 32 to train on, 8 to test on" in text
     assert "40 to train on" in text
+    table.write_text("".join(f"{n},{n % 3},{'ac'[n % 2]}\n" for n in range(40)))
+    text = raises(fit, None, resume=tmp_path / "a")
+    assert "2 classes now; only one of the two has b, c" in text
 
 
 def test_seed_changes_the_weights(tmp_path: Path) -> None:

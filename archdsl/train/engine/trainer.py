@@ -40,7 +40,7 @@ from archdsl.train.engine.records import (
     StoppedEarly,
 )
 from archdsl.train.engine.stopping import Agreement, Stopped, StopSignals
-from archdsl.train.errors import TrainError
+from archdsl.train.errors import TrainError, shown
 from archdsl.train.recipe.schema import Recipe
 from archdsl.train.tasks import saved_task, to_save
 from archdsl.train.tasks.task import TEST, TRAIN, Row, Task, Tested, best_row, stale_tests
@@ -341,7 +341,7 @@ class Trainer:
             raise TrainError(
                 f"{self.recipe.data.name} has changed since the run began: "
                 f"{_data(saved['samples'], before)} then, "
-                f"{_data(self._samples(), self.task)} now",
+                f"{_data(self._samples(), self.task)} now" + _renamed(before, self.task),
                 "put the data back as it was to go on, or start a new run",
             )
         if saved.get("fingerprint", self.data.fingerprint) != self.data.fingerprint:
@@ -367,6 +367,12 @@ class Trainer:
             self.sums.total = sums[self.ranks.rank]
         elif self.ranks.first:  # another number of ranks: the first one carries the whole sum
             self.sums.total = [sum(column) for column in zip(*sums, strict=True)]
+
+
+def _renamed(before: Task, now: Task) -> str:
+    """Some of the names that only one of two data sets has."""
+    other = sorted({*before.names} ^ {*now.names})
+    return f"; only one of the two has {shown(*other[:5])}" if other else ""
 
 
 def _data(samples: list[int], task: Task) -> str:
