@@ -171,9 +171,8 @@ def rule(
     if name not in RULES:
         return None
     specs = {a.name: a for a in RULES[name]}
-    problems: list[Diagnostic] = []
     slots = tuple(Slot(a.name, a.required, a.keyword) for a in RULES[name])
-    bound = bind(name, slots, args, span, problems)
+    bound, problems = bind(name, slots, args, span)
     if problems:
         return None  # resolve has reported them
     values: list[tuple[str, Any]] = []

@@ -25,7 +25,7 @@ from archdsl.checker.measured import Measured
 from archdsl.checker.report import Reporter
 from archdsl.checker.values import POISON, Partial, Problem, Setting, show
 from archdsl.diagnostics import catalogue as c
-from archdsl.diagnostics.model import Diagnostic, Label
+from archdsl.diagnostics.model import Label
 from archdsl.diagnostics.source import Span
 from archdsl.ir import expr as e
 from archdsl.ir.expose import Unknown, cut
@@ -150,8 +150,7 @@ class Calls:
             if value is not POISON:
                 self.report(c.NotAStep(call.name_span, call.name, show(value)))
             return None, {}
-        problems: list[Diagnostic] = []
-        bound = bind_call(call, value, problems, args, frame.variables)
+        bound, problems = bind_call(call, value, args, frame.variables)
         for wrong in problems:
             self.report(wrong)
         return (None if problems else value), bound

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from itertools import pairwise
+from typing import NamedTuple
 
 from archdsl.diagnostics.catalogue import (
     GivenTwice,
@@ -29,41 +30,51 @@ from archdsl.syntax import tree as t
 from archdsl.text import plural
 
 
+class Bound(NamedTuple):
+    """Arguments by name, and what is wrong with them."""
+
+    values: dict[str, t.Argument]
+    problems: list[Diagnostic]
+
+
 def bind_call(
     call: t.Call,
     target: Target,
-    found: list[Diagnostic],
     args: tuple[t.Argument, ...] | None = None,
     scope: Container[str] = (),
-) -> dict[str, t.Argument]:
+) -> Bound:
     """The arguments of a call (or `args`, where more are fixed) to what it calls, and whether it
     may have branches. `scope`: the names that hold values."""
     args = call.args if args is None else args
-    if isinstance(target, Block) and target.values:
-        if call.body is not None:
-            found.append(TakesNoBody(call.body.span, call.name))
-        flows = {p.name for p in target.values}
-        rest = tuple(a for a in args if a.name not in flows)
-        bound = bind(call.name, signature(target), rest, call.name_span, found)
-        return bound | _values(call, target, [a for a in args if a.name in flows], found)
+    name, where, problems = call.name, call.name_span, list[Diagnostic]()
+    flows = {p.name for p in target.values} if isinstance(target, Block) else set()
     join = is_join(target)
     if not join and call.body is not None:
-        found.append(TakesNoBody(call.body.span, call.name))
+        problems.append(TakesNoBody(call.body.span, name))
+    if flows and isinstance(target, Block):
+        rest = bind(name, signature(target), tuple(a for a in args if a.name not in flows), where)
+        given = _values(call, target, [a for a in args if a.name in flows])
+        values = rest.values | given.values
+        return Bound(values, [*problems, *rest.problems, *given.problems])
     if not join and call.taps:
-        found.append(TakesNoTaps(call.taps[0].span, call.name))
+        problems.append(TakesNoTaps(call.taps[0].span, name))
     if join and (call.body is None) == (not call.taps) and not _alone(call, target, args, scope):
-        given = [a.value for a in call.args if not a.name]
-        items = [i for v in given for i in (v.items if isinstance(v, t.List) else (v,))]
-        names = [i.name for i in items if isinstance(i, t.Name)]
-        names += [i.use.name for i in items if isinstance(i, t.ValueOf)]
-        taps = "".join(f" @{name}" for name in names) or " @tap"
-        hint = f"`{call.name} {{ ... }}` with a branch a line, or `{call.name}{taps}`"
-        if names and all(name in TABLE for name in names):
-            hint = f"its branches stand in braces: `{call.name} {{ {'; '.join(names)} }}`"
-        found.append(NeedsBranches(call.span, call.name, hint=hint))
-        return {}
+        return Bound({}, [NeedsBranches(call.span, name, hint=_branches(call))])
     example = "" if isinstance(target, Block) else target.example
-    return bind(call.name, signature(target), args, call.name_span, found, example)
+    bound = bind(name, signature(target), args, where, example)
+    return bound._replace(problems=[*problems, *bound.problems])
+
+
+def _branches(call: t.Call) -> str:
+    """How the branches of a join are written, of what stands there as arguments."""
+    given = [a.value for a in call.args if not a.name]
+    items = [i for v in given for i in (v.items if isinstance(v, t.List) else (v,))]
+    names = [i.name for i in items if isinstance(i, t.Name)]
+    names += [i.use.name for i in items if isinstance(i, t.ValueOf)]
+    if names and all(name in TABLE for name in names):
+        return f"its branches stand in braces: `{call.name} {{ {'; '.join(names)} }}`"
+    taps = "".join(f" @{name}" for name in names) or " @tap"
+    return f"`{call.name} {{ ... }}` with a branch a line, or `{call.name}{taps}`"
 
 
 def _alone(
@@ -79,11 +90,10 @@ def _alone(
     return bool(key) and call.body is None and (by_name or number)
 
 
-def _values(
-    call: t.Call, block: Block, named: list[t.Argument], found: list[Diagnostic]
-) -> dict[str, t.Argument]:
+def _values(call: t.Call, block: Block, named: list[t.Argument]) -> Bound:
     """The values that a call gives to a block, by name and then by position."""
     bound: dict[str, t.Argument] = {}
+    found: list[Diagnostic] = []
     for argument in named:
         if isinstance(argument.value, t.ValueOf):
             bound.setdefault(argument.name or "", argument)
@@ -103,7 +113,7 @@ def _values(
         hint = f"give it a value that was tapped or labelled: `{example}`"
         names = " and ".join(missing)
         found.append(MissingArgument(call.name_span, call.name, names, "", hint))
-    return bound
+    return Bound(bound, found)
 
 
 def is_join(target: Target) -> bool:
@@ -115,43 +125,37 @@ def bind(
     slots: tuple[Slot, ...],
     args: tuple[t.Argument, ...],
     where: Span,
-    found: list[Diagnostic],
     example: str = "",
-) -> dict[str, t.Argument]:
+) -> Bound:
     """Which argument goes where; what fits nowhere is reported and left out."""
-    bound: dict[str, t.Argument] = {}
-    for word, value in apart(args, slots):
-        found.append(_apart(name, word, value))
-        bound.setdefault(word.span.text, value)
-        args = tuple(a for a in args if a is not word and a is not value)
-    free = [s.name for s in slots if not s.keyword]
-    known = {s.name for s in slots}
-    label = f"the signature is `{show_signature(name, slots)}`"
-    extra = False
+    known, label = {s.name for s in slots}, f"the signature is `{show_signature(name, slots)}`"
+    pairs = apart(args, slots)
+    problems = [_apart(name, *pair) for pair in pairs]
+    bound = {word.span.text: value for word, value in reversed(pairs)}
+    taken = {id(part) for pair in pairs for part in pair}
+    args = tuple(a for a in args if id(a) not in taken)
+    extra: list[t.Argument] = []
     for argument in args:
         key = argument.name
         if key is None:
-            free = [n for n in free if n not in bound]
-            if not free:
-                if not extra:
-                    found.append(_extra(name, slots, args, argument, known - bound.keys(), label))
-                extra = True
-                continue
-            key = free.pop(0)
+            key = next((s.name for s in slots if not s.keyword and s.name not in bound), None)
+        if key is None:
+            extra.append(argument)
         elif key not in known:
-            found.append(_unknown(name, argument, key, known, label, example))
-            continue
-        if key in bound:
+            problems.append(_unknown(name, argument, key, known, label, example))
+        elif key in bound:
             hint = f"leave `{argument.span.text}` out, or what gives `{key}` before it"
-            found.append(GivenTwice(argument.span, key, hint=hint))
-        bound.setdefault(key, argument)
-    wrong = any(a.name is not None and a.name not in known for a in args)
+            problems.append(GivenTwice(argument.span, key, hint=hint))
+        else:
+            bound[key] = argument
+    if extra:
+        problems.append(_extra(name, slots, args, extra[0], known - bound.keys(), label))
     missing = [f"`{s.name}`" for s in slots if s.required and s.name not in bound]
-    if missing and not wrong:
+    if missing and all(a.name is None or a.name in known for a in args):
         names = " and ".join(missing[:3]) + (" and more" if len(missing) > 3 else "")
         hint = f"such as `{example}`" if example else ""
-        found.append(MissingArgument(where, name, names, label, hint))
-    return bound
+        problems.append(MissingArgument(where, name, names, label, hint))
+    return Bound(bound, problems)
 
 
 def _apart(name: str, word: t.Argument, value: t.Argument) -> Diagnostic:

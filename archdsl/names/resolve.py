@@ -148,7 +148,7 @@ class _Definition:
             models = [n for n, b in self._visible() if not isinstance(b.tree, t.Block)]
             self.found.append(UnknownModel(tree.base_span, tree.base, similar(tree.base, models)))
             return
-        bind(base.name, model_slots(base), tree.args, tree.base_span, self.found)
+        self.found += bind(base.name, model_slots(base), tree.args, tree.base_span).problems
         for argument in tree.args:
             self.words.argument(argument, base, {})
 
@@ -313,9 +313,9 @@ class _Definition:
         if isinstance(target, Block) and target.unit is self.unit:
             self.calls[call.name] = None
         self.notes.targets[call] = target
-        before = len(self.found)
-        self.notes.bound[call] = bind_call(call, target, self.found, scope=scope)
-        if len(self.found) > before:
+        self.notes.bound[call], problems = bind_call(call, target, scope=scope)
+        self.found += problems
+        if problems:
             self.notes.flawed.add(call)
 
     def _is_step(self, call: t.Call, names: tuple[str, ...]) -> bool:

@@ -185,7 +185,7 @@ class Words:
             return
         self.marks.append((span, Symbol("rule", name), False))
         slots = tuple(Slot(a.name, a.required, a.keyword) for a in RULES[name])
-        bind(name, slots, args, span, self.found)
+        self.found += bind(name, slots, args, span).problems
         known = {w for a in RULES[name] for w in a.type.words()} | Attribute.NAMES
         for argument in args:
             if argument.name is not None and argument.name_span is not None:
