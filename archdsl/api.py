@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from archdsl.reports.diff import Difference
 
 
+Shape = tuple[int, ...]
+#: what stands for an input's shape; a mapping for those of several by name
+Given = Sequence[int] | int | str | Mapping[str, Sequence[int] | int | str]
+
+
 def _picture(program: Program, include: Any = None, exclude: Any = None) -> dict[str, str]:
     """What a notebook shows of a program."""
     from archdsl.pictures.notebook import bundle
@@ -71,9 +76,7 @@ class Report:
         return "\n".join(filter(None, (render(self.diagnostics), summary(self.diagnostics))))
 
 
-def check(
-    spec: str | Path, *, input: Sequence[int] | int | str | None = None, **params: Any
-) -> Report:
+def check(spec: str | Path, *, input: Given | None = None, **params: Any) -> Report:
     """Parse and check a spec, every shape included, without torch.
 
     `input`: the input's shape without the batch, `(3, 64, 64)`, in place of the spec's own;
@@ -88,7 +91,7 @@ def load(
     weights: str | Path | bool | enum.Enum | Mapping[str, torch.Tensor] | None = None,
     device: str | torch.device | None = None,
     *,
-    input: Sequence[int] | int | str | None = None,
+    input: Given | None = None,
     optimize: bool | Literal["cpu"] = False,
     channels_last: bool = False,
     outputs: Sequence[str] | None = None,
@@ -150,7 +153,7 @@ def load(
         if optimize == "cpu":
             from archdsl.runtime.cpu import for_cpu
 
-            return for_cpu(module, program.input_shape)
+            return for_cpu(module, *program.graph.input_shapes)
         module = module if device is None else module.to(device)
     if channels_last:
         from archdsl.runtime.export import channels_last as with_channels_last
@@ -163,7 +166,7 @@ def compile(
     spec: str | Path,
     to: str = "python",
     *,
-    input: Sequence[int] | int | str | None = None,
+    input: Given | None = None,
     optimize: bool = False,
     outputs: Sequence[str] = (),
     **params: Any,
@@ -182,7 +185,7 @@ def export(
     path: str | Path,
     to: str | None = None,
     *,
-    input: Sequence[int] | int | str | None = None,
+    input: Given | None = None,
     weights: str | Path | None = None,
     seed: int = 0,
     optimize: bool = False,
@@ -234,7 +237,7 @@ def draw(
     spec: str | Path,
     *,
     depth: int | None = None,
-    input: Sequence[int] | int | str | None = None,
+    input: Given | None = None,
     **params: Any,
 ) -> str:
     """A picture of the spec as SVG; `export` writes PNG, Mermaid and DOT too. `depth`: how deep to
@@ -258,7 +261,7 @@ def summary(
     *,
     depth: int = 3,
     batch: int = 1,
-    input: Sequence[int] | int | str | None = None,
+    input: Given | None = None,
     **params: Any,
 ) -> str:
     """torchinfo's table of the compiled module. Raises SpecError."""
@@ -290,10 +293,8 @@ def _artefact(name: str) -> Artefact:
     return ARTEFACTS[name]
 
 
-def _open(
-    spec: str | Path, input: Sequence[int] | int | str | None, params: dict[str, Any]
-) -> Spec:
-    return open_spec(spec, params=params, input=None if input is None else _shape(input))
+def _open(spec: str | Path, input: Given | None, params: dict[str, Any]) -> Spec:
+    return open_spec(spec, params=params, input=_inputs(input))
 
 
 def _paths(outputs: Sequence[str]) -> list[str]:
@@ -307,7 +308,14 @@ def _whole(name: str, value: int, least: int, most: int = 2**63) -> None:
         raise ValueError(f"`{name}` is a whole number from {least} to {most}, not {value!r}")
 
 
-def _shape(value: Sequence[int] | int | str) -> tuple[int, ...]:
+def _inputs(value: Given | None) -> Shape | dict[str, Shape] | None:
+    """A shape, or those of several inputs by their names."""
+    if isinstance(value, Mapping):
+        return {str(name): _shape(shape) for name, shape in value.items()}
+    return None if value is None else _shape(value)
+
+
+def _shape(value: Sequence[int] | int | str) -> Shape:
     """`(3, 64, 64)`, `"3x64x64"` or `64` as a shape. Raises ValueError."""
     given = as_value(value.split("x") if isinstance(value, str) else value)
     sides = given if isinstance(given, tuple) else (given,)

@@ -93,7 +93,7 @@ class Spec:
     folder: Path
     model: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
-    input: Shape | None = None
+    input: Shape | Mapping[str, Shape] | None = None
     limits: Limits = field(default_factory=Limits)
     found: list[Diagnostic] = field(default_factory=list)  # what went wrong before there was a text
     files: Files = DISK
@@ -109,7 +109,7 @@ class Spec:
                 loader.root = loader.load(self.source, self.folder, ())
         return loader
 
-    def given(self, params: Mapping[str, Any], input: Shape | None) -> Spec:
+    def given(self, params: Mapping[str, Any], input: Shape | Mapping[str, Shape] | None) -> Spec:
         """The same text with other values; it is not read again."""
         other = replace(self, params=params, input=input)
         other.__dict__.update(loaded=self.loaded, names=self.names)  # as if it had computed them
@@ -226,7 +226,7 @@ class Spec:
             self.folder,
             self.model,
             tuple(sorted((n, f"{type(v).__name__} {v!r}") for n, v in self.params.items())),
-            self.input,
+            tuple(self.input.items()) if isinstance(self.input, Mapping) else self.input,
             self.limits,
         )
         known = _results.get(key)
@@ -284,7 +284,7 @@ def open_spec(
     spec: str | Path,
     *,
     params: Mapping[str, Any] | None = None,
-    input: Shape | None = None,
+    input: Shape | Mapping[str, Shape] | None = None,
     limits: Limits | None = None,
     files: Files = DISK,
     text: bool = True,

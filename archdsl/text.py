@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def shape_text(shape: Iterable[int], *, by: str = "x", empty: str = "a single number") -> str:
@@ -26,6 +26,13 @@ def bytes_text(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1024
     return f"{count:.1f} GiB"
+
+
+def inputs_text(inputs: Mapping[str, tuple[int, ...]], *, by: str = "x") -> str:
+    """The shape of a model's input; of several, each with its name."""
+    if len(inputs) == 1:
+        return shape_text(*inputs.values(), by=by)
+    return ", ".join(f"{name} {shape_text(shape, by=by)}" for name, shape in inputs.items())
 
 
 def plural(count: int, noun: str, nouns: str = "") -> str:

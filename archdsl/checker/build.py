@@ -33,6 +33,7 @@ class Value:
     builder: Builder | None = None
     draft: Draft | None = None  # None: an input of its builder
     number: int = -1
+    whole: bool = False  # an input of whole numbers
 
     @property
     def unbatched(self) -> bool:
@@ -185,6 +186,7 @@ class Builder:
         inner = Builder(span, None, parent=self, until=self.until)
         inner.draft = Draft(name, True, inner, [entering], span)
         inner.captures[entering] = inner.new_input(entering.sample, entering.span)
+        inner.inputs[0].whole = entering.whole
         self._keep(inner.draft)
         return inner
 
@@ -211,6 +213,7 @@ class Builder:
         if value not in self.captures:
             self.draft.inputs.append(value)
             self.captures[value] = self.new_input(value.shape, value.span)
+            self.captures[value].whole = value.whole
         return self.captures[value]
 
     def reach(self, value: Value) -> Value:

@@ -159,6 +159,9 @@ class Calls:
         self, call: t.Call, op: Op, bound: dict[str, t.Argument], inputs: list[Value]
     ) -> Shape | None:
         """The operator's own verdict on its inputs."""
+        if any(value.whole for value in inputs) and not op.whole:
+            self.report(c.WholeNumbers(call.name_span, call.name))
+            return None
         if self._without_batch(op, inputs, call.name_span):
             return None
         try:
@@ -262,10 +265,10 @@ class Calls:
         variables = self._parameters(block, values, flow.sample, call.name_span, reads)
         if variables is None:
             return Value(None, call.span)
-        shapes = tuple((name, value.sample) for name, value in given.items())
+        shapes = tuple((name, value.sample, value.whole) for name, value in given.items())
         until = call.until.path if call.until is not None else ""
         given_as = tuple((k, _key(v)) for k, v in variables.items())
-        same = (block, given_as, flow.sample, shapes, until)
+        same = (block, given_as, flow.sample, flow.whole, shapes, until)
         if same not in self.memo:
             with self.report.calling(call.span, block.name):
                 self.memo[same] = self._expand(block, variables, flow, given, reads, call.until)
@@ -290,12 +293,14 @@ class Calls:
         builder = Builder(block.tree.span, block.name, args)
         self.open.append(builder)
         entering = builder.new_input(flow.sample, flow.span)
+        entering.whole = flow.whole
         frame = Frame(block, variables, {}, flow.sample, self.budget, reads)
         frame.absent = frozenset(p.name for p in block.values if p.name not in given)
         for param in block.values:
             if param.name in given:
                 value = given[param.name]
                 frame.taps[param.name] = builder.new_input(value.sample, value.span)
+                builder.inputs[-1].whole = value.whole
         builder.taken = tuple(p.name for p in block.values if p.name in given)
         builder.reads, builder.fixed, frame.entering = reads, frame.fixed, entering
         frame.embedded = builder.loose = not isinstance(block.tree, t.Block)

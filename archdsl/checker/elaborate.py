@@ -8,7 +8,7 @@ reported once; a call of a block with given arguments on a given shape is walked
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -54,7 +54,7 @@ def elaborate(
     names: Names,
     *,
     params: Mapping[str, Any] | None = None,
-    input: Shape | None = None,
+    input: Shape | Mapping[str, Shape] | None = None,
     limits: Limits | None = None,
     sketch: bool = False,
 ) -> Elaborated:
@@ -69,7 +69,9 @@ def elaborate(
 class _Elaborator(Calls):
     """Walks statements and steps."""
 
-    def __init__(self, names: Names, limits: Limits, input: Shape | None) -> None:
+    def __init__(
+        self, names: Names, limits: Limits, input: Shape | Mapping[str, Shape] | None
+    ) -> None:
         super().__init__(names, limits)
         self.input = input
         self.aux: list[tuple[str, Value]] = []
@@ -124,30 +126,65 @@ class _Elaborator(Calls):
             model.unit.source.text,
             settable(graph, frame.variables),
             self.promise,
+            frozenset(place for place, value in enumerate(builder.inputs) if value.whole),
         )
 
     def _enter(self, model: Block, builder: Builder, frame: Frame) -> Value | None:
-        stated = next((s for s in model.body.statements if isinstance(s, t.Input)), None)
-        if self.input is not None and (stated is None or stated.promise is None):
-            return builder.new_input(self.input, stated.span if stated else model.tree.name_span)
-        if stated is None:
+        """The model's inputs; the flow begins with the first."""
+        stated = [s for s in model.body.statements if isinstance(s, t.Input)]
+        if not stated and self.input is not None and not isinstance(self.input, Mapping):
+            return builder.new_input(self.input, model.tree.name_span)
+        if not stated:
             self.report(c.NoInput(model.tree.name_span, model.name))
             return None
-        # `let` lines above the input may compute it
-        scope = frame.inner(stated.span)
+        given = self._inputs_given(stated)
+        if given is None:
+            return None
+        # `let` lines above the inputs may compute them
+        scope = frame.inner(stated[0].span)
         with self.report.catching():
-            for statement in model.body.statements:
-                if statement is stated:
-                    break
+            for statement in model.body.statements[: model.body.statements.index(stated[-1])]:
                 if isinstance(statement, t.Let):
                     value = any_value(statement.value, scope)
                     scope.variables[statement.name] = value
-            shape = shape_value(stated.shape, scope) if self.input is None else self.input
-            self.budget.tensor(stated.span, shape)
-            if stated.promise is not None:
-                self.promise = promise(stated.promise, scope.evaluate, shape)
-            return builder.new_input(shape, stated.span)
+            for place, one in enumerate(stated):
+                self._input(one, given.get(place), builder, scope, alone=len(stated) == 1)
+            names = tuple(one.name for one in stated if one.name is not None)
+            frame.taps.update(zip(names, builder.inputs, strict=False))
+            builder.taken = names
+            return builder.inputs[0]
         return None
+
+    def _inputs_given(self, stated: Sequence[t.Input]) -> dict[int, Shape] | None:
+        """The shapes that are to replace the text's, by the inputs' places."""
+        if self.input is None:
+            return {}
+        names = [one.name or "input" for one in stated]
+        if not isinstance(self.input, Mapping):
+            if len(stated) == 1:
+                return {0: self.input}
+            self.report(c.InputUnnamed(stated[0].span, ", ".join(f"{n}=..." for n in names)))
+            return None
+        for name in self.input:
+            if name not in names:
+                self.report(c.UnknownInput(stated[0].span, name, similar(name, names)))
+                return None
+        return {names.index(name): shape for name, shape in self.input.items()}
+
+    def _input(
+        self, stated: t.Input, given: Shape | None, builder: Builder, scope: Frame, *, alone: bool
+    ) -> None:
+        shape = given
+        if given is None or stated.promise is not None:
+            written = shape_value(stated.shape, scope)
+            shape = written if given is None else given
+        assert shape is not None
+        self.budget.tensor(stated.span, shape)
+        if stated.promise is not None:
+            if not alone:
+                raise Problem(c.WhereOfSeveral(stated.promise.span))
+            self.promise = promise(stated.promise, scope.evaluate, shape)
+        builder.new_input(shape, stated.span).whole = stated.whole
 
     # ---- bodies ------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from archdsl.cli.options import (
     unified,
     usage,
 )
-from archdsl.text import did_you_mean, shape_text
+from archdsl.text import did_you_mean, inputs_text
 
 if TYPE_CHECKING:
     from archdsl.diagnostics.model import Diagnostic
@@ -236,7 +236,7 @@ def specs(
     for name in shipped():
         program = open_spec(name).program
         if program is not None:
-            size = shape_text(program.input_shape)
+            size = inputs_text(program.inputs)
             sizes = {"params": program.params, "macs": program.macs}
             entries.append({"name": name, "input": size, **sizes})
     if format is TableFormat.json:

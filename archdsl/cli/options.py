@@ -33,7 +33,10 @@ ParamOption = Annotated[
 InputOption = Annotated[
     str | None,
     typer.Option(
-        "--input", metavar="SHAPE", help="Replace the model's input shape, such as 3x64x64."
+        "--input",
+        metavar="SHAPE",
+        help="Replace the model's input shape, such as 3x64x64; of several inputs "
+        "image=3x64x64,depth=1x64x64.",
     ),
 ]
 LimitOption = Annotated[
@@ -61,6 +64,17 @@ def usage(message: str) -> NoReturn:
     from archdsl.diagnostics.terminal import escaped
 
     raise typer.BadParameter(escaped(message))
+
+
+def inputs(text: str | None) -> tuple[int, ...] | dict[str, tuple[int, ...]] | None:
+    """`3x64x64` as a shape; `image=3x64x64,depth=1x64x64` as those of several inputs."""
+    if text is None or "=" not in text:
+        return shape(text)
+    found = {}
+    for part in text.split(","):
+        name, _, sides = part.partition("=")
+        found[name.strip()] = shape(sides.strip()) or ()
+    return found
 
 
 def shape(text: str | None) -> tuple[int, ...] | None:
@@ -114,7 +128,7 @@ def spec_from(
             usage(f"--limit takes one of {', '.join(known)} and a whole number, not {name}={value}")
         raised[name] = int(value)
     given = pairs(params, "-p")
-    size, allowed = shape(input), Limits(**raised)
+    size, allowed = inputs(input), Limits(**raised)
     return open_spec(text, params=given, input=size, limits=allowed, text=False)
 
 

@@ -15,7 +15,7 @@ from archdsl.editor.session import Server, server
 from archdsl.ir.graph import Program
 from archdsl.pictures import draw_live
 from archdsl.runtime.errors import ArtefactError
-from archdsl.text import count_text, shape_text
+from archdsl.text import count_text, inputs_text, shape_text
 
 
 @server.feature("archdsl/picture")
@@ -28,7 +28,7 @@ def picture(ls: Server, params: Any) -> dict[str, Any] | None:
     outputs = ", ".join(map(shape_text, program.output_shapes.values()))
     found: dict[str, Any] = {
         "model": program.name,
-        "flow": f"{shape_text(program.input_shape)} → {outputs}",
+        "flow": f"{inputs_text(program.inputs)} → {outputs}",
         "params": count_text(program.params),
         "macs": count_text(program.macs),
         "stale": analysis.good is not analysis,

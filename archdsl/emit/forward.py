@@ -76,6 +76,8 @@ def _places(body: Body) -> Iterator[Any]:
 def inputs(body: Body) -> list[str]:
     """The parameters of `forward`."""
     count = body.inputs
+    if len(body.input_names) == count:
+        return [unique(variable(name), ["self"]) for name in body.input_names]
     if len(body.input_names) == count - 1:
         return ["x", *map(variable, body.input_names)]
     return ["x", *(f"skip{i}" if count > 2 else "skip" for i in range(1, count))]

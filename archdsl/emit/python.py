@@ -81,8 +81,12 @@ def _docstring(program: Program) -> str:
         lines += [f"{STEP}{_escape(line)}".rstrip() for line in spec]
         while not lines[-1]:
             lines.pop()
-    inputs = " and ".join(map(shape_text, program.graph.input_shapes))
-    lines += ["", f"Input: {inputs} for each sample."]
+    shapes = program.inputs
+    if len(shapes) == 1:
+        told = f"Input: {shape_text(program.input_shape)}"
+    else:
+        told = "Inputs: " + ", ".join(f"{n} {shape_text(s)}" for n, s in shapes.items())
+    lines += ["", f"{told} for each sample."]
     text = "\n".join(lines)
     return f'"""{text}\n"""'
 

@@ -328,6 +328,8 @@ class Program:
     `outputs`: the names and value numbers of the outputs, in order; a model without `output` has
     one, named "output". `aux`: the same for the train-only outputs. `settable`: the parameters that
     may have another value in the same graph (`checker/settable.py`), with their values.
+    `promise`: the condition behind the input's `where`. `whole`: the places of the inputs whose
+    numbers are whole.
     """
 
     name: str
@@ -337,6 +339,7 @@ class Program:
     text: str = field(repr=False)
     settable: tuple[tuple[str, int | float], ...] = ()
     promise: Promise | None = None
+    whole: frozenset[int] = frozenset()
     #: what a notebook shows: the picture, which the API puts here
     _repr_mimebundle_: ClassVar[Any] = None
 
@@ -345,7 +348,15 @@ class Program:
 
     @property
     def input_shape(self) -> Shape:
+        """Of the first input."""
         return self.graph.input_shapes[0]
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """The shapes of the inputs by their names; one without a name is called "input"."""
+        shapes = self.graph.input_shapes
+        names = self.graph.input_names or ("input",)
+        return dict(zip(names, shapes, strict=True))
 
     @cached_property
     def values(self) -> tuple[Shape, ...]:

@@ -95,11 +95,13 @@ class _Reader:
             )
             for key in ("outputs", "aux")
         )
-        if not outputs or len(graph.input_shapes) != 1:
-            _fail("root", "a model has one input and at least one output")
+        count = len(graph.input_shapes)
+        if not outputs or (count != 1 and len(graph.input_names) != count):
+            _fail("root", "a model has one input, or several with names, and at least one output")
+        whole = frozenset(_number(n, "whole", count) for n in self.document.get("whole", ()))
         name = _string(self.document.get("model"), "model")
         settable, promise = tuple(self.settable.items()), self.promise(len(graph.input_shapes[0]))
-        program = Program(name, graph, outputs, aux, self.text, settable, promise)
+        program = Program(name, graph, outputs, aux, self.text, settable, promise, whole)
         for key, total in (("params", program.params), ("macs", program.macs)):
             if self.document.get(key, total) != total:
                 _fail(key, f"it says {self.document[key]}, the graphs add up to {total}")

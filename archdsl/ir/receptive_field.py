@@ -19,8 +19,8 @@ Field = tuple[tuple[float, float], ...] | None
 
 def fields(program: Program) -> Iterator[Field]:
     """The field of each item, in the order of `Program.walk`."""
-    entering: Field = ((1, 1.0),) * (len(program.input_shape) - 1)
-    yield from _walk(program.graph, [entering], [])
+    entering: list[Field] = [((1, 1.0),) * (len(s) - 1) for s in program.graph.input_shapes]
+    yield from _walk(program.graph, entering, [])
 
 
 def show(field: Field) -> str:

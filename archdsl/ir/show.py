@@ -59,6 +59,7 @@ class _Document:
             "aux": dict(program.aux),
             **settable,
             **({"where": as_data(promise.cond)} if promise is not None else {}),
+            **({"whole": sorted(program.whole)} if program.whole else {}),
             "root": root,
             "graphs": self.written,
             "text": program.text,

@@ -20,6 +20,7 @@ from archdsl.diagnostics.catalogue import (
     TooManyParameters,
     UnknownModel,
     UnknownOperation,
+    UnnamedInput,
     UnusedPart,
 )
 from archdsl.diagnostics.model import MAX_FOUND, Diagnostic, Fix, Label
@@ -102,6 +103,7 @@ class _Definition:
         self.tree, self.words = tree, Words(notes, tree.name)
         self.calls: dict[str, None] = {}  # definitions of this file, in order
         self.once: dict[type, Span] = {}
+        self.inputs: list[t.Input] = []
         self.unrun: dict[str, Diagnostic] = {}  # parts that nothing runs
 
     def check(self) -> None:
@@ -175,9 +177,7 @@ class _Definition:
                 case t.Input():
                     self.words.expr(statement.shape, scope)
                     self.words.promise(statement.promise, scope)
-                    self._only_in_model(
-                        statement, top, "`input`", "it is the first line of a model"
-                    )
+                    self._input(statement, top)
                 case t.Output():
                     self._only_in_model(
                         statement, top, "`output`", "it is the last line of a model"
@@ -209,6 +209,28 @@ class _Definition:
         symbol = Symbol("label", name, self.words.labels.get(name, label.span), self.tree.name)
         self.words.parts[name] = symbol
         self.unrun[name] = UnusedPart(label.span, name)
+
+    def _input(self, statement: t.Input, top: bool) -> None:
+        """Of several, each has a name."""
+        name, where = statement.name, statement.name_span
+        if name is not None and where is not None:
+            if name in self.words.taps:
+                label = Label(self.words.tapped[name], "the first one is here")
+                problem = DuplicateName(where, name, "value").with_related(label)
+                self.found.append(problem)
+                return
+            warning = UnusedTap(where, "input", name)
+            self.words.value(Symbol("tap", name, where, self.tree.name), warning)
+            if not self.inputs:
+                self.words.used.add(where)  # the flow begins with it
+        first = self.inputs[0] if self.inputs else None
+        self.inputs.append(statement)
+        if first is not None and (name is None or first.name is None):
+            label = Label(first.span, "the first one is here")
+            self.found.append(UnnamedInput(statement.span).with_related(label))
+        elif not (isinstance(self.tree, t.Model) and top):
+            hint = "it is the first line of a model"
+            self.found.append(OnlyInModel(statement.span, "`input`", hint=hint))
 
     def _only_in_model(self, statement: t.Statement, top: bool, what: str, hint: str) -> None:
         first = self.once.setdefault(type(statement), statement.span)

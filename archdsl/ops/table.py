@@ -285,6 +285,8 @@ class Op:
     holds: ClassVar[tuple[tuple[str, str], ...]] = ()
     #: arguments that torch gets as they are, whatever they are: numbers that choose nothing
     free: ClassVar[tuple[str, ...]] = ()
+    #: takes whole numbers, and no others
+    whole: ClassVar[bool] = False
     #: the argument that may be `@value`: a second input, whose spatial size it takes
     like: ClassVar[str] = ""
     #: arguments that its function's call has as they are: they may be computed from sides there

@@ -27,7 +27,7 @@ from archdsl.pictures.layout import (
 from archdsl.pictures.metrics import text_width
 from archdsl.pictures.scene import Element
 from archdsl.pictures.wording import shape_text
-from archdsl.text import count_text
+from archdsl.text import count_text, inputs_text
 
 MARGIN = 22.0
 HEADING = 46.0
@@ -190,7 +190,7 @@ def paint(program: Program, sheet: Sheet) -> Picture:
 def _summary(program: Program) -> str:
     outputs = ", ".join(map(shape_text, program.output_shapes.values()))
     sizes = f"{count_text(program.params)} parameters · {count_text(program.macs)} MACs"
-    return f"{shape_text(program.input_shape)} → {outputs} · {sizes}"
+    return f"{inputs_text(program.inputs, by='×')} → {outputs} · {sizes}"
 
 
 def family_colours(elements: list[Element]) -> dict[str, str]:

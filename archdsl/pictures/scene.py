@@ -85,7 +85,8 @@ class _Scene:
     def flow(self, depth: int) -> Flow:
         program = self.program
         maker = _Flow(self, program.graph, depth)
-        maker.start(Element("input", "", "input", shape=program.input_shape, hue="data"))
+        shapes = program.inputs.items()
+        maker.start(*(Element("input", "", name, shape=s, hue="data") for name, s in shapes))
         several = len(program.outputs) > 1
         # what is computed last ends the main flow; the other outputs stand aside
         last = max(program.outputs, key=lambda output: maker.makers[output[1]] or 0)
@@ -156,9 +157,11 @@ class _Flow:
     #: inside an aux head
     training: bool = False
 
-    def start(self, entry: Element) -> None:
-        self.elements.append(entry)
-        self._items([0] * len(self.graph.input_shapes))
+    def start(self, *entries: Element) -> None:
+        """`entries`: an element for each input, or one for all of them."""
+        self.elements += entries
+        last = len(entries) - 1
+        self._items([min(place, last) for place in range(len(self.graph.input_shapes))])
 
     def _items(self, makers: list[int | None]) -> None:
         self.makers += makers

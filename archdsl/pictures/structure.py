@@ -141,9 +141,8 @@ class _Reader:
         element = self.flow.elements[number]
         inner = structure(element.inner) if element.inner is not None and element.open else None
         asides = tuple(self.asides.get(number, ()))
-        begins = element.kind in ("param", "layer", "pill", "join", "block") and (
-            number not in self.before
-        )
+        kinds = ("param", "layer", "pill", "join", "block", *(["input"] if number else []))
+        begins = element.kind in kinds and number not in self.before
         if inner is not None and len(inner.parts) == 3 and isinstance(only := inner.parts[1], Leaf):
             # a block that holds one thing only, n times: that thing, by the block's name
             if only.inner is None and only.element.hue == "group":

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from archdsl.ir.graph import Node, Param, Program
 from archdsl.ops.table import Shape
-from archdsl.text import shape_text
+from archdsl.text import inputs_text, shape_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def show_costs(program: Program, *, format: str = "csv") -> str:
     if format == "json":
         totals = {
             "model": program.name,
-            "input": _shape(program.input_shape),
+            "input": inputs_text(program.inputs),
             "outputs": {name: _shape(shape) for name, shape in program.output_shapes.items()},
             "params": program.params,
             "macs": program.macs,

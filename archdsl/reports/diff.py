@@ -19,7 +19,7 @@ from archdsl.ir.graph import Graph, Param, Program, Scope
 from archdsl.ir.show import as_document
 from archdsl.ir.wording import block_text, varying
 from archdsl.ops.table import Op
-from archdsl.text import shape_text
+from archdsl.text import inputs_text, shape_text
 
 #: beyond so many layers that differ, they are paired by their place alone
 MOST = 3000
@@ -131,8 +131,8 @@ def _parts(program: Program) -> tuple[Part, ...]:
 
 
 def _others(old: Program, new: Program) -> Iterator[str]:
-    if old.input_shape != new.input_shape:
-        yield f"input: {_shape(old.input_shape)} -> {_shape(new.input_shape)}"
+    if old.inputs != new.inputs:
+        yield f"input: {inputs_text(old.inputs)} -> {inputs_text(new.inputs)}"
     for what, a, b in (("outputs", old.outputs, new.outputs), ("aux", old.aux, new.aux)):
         one, other = (", ".join(name for name, _ in pairs) or "none" for pairs in (a, b))
         if one != other:

@@ -13,7 +13,8 @@ def shape_table(program: Program) -> str:
     """Every layer in the order of execution: name, operator, output shape, receptive field,
     parameters, MACs."""
     lines = [["layer", "operator", "output", "sees", "params", "MACs"]]
-    lines.append(["input", "", shape_text(program.input_shape), "", "", ""])
+    for name, shape in program.inputs.items():
+        lines.append([name, "", shape_text(shape), "", "", ""])
     lines += [[name, *cells] for name, _, cells in layers(program)]
     lines.append([program.name, "", "", "", f"{program.params:,}", f"{program.macs:,}"])
     return rows(lines, right=(4, 5))

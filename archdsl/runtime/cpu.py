@@ -64,7 +64,7 @@ class FusedConv2d(nn.Module):
         return out
 
 
-def for_cpu(module: nn.Module, input_shape: Shape) -> nn.Module:
+def for_cpu(module: nn.Module, *inputs: Shape) -> nn.Module:
     """The module with its convolutions fused."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return module
@@ -74,7 +74,7 @@ def for_cpu(module: nn.Module, input_shape: Shape) -> nn.Module:
         return module
     with torch.no_grad():
         # of two samples: one alone is too little for statistics of the batch
-        ShapeProp(traced).propagate(torch.zeros(2, *input_shape))
+        ShapeProp(traced).propagate(*(torch.zeros(2, *shape) for shape in inputs))
         for node in list(traced.graph.nodes):
             if node.op == "call_module" and _fits(conv := traced.get_submodule(node.target)):
                 _fuse(traced, node, conv)

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from archdsl._version import __version__
 from archdsl.ir.expose import select
 from archdsl.ir.graph import Program
 from archdsl.runtime.errors import ExportError
-from archdsl.runtime.module import build, with_outputs
+from archdsl.runtime.module import build, examples, with_outputs
 from archdsl.runtime.onnx_words import sayable
 from archdsl.runtime.optimize import optimize
 from archdsl.runtime.refusal import refusal
@@ -119,9 +119,9 @@ def _save_onnx(
         made = torch.onnx.export(
             sayable(exported),
             (),
-            input_names=["input"],
+            input_names=list(program.inputs),
             output_names=[name for name, _ in program.outputs],
-            dynamic_shapes=({0: "batch"},),
+            dynamic_shapes=({0: "batch"},) * len(program.inputs),
             dynamo=True,
             verbose=False,
         )
@@ -185,13 +185,14 @@ def write_safetensors(program: Program, module: nn.Module, path: Path) -> None:
 
 
 def _exported(program: Program, module: nn.Module) -> Any:
-    example: tuple[Tensor, ...] = (torch.zeros(2, *program.input_shape),)
+    example = examples(program, 2)
     batch = torch.export.Dim("batch", min=1)
     module.eval()
     hook = module.register_forward_hook(_plain)
     with _quiet(), torch.no_grad():
         try:
-            return torch.export.export(module, example, dynamic_shapes=({0: batch},), strict=False)
+            dynamic = ({0: batch},) * len(example)
+            return torch.export.export(module, example, dynamic_shapes=dynamic, strict=False)
         finally:
             hook.remove()
 

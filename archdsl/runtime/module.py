@@ -60,6 +60,16 @@ def build(
     return module if device is None else module.to(device)
 
 
+def examples(program: Program, batch: int, *, device: str = "cpu") -> tuple[Tensor, ...]:
+    """Inputs of the module, all zeros."""
+    kinds = (torch.int64 if place in program.whole else None for place in range(99))
+    shapes = program.graph.input_shapes
+    return tuple(
+        torch.zeros(batch, *shape, dtype=kind, device=device)
+        for shape, kind in zip(shapes, kinds, strict=False)
+    )
+
+
 def with_outputs(program: Program, module: nn.Module, outputs: Sequence[str]) -> nn.Module:
     """A module that gives the values at these paths, as a named tuple, and has what they need alone
     of the weights of `module`, the program's. Raises ValueError where there is no such value."""

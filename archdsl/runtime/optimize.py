@@ -55,6 +55,7 @@ def optimize(program: Program) -> Optimized:
         (),
         program.text,
         promise=program.promise,
+        whole=program.whole,
     )
     return Optimized(made, tuple(root.all_folds("")))
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from archdsl.ir.graph import Program
-from archdsl.runtime.module import build
+from archdsl.runtime.module import build, examples
 
 
 def summarise(program: Program, *, depth: int = 3, batch: int = 1) -> tuple[str, dict[str, Any]]:
     """The table as text, and the same as data. The totals below it are the checker's own."""
-    import torch
     import torchinfo
 
     module = build(program, device="meta")
     # not `input_size`: torchinfo would draw such an input in memory first
     info = torchinfo.summary(
         module,
-        input_data=torch.empty((batch, *program.input_shape), device="meta"),
+        input_data=list(examples(program, batch, device="meta")),
         device="meta",
         depth=depth,
         mode="eval",
@@ -37,9 +36,11 @@ def summarise(program: Program, *, depth: int = 3, batch: int = 1) -> tuple[str,
         for layer in info.summary_list
         if layer.depth <= depth
     ]
+    inputs = {name: [batch, *shape] for name, shape in program.inputs.items()}
     data = {
         "model": program.name,
         "input": [batch, *program.input_shape],
+        **({"inputs": inputs} if len(inputs) > 1 else {}),
         "layers": layers,
         "params": program.params,
         "macs": program.macs * batch,

@@ -117,10 +117,18 @@ class Walk:
         """The shapes of the program's outputs."""
         graph, wanted = self.program.graph, [value for _, value in self.program.outputs]
         try:
-            values = self._graph(graph, [entering], ())
+            values = self._graph(graph, self._entering(entering), ())
         except _Refused:
             return []
         return [values[v][v in graph.unbatched :] for v in wanted]
+
+    def _entering(self, first: Dims) -> list[Dims]:
+        """Inputs of the first one's size have it always."""
+        shapes = self.program.graph.input_shapes
+        return [
+            (shape[0], *first[1:]) if place and shape[1:] == shapes[0][1:] else dims
+            for place, (shape, dims) in enumerate(zip(shapes, (first, *shapes[1:]), strict=True))
+        ]
 
     def _graph(self, graph: Graph, inputs: list[Dims], calls: tuple[Span, ...]) -> list[Dims]:
         """The shapes of the graph's values."""

@@ -146,7 +146,8 @@ def _input(place: Place, line: list[str]) -> tuple[str, Edits]:
         hint = f"a shape is one word, channels first: `input {shape}`"
         return hint, [(span, f"input {shape}")]
     if behind and behind[0].type == "NAME" and numbers:
-        return f"a model has one input, which has no name: `input {shape}`", []
+        shown = f"{behind[0]} {shape}"
+        return f"an input has a name where there are several, and a shape: `input {shown}`", []
     return "a shape is one word, channels first: `input 3x224x224`", []
 
 

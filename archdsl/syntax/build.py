@@ -85,8 +85,14 @@ class Builder:
     def body(self, span: Span, _open: Token, *rest: Any) -> t.Body:
         return t.Body(span, tuple(s for s in rest[:-1] if s is not None))
 
-    def input(self, span: Span, _word: Token, shape: t.Expr, promise: Any) -> t.Input:
-        return t.Input(span, shape, promise)
+    def input(
+        self, span: Span, _word: Token, name: Token | None, shape: t.Expr, whole: Any, promise: Any
+    ) -> t.Input:
+        text, where = (None, None) if name is None else (str(name), self.at(name))
+        return t.Input(span, text, where, shape, whole is not None, promise)
+
+    def input_name(self, span: Span, name: Token) -> Token:
+        return name
 
     def where(self, span: Span, value: t.Expr) -> t.Expr:
         return value

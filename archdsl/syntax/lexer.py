@@ -66,6 +66,8 @@ def retyped(stream: Iterator[Token]) -> Iterator[Token]:
             kind = "NAME"
         elif token == "where" and given and not fresh and not brackets.inside:
             kind = "_WHERE"
+        elif token == "int" and given and not fresh and not brackets.inside and _last(following):
+            kind = "WHOLE"
         elif token[:1].isalpha() or token[:1] == "_":
             kind = _word(token, following, previous, in_brackets=brackets.inside)
         else:
@@ -76,6 +78,11 @@ def retyped(stream: Iterator[Token]) -> Iterator[Token]:
         given = (given and not fresh) or (previous is not None and previous.type == "INPUT")
         fresh, previous = False, refined
         yield refined
+
+
+def _last(following: Token | None) -> bool:
+    """Whether nothing but a `where` follows in the statement."""
+    return following is None or following.type in (*LINE_ENDS, "RBRACE") or following == "where"
 
 
 def _sign(token: Token, previous: Token | None, *, named: bool) -> str:

@@ -291,9 +291,13 @@ class Chain(Statement):
 
 
 class Input(Statement):
-    """`promise`: the condition behind `where`, over the sides that may come in."""
+    """`name`: one of several has one. `whole`: its numbers are whole. `promise`: the condition
+    behind `where`, over the sides that may come in."""
 
+    name: str | None
+    name_span: Span | None
     shape: Expr
+    whole: bool
     promise: Expr | None
 
 

@@ -16,7 +16,7 @@ from archdsl.diagnostics.formats import summary
 from archdsl.diagnostics.render import render
 from archdsl.ir.graph import Node, Program
 from archdsl.pipeline import Spec, open_spec
-from archdsl.text import shape_text
+from archdsl.text import inputs_text, shape_text
 from archdsl.train.errors import TrainError, told_by_first
 from archdsl.train.spec_files import SpecFiles
 
@@ -138,6 +138,11 @@ def _described(opened: Spec, files: SpecFiles | None = None) -> Model:
     if program is None:
         found = opened.diagnostics
         raise SpecProblem("\n".join(filter(None, (render(found), summary(found)))))
+    if len(program.inputs) > 1 or program.whole or isinstance(opened.input, Mapping):
+        raise TrainError(
+            f"{program.name} takes {inputs_text(program.inputs)}; the trainer feeds one input of "
+            "numbers\ntrain such a model from Python: `archdsl.load` gives a torch module"
+        )
     shapes = tuple(tuple(shape) for shape in program.output_shapes.values())
     shape = shapes[0]
     return Model(

@@ -115,6 +115,16 @@ class UnknownParameter(_Unknown):
     owner: str = ""
 
 
+class UnknownInput(UnknownParameter):
+    title = "the model has no input `{name}`"
+    label = "its inputs are declared here"
+
+
+class InputUnnamed(UnknownParameter):
+    title = "the model has several inputs: say which, `--input {name}`"
+    label = "its inputs are declared here"
+
+
 class BadLabel(Diagnostic):
     """A label becomes an attribute of a torch module and a part of a state_dict key."""
 

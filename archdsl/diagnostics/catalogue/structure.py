@@ -185,6 +185,21 @@ class OtherUse(Misplaced):
     why: str
 
 
+class UnnamedInput(Misplaced):
+    title = "of several inputs each has a name"
+    help = "`input image 3x224x224` and `input depth 1x224x224`; `@depth` is the value"
+
+
+class WholeNumbers(Misplaced):
+    title = "`{called}` computes with fractions, and what flows here are whole numbers"
+    help = "`embedding n dim` makes vectors of them"
+    called: str
+
+
+class WhereOfSeveral(Misplaced):
+    title = "`where` is for a model with one input"
+
+
 class OnlyInBlock(Misplaced):
     title = "a model gets no `@{name}`"
     help = "{hint}"
