@@ -359,3 +359,10 @@ def _what(item: Item) -> str:
 
 
 answer: Callable[[str], str] = Page().answer
+
+
+def warm(text: str) -> None:
+    """Import and read what every first question needs: for the snapshot of Python's memory."""
+    page = Page()
+    page.on_check(text, "", {}, "")
+    page.on_picture()

@@ -54,6 +54,9 @@ def build(out: Path, npm: Path) -> Path:
     write_data(parts)
     pack(parts / "plain.zip")
     run("node", HERE / "compile.mjs", npm, parts / "plain.zip", out / "archdsl.zip")
+    first = ROOT / "specs/lenet5.arch"
+    kept = out / "snapshot.bin.gz"
+    run("node", HERE / "snapshot.mjs", npm, out / "archdsl.zip", first, kept)
     bundle(npm, parts, out)
     worker = (HERE / "src/sw.js").read_text(encoding="utf-8")
     (out / "sw.js").write_text(_versioned(worker, out), encoding="utf-8")

@@ -181,4 +181,5 @@ def test_needs_lark_alone() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=FOLDER, capture_output=True, text=True, check=True
     )
-    assert set(done.stdout.split()) == {"archdsl", "bridge", "lark"}
+    optional = {"regex"}  # Lark's own, where it is installed
+    assert {*done.stdout.split()} - optional == {"archdsl", "bridge", "lark"}

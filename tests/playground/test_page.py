@@ -313,6 +313,8 @@ def test_works_offline(browser: Any, folder: Path) -> None:
         assert second.text.startswith("# ResNet-50")
         second.page.wait_for_selector("#status.good")
         second.page.locator("#panel svg").wait_for()
+        remembered = second.page.evaluate("document.documentElement.dataset.remembered")
+        assert remembered == "true"  # from the snapshot of Python's memory
         assert second.wrong == []
     finally:
         context.close()

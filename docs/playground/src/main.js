@@ -29,8 +29,9 @@ const narrow = matchMedia("(max-width: 760px)");
 const python = new Python({
   step: (text) => say("busy", `${text} …`),
   failed: (text) => say("bad", `Python did not start: ${text}`),
-  ready: (ms) => {
+  ready: (ms, remembered) => {
     document.documentElement.dataset.ready = String(ms);
+    document.documentElement.dataset.remembered = String(remembered);
     check();
   },
 });

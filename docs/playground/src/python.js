@@ -24,7 +24,7 @@ export class Python {
     else if (data.failed) this.on.failed(data.failed);
     else if (data.ready !== undefined) {
       this.ready = true;
-      this.on.ready(data.ready);
+      this.on.ready(data.ready, data.remembered);
       this.feed();
     } else if (this.current?.id === data.id) {
       clearTimeout(this.timer);
