@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from archdsl.ops import TABLE, Op
+from archdsl.ops import TABLE, Op, manual
 from archdsl.ops.table import Blame, Computed
 from archdsl.syntax.language import KEYWORDS
 
@@ -123,3 +123,11 @@ def test_every_window_of_a_pooling_sees_a_cell() -> None:
             for start in range(-pad, count * step - pad, step):
                 assert any(0 <= start + gap * tap < side for tap in range(taps)), (window, side)
     assert refused
+
+
+def test_a_signature_shows_what_goes_by_name_alone() -> None:
+    for op in TABLE.values():
+        before, _, after = manual.signature(op).partition(" *")
+        names = [part.strip("[]").partition("=")[0] for part in before.split()[1:]]
+        assert names == [a.name for a in op.args.values() if not a.keyword]
+        assert len(after.split()) == sum(a.keyword for a in op.args.values())
