@@ -16,7 +16,7 @@ from archdsl.ir.graph import Graph, Node, Param, Scope
 from archdsl.ir.walk import graphs
 from archdsl.names.units import Block
 from archdsl.ops.table import Blame, Call, Op, Shape
-from archdsl.ops.types import is_int
+from archdsl.ops.types import another, is_int
 from archdsl.syntax import tree as t
 
 MORE = (1, 2, 7)  # how much larger a size is, to see what follows from it
@@ -98,10 +98,32 @@ def _shape(node: Node, others: dict[int, Shape], setting: Setting, more: int) ->
             if _lowered(node.op, shapes) != _lowered(node.op, node.input_shapes):
                 return None
         mine = [field for field, name in node.free if name == setting.of]
+        if not all(_passed_on(node.op, field, shapes) for field in mine):
+            return None
         if not all(is_int(getattr(node.op, field)) for field in mine):
             return node.op.shape(*shapes)
         return node.op.replace(**{f: getattr(node.op, f) + more for f in mine}).shape(*shapes)
     return None
+
+
+def _passed_on(op: Op, field: str, shapes: tuple[Shape, ...]) -> bool:
+    """Whether nothing but this number differs in the calls for another one."""
+    other = another(getattr(op, field))
+    for one, two in zip(
+        _lowered(op, shapes), _lowered(op.replace(**{field: other}), shapes), strict=True
+    ):
+        if one is None or two is None:
+            if one is not two:
+                return False
+            continue
+        if (one.target, len(one.args)) != (two.target, len(two.args)):
+            return False
+        both = [*zip(one.args, two.args, strict=True)]
+        full = dict(two.full or two.kwargs)
+        both += [(value, full.get(key)) for key, value in one.full or one.kwargs]
+        if [b for a, b in both if a != b] != [other]:
+            return False
+    return op.direct(*shapes) is None  # those calls are not looked at
 
 
 def _lowered(op: Op, shapes: tuple[Shape, ...]) -> tuple[Call | None, ...]:

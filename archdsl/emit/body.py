@@ -39,7 +39,7 @@ from archdsl.emit.tree import (
 from archdsl.ir.flow import Flow
 from archdsl.ir.graph import Graph, Item, Node, Param, Scope
 from archdsl.ops.table import Blame, Call, Computed, Input, Name, Shape, Sides
-from archdsl.ops.types import is_int
+from archdsl.ops.types import another
 
 Side = tuple[int, int]  # a value of the graph, and the place in its sample's shape
 ACT = "act"
@@ -240,8 +240,7 @@ def _free(call: Call, node: Node, settable: frozenset[str]) -> dict[int | str, s
     for field, name in node.free:
         if name not in settable:
             continue
-        value = getattr(node.op, field)
-        other = node.op.replace(**{field: value + 1 if is_int(value) else value / 2 + 0.125})
+        other = node.op.replace(**{field: another(getattr(node.op, field))})
         for made in (other.module(*node.input_shapes), other.function(*node.input_shapes)):
             if made is None or made.target != call.target:
                 continue

@@ -92,6 +92,7 @@ def _model(program: Program, content: Body) -> ClassDef:
     """The model's own class, which takes the parameters that may have other values."""
     made = ClassDef(program.name, content)
     in_forward = {lit.free for lit in found(content.steps, Lit)}
+    floats = {lit.free for lit in found(content, Lit) if isinstance(lit.value, float)}
     attributes = {*RESERVED, *(item.name for item in program.graph.items if item.name is not None)}
     names: dict[str, str] = {}
     for name, value in program.settable:
@@ -99,8 +100,9 @@ def _model(program: Program, content: Body) -> ClassDef:
         names[name] = unique(
             variable(name), {*names.values(), *(attributes if stored else ())} | TAKEN
         )
-        default = Lit(value)
-        made.parameters.append(Parameter(names[name], type(value).__name__, default, stored, ""))
+        default = Lit(float(value) if name in floats else value)
+        kind = type(default.value).__name__
+        made.parameters.append(Parameter(names[name], kind, default, stored, ""))
 
     def change(in_steps: bool) -> Callable[[Any], Any]:
         def changed(leaf: Any) -> Any:

@@ -69,6 +69,8 @@ class LeakyReLU(_Activation, name="leaky_relu", family="activation"):
     torch = "nn.LeakyReLU", "F.leaky_relu"
     inplace = True
 
+    free = ("negative_slope",)
+
     # not below 0: torch cannot differentiate that in place
     negative_slope: float = arg(Float(0.0), default=0.01, doc="slope where x is negative")
 
@@ -84,6 +86,8 @@ class ELU(_Activation, name="elu", family="activation"):
     torch = "nn.ELU", "F.elu"
     inplace = True
 
+    free = ("alpha",)
+
     # not below 0: torch cannot differentiate that in place
     alpha: float = arg(Float(0.0), default=1.0, doc="scale where x is negative")
 
@@ -98,6 +102,8 @@ class CELU(_Activation, name="celu", family="activation"):
     keeps_positive = True
     torch = "nn.CELU", "F.celu"
     inplace = True
+
+    free = ("alpha",)
 
     alpha: float = arg(Float(0.0, above=True), default=1.0, doc="scale where x is negative")
 
@@ -211,6 +217,8 @@ class Softplus(_Activation, name="softplus", family="activation"):
     torch = "nn.Softplus", "F.softplus"
     fresh = True
 
+    free = ("beta", "threshold")
+
     beta: float = arg(Float(), default=1.0, doc="sharpness", keyword=True)
     threshold: float = arg(
         Float(), default=20.0, doc="the identity where `beta` · x is above", keyword=True
@@ -302,6 +310,8 @@ class PReLU(Op, name="prelu", family="activation"):
     nonlinear = True
     reads = INPUT
     fresh = True
+
+    free = ("slope",)
 
     num_parameters: int = arg(Int(1), default=1, doc="1, or the number of channels: `prelu in`")
     slope: float = arg(Float(), default=0.25, doc="the slope at first", keyword=True)

@@ -43,6 +43,8 @@ class _Statistics(Op):
     shifts = True
     binds = False
 
+    free = ("eps", "momentum")
+
     eps: float = arg(Float(0.0, above=True), default=1e-5, doc=EPS, keyword=True)
     momentum: float = arg(
         Float(), default=0.1, doc="weight of a new batch in the running statistics", keyword=True
@@ -153,6 +155,8 @@ class LayerNorm(Op, name="ln", family="normalisation"):
     example_input = (197, 768)
     fresh = True
 
+    free = ("eps",)
+
     eps: float = arg(Float(0.0), default=1e-5, doc=EPS, keyword=True)
     affine: bool = arg(Bool(), default=True, doc=AFFINE, keyword=True)
     bias: bool = arg(Bool(), default=True, doc="learn the shift too", keyword=True)
@@ -215,6 +219,8 @@ class LayerNorm2d(Op, name="ln2d", family="normalisation"):
     shifts = True
     support = "norm"
 
+    free = ("eps",)
+
     eps: float = arg(Float(0.0), default=1e-5, doc=EPS, keyword=True)
 
     def shape(self, *inputs: Shape) -> Shape:
@@ -257,6 +263,8 @@ class GroupNorm(Op, name="gn", family="normalisation"):
     reads = INPUT
     shifts = True
 
+    free = ("eps",)
+
     groups: int = arg(Int(1), doc="number of groups; must divide the channels", told="groups={}")
     eps: float = arg(Float(0.0), default=1e-5, doc=EPS, keyword=True)
     affine: bool = arg(Bool(), default=True, doc=AFFINE, keyword=True)
@@ -298,6 +306,8 @@ class LocalResponseNorm(Op, name="lrn", family="normalisation"):
     example = "lrn 5 k=2.0"
     lifts = "nn.LocalResponseNorm", "local_response_norm"
     example_input = (64, 27, 27)
+
+    free = ("alpha", "beta", "k")
 
     size: int = arg(Int(1), doc="how many neighbouring channels")
     alpha: float = arg(Float(), default=1e-4, doc="factor of the energy", keyword=True)

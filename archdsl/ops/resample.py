@@ -40,6 +40,8 @@ class Pad(Op, name="pad", family="shape"):
     follows = ("sizes",)
     aliases = (("sizes", "pad"),)
 
+    free = ("value",)
+
     sizes: tuple[int, ...] = arg(Ints(), doc="a number, or before and after each dimension")
     mode: str = arg(
         Choice(("constant", "reflect", "replicate", "circular")),

@@ -142,6 +142,8 @@ class Norm(_Reduction, name="norm", family="reduction"):
     fresh = False
     nonnegative = True
 
+    free = ("p",)
+
     p: float = arg(Float(1.0), default=2.0, doc="which norm", keyword=True)
 
     def module(self, *inputs: Shape) -> Call:

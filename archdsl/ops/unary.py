@@ -159,6 +159,8 @@ class Scale(_Pointwise, name="scale", family="arithmetic"):
     nonlinear = False
     passes = True
 
+    free = ("factor",)
+
     factor: float = arg(Float(), doc="the number")
 
     def lost(self, *inputs: Shape) -> str:
@@ -181,6 +183,8 @@ class Pow(_Pointwise, name="pow", family="arithmetic"):
     lifts = "Pow", "pow"
     autocast = "full"
 
+    free = ("exponent",)
+
     exponent: float = arg(Float(), doc="the power")
 
     def module(self, *inputs: Shape) -> Call:
@@ -198,6 +202,8 @@ class Clamp(_Pointwise, name="clamp", family="arithmetic"):
 
     example = "clamp min=0 max=1"
     lifts = "Clamp", "clamp"
+
+    free = ("min", "max")
 
     min: float | None = arg(Float(), default=None, doc="the smallest value", keyword=True)
     max: float | None = arg(Float(), default=None, doc="the largest value", keyword=True)
@@ -226,6 +232,8 @@ class Normalize(Op, name="normalize", family="arithmetic"):
     counting = ("dim",)
     support = "unary"
     fresh = True
+
+    free = ("p", "eps")
 
     p: float = arg(Float(1.0), default=2.0, doc="which norm; 2: the length")
     dim: int = arg(Int(), default=0, doc=DIM, keyword=True)

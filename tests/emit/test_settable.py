@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 import archdsl
-from archdsl.ops.table import operators
-from archdsl.ops.types import is_int
+from archdsl.ops.table import Call, Op, operators
+from archdsl.ops.types import another
 from archdsl.runtime.module import build
 from tests.ops.test_table import some
 
@@ -96,11 +96,22 @@ SETTABLE = {
     "u: x k": "k",
     "repeat 2 { e p }": "p",
     "linear 6; b 6; b k": "k",
+    "conv 4 1x1; leaky_relu p": "p",
+    "conv 4 1x1; elu p; celu p": "p",
+    "conv 4 1x1; bn eps=p; bn momentum=p": "p",
+    "conv 4 1x1; gn 2 eps=p; ln2d eps=p; lrn 3 alpha=p beta=p k=p": "p",
+    "conv 4 1x1; instance_norm eps=p; ln eps=p": "p",
+    "scale p; pow p; clamp min=p; normalize eps=p": "p",
+    "softplus beta=p; softplus threshold=n; prelu slope=p": "n p",
+    "flatten; a: { linear 4; leaky_relu p }; linear 3": "p",
+    "repeat 2 { f p }; f 0.5": "p",
+    "conv 4 1x1; init conv kaiming_normal a=p; leaky_relu p": "",
     "residual { b 8; b 8 }; linear 6; aux1: aux { b k }": "k",
 }
 TEXT = """block b(o, q=6) {{ linear o }}
 block c(o, q=o+1) {{ linear o; linear q }}
 block d() {{ relu; if in[-1] > 100 {{ relu }} }}
+block f(s) {{ leaky_relu s; residual {{ conv 3 1x1; scale s }} }}
 block e(p) {{ stochastic_depth p; dropout 0.5 }}
 model m(k=6, h=k, n=2*h, p=0.1, x=b) {{ input 3x8x8
 {} }}"""
@@ -148,25 +159,31 @@ def test_torch_gets_what_is_free_as_it_is() -> None:
     for kind in operators():
         for name in kind.free:
             op = some(kind)
-            value = getattr(op, name)
-            other = value + 3 if is_int(value) else value / 2 + 0.125
-            for shape in ((8, 8), (8, 8, 8)):
-                pairs = zip(
-                    (op.module(shape), op.function(shape)),
-                    (
-                        op.replace(**{name: other}).module(shape),
-                        op.replace(**{name: other}).function(shape),
-                    ),
-                    strict=True,
-                )
-                for one, two in pairs:
-                    if one is None or two is None:
-                        assert one is two
-                        continue
-                    assert one.target == two.target
-                    both = zip(one.args, two.args, strict=True)
-                    full = zip(one.full or one.kwargs, two.full or two.kwargs, strict=True)
-                    changed = [b for a, b in both if a != b] + [
-                        b for (_, a), (_, b) in full if a != b
-                    ]
-                    assert changed == [other], kind.name
+            if getattr(op, name) is None:
+                op = op.replace(**{name: 0.5})
+            shape = kind.example_input
+            other = op.replace(**{name: another(getattr(op, name))})
+            for one, two in ((op.module(shape), other.module(shape)), _functions(op, other, shape)):
+                if one is None or two is None:
+                    assert one is two
+                    continue
+                assert one.target == two.target
+                both = zip(one.args, two.args, strict=True)
+                full = zip(one.full or one.kwargs, two.full or two.kwargs, strict=True)
+                changed = [b for a, b in both if a != b] + [b for (_, a), (_, b) in full if a != b]
+                assert changed == [getattr(other, name)], kind.name
+
+
+def _functions(op: Op, other: Op, shape: tuple[int, ...]) -> tuple[Call | None, Call | None]:
+    return op.function(shape), other.function(shape)
+
+
+def test_a_quarter_is_a_number_too() -> None:
+    """Half of it and an eighth is a quarter again."""
+    module = _class("model m(p=0.25) { input 8; dropout p }")(p=0.75)
+    assert module[0].p == 0.75
+
+
+def test_a_whole_number_where_any_may_stand() -> None:
+    source = archdsl.compile("model m(p=0, k=3) { input 8; dropout p; linear k }")
+    assert "p: float = 0.0" in source and "k: int = 3" in source
