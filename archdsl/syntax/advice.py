@@ -84,6 +84,8 @@ def _named(place: Place, kind: str) -> str | None:
     if names and kind not in ("NAME", *WORDS) and str(token).isidentifier() and kind != "TIMES":
         if before == "SHORTCUT" and kind == "IF":
             return None
+        if before == "SHORTCUT":
+            return f'`{token}` is a reserved word; as a label in quotes: `shortcut "{token}"`'
         return f"`{token}` is a reserved word; take another name, such as `{token}_`"
     if before == "RBRACE" and (kind == "COLON" or (kind == "LABEL" and place.near(-1))):
         return 'a label begins with a letter, `block{i}: ...`, or stands in quotes: `"{i}": ...`'
