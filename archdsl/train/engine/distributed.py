@@ -24,7 +24,9 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
+from archdsl.text import either
 from archdsl.train.errors import TrainError
+from archdsl.train.recipe.parts import DEVICES
 from archdsl.train.recipe.schema import Recipe
 
 PATIENCE = 10.0  # seconds in which the processes that began together come to the same fault
@@ -89,9 +91,9 @@ def pick_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise TrainError(f"there is no device {name!r}", "auto, cpu, cuda, cuda:1 or mps") from None
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise TrainError(f"device {name}: not one to train on", "auto, cpu, cuda, cuda:1 or mps")
+        raise TrainError(f"there is no device {name!r}", either(DEVICES)) from None
+    if device.type not in DEVICES:
+        raise TrainError(f"device {name}: not one to train on", either(DEVICES))
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
         raise TrainError(

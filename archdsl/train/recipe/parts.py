@@ -14,6 +14,8 @@ NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Index = Annotated[int, Field(ge=0)]
 
+DEVICES = ("auto", "cpu", "cuda", "cuda:1", "mps")  # as one writes them
+
 
 @dataclass(frozen=True)
 class Flag:

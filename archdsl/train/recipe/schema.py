@@ -18,6 +18,7 @@ from archdsl.text import either
 from archdsl.train.recipe import datasets
 from archdsl.train.recipe.optimizers import Optimizer, Sgd
 from archdsl.train.recipe.parts import (
+    DEVICES,
     Count,
     Flag,
     Fraction,
@@ -227,9 +228,15 @@ class Recipe(Part):
     """All randomness follows it."""
     deterministic: bool = False
     """Only operations that give the same bits each time."""
-    device: Annotated[str, Flag(commands=("train", "eval", "predict", "bench")), MayChange] = "auto"
-    """auto, cpu, cuda, cuda:1 or mps. auto: what the environment's ARCHDSL_DEVICE says, else the
-    best there is."""
+    device: Annotated[
+        str,
+        Field(
+            description=f"{either(DEVICES)}. auto: what the environment's ARCHDSL_DEVICE says, "
+            "else the best there is."
+        ),
+        Flag(commands=("train", "eval", "predict", "bench")),
+        MayChange,
+    ] = "auto"
     devices: Annotated[Count, Flag(), MayChange] = 1
     """Processes on each machine, one device each."""
     nodes: Annotated[Count, Flag(), MayChange] = 1
