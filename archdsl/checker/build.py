@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from archdsl.checker.values import Problem
-from archdsl.diagnostics.catalogue import NeverLabelled, OtherUse, UnknownTarget
+from archdsl.diagnostics.catalogue import NeverLabelled, OtherUse, UnfitRule, UnknownTarget
 from archdsl.diagnostics.model import Label
 from archdsl.diagnostics.source import Span
 from archdsl.ir import expr as e
 from archdsl.ir import graph
 from archdsl.ir.graph import Graph, Init, Item, Node, Param, Scope
 from archdsl.ir.same import difference
-from archdsl.ops.init import Rule
+from archdsl.ops.init import Rule, unfit
 from archdsl.ops.table import Op, Shape
 
 
@@ -389,17 +389,26 @@ def _applying(builder: Builder) -> list[Init]:
 
 def _settled(inits: list[Init], items: list[Item]) -> tuple[Init, ...]:
     """The init rules, whose targets are known to exist."""
-    learned: dict[str, set[str]] = {}  # by the kind of operator
+    learned: dict[str, dict[str, set[Shape]]] = {}  # by the kind of operator
     for node in _nodes(items) if inits else ():
-        params = [w.name for w in node.weights if not w.buffer]
-        learned.setdefault(node.op.name, set()).update(params)
-        for kind, _ in node.op.holds:
-            learned.setdefault(kind, set()).update(p.rpartition(".")[2] for p in params)
+        for weight in (w for w in node.weights if not w.buffer):
+            every = [(node.op.name, weight.name)]
+            every += [(kind, weight.name.rpartition(".")[2]) for kind, _ in node.op.holds]
+            for kind, name in every:
+                learned.setdefault(kind, {}).setdefault(name, set()).add(weight.shape)
     for init in inits:
         if init.kind in learned and init.param not in learned[init.kind]:
             raise Problem(UnknownTarget(init.span, f"{init.kind}.{init.param}"))
+        for shape in sorted(learned.get(init.kind or "", {}).get(init.param, ())):
+            check_fits(init.rule, shape, init.span)
     top = {item.name: item for item in items if item.name is not None}
     return tuple(init if init.kind is not None else _found(init, top) for init in inits)
+
+
+def check_fits(rule: Rule, shape: Shape, span: Span) -> None:
+    """Raises where a rule of initialisation cannot fill a weight."""
+    if problem := unfit(rule, shape):
+        raise Problem(UnfitRule(span, problem))
 
 
 def _found(init: Init, items: Mapping[str, Item]) -> Init:
@@ -408,6 +417,9 @@ def _found(init: Init, items: Mapping[str, Item]) -> Init:
     for split in (len(path), len(path) - 1):
         layer, param = _find(items, path[:split]), ".".join(path[split:]) or "weight"
         if isinstance(layer, Node) and _has(layer, param):
+            check_fits(
+                init.rule, next(w.shape for w in layer.weights if w.name == param), init.span
+            )
             return replace(init, path=".".join(path[:split]), param=param)
     raise Problem(UnknownTarget(init.span, ".".join(path)))
 

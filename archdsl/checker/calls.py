@@ -19,7 +19,16 @@ from archdsl.checker.arguments import (
     setting_of,
     shape_value,
 )
-from archdsl.checker.build import Builder, Draft, Reached, Value, freeze, operand_shapes, sketches
+from archdsl.checker.build import (
+    Builder,
+    Draft,
+    Reached,
+    Value,
+    check_fits,
+    freeze,
+    operand_shapes,
+    sketches,
+)
 from archdsl.checker.fuel import EXPANSION, NAMING, NODE, PARAM, Budget
 from archdsl.checker.measured import Measured
 from archdsl.checker.report import Reporter
@@ -410,6 +419,7 @@ class Calls:
             self.budget.tensor(statement.shape.span, shape)
             made = rule(statement.rule, statement.rule_span, statement.args, frame, self.report)
             if made is not None:
+                check_fits(made, shape, statement.rule_span)
                 content = (shape, statement.buffer, made)
                 draft = Draft(statement.name, True, content, [], statement.span)
                 frame.taps[statement.name] = builder.add(draft, shape)[0]

@@ -106,6 +106,7 @@ EXAMPLES: dict[str, Example] = {
         _model("maxpool 2x2 -> upsample 2", input="3x32x32 where h >= 2 and w >= 1"),
         _model("maxpool 2x2 -> upsample 2", input="3x32x32 where h >= 2 and w >= 2"),
     ),
+    "E0208": _pair("init bn orthogonal\nbn", "init bn normal\nbn"),
     # values
     "E0301": _pair("conv 16 3x3 groups=2", "conv 18 3x3 groups=3"),
     "E0302": _pair("conv 16", "conv 16 3x3"),

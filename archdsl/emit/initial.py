@@ -177,6 +177,8 @@ def _draw(rule: Rule, target: Expr) -> Expr:
 def _value(value: Any, hint: str, silent: bool) -> Expr:
     if isinstance(value, Attribute):
         return _attribute(value)
+    if hint == "gain" and isinstance(value, str):
+        return Apply(Code("nn.init.calculate_gain"), (Lit(value, "nonlinearity"),))
     return Lit(value, hint, silent)
 
 

@@ -26,6 +26,8 @@ from archdsl.diagnostics.source import Span
 from archdsl.names.foreign import NEEDLESS, advice, fixes, similar
 from archdsl.names.units import Block, Slot, Target, show_signature, signature
 from archdsl.ops import TABLE
+from archdsl.ops.table import Op
+from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t
 from archdsl.text import plural
 
@@ -61,7 +63,7 @@ def bind_call(
     if join and (call.body is None) == (not call.taps) and not _alone(call, target, args, scope):
         return Bound({}, [NeedsBranches(call.span, name, hint=_branches(call))])
     example = "" if isinstance(target, Block) else target.example
-    bound = bind(name, signature(target), args, where, example)
+    bound = bind(name, signature(target), args, where, example, target)
     return bound._replace(problems=[*problems, *bound.problems])
 
 
@@ -126,6 +128,7 @@ def bind(
     args: tuple[t.Argument, ...],
     where: Span,
     example: str = "",
+    target: Target | None = None,
 ) -> Bound:
     """Which argument goes where; what fits nowhere is reported and left out."""
     known, label = {s.name for s in slots}, f"the signature is `{show_signature(name, slots)}`"
@@ -149,7 +152,8 @@ def bind(
         else:
             bound[key] = argument
     if extra:
-        problems.append(_extra(name, slots, args, extra[0], known - bound.keys(), label))
+        free = known - bound.keys()
+        problems.append(_extra(name, slots, args, extra[0], free, label, target))
     missing = [f"`{s.name}`" for s in slots if s.required and s.name not in bound]
     if missing and all(a.name is None or a.name in known for a in args):
         names = " and ".join(missing[:3]) + (" and more" if len(missing) > 3 else "")
@@ -185,12 +189,13 @@ def _extra(
     argument: t.Argument,
     free: set[str],
     label: str,
+    target: Target | None,
 ) -> Diagnostic:
     """For the first argument too many."""
     extra = [a for a in args[args.index(argument) :] if a.name is None]
     fix = _as_steps(extra)
     if not fix and all(s.name != "out" for s in slots):
-        fix = _by_name(extra, free)
+        fix = _by_name(extra, free) or _by_keyword(extra, free, target)
     hint = fix[0].title if fix else _extra_hint(name, slots, args)
     count = plural(sum(not s.keyword for s in slots), "argument").replace("0 ", "no ")
     return TooManyArguments(argument.span, name, count, signature=label, hint=hint, fixes=fix)
@@ -229,6 +234,22 @@ def _by_name(extra: list[t.Argument], free: set[str]) -> tuple[Fix, ...]:
     title = ", ".join(f"{what} is written `{sign}{a.span.text}`" for a, (_, sign, what) in pairs)
     edits = tuple((_before(a), sign) for a, (_, sign, _) in pairs)
     return (Fix(title, edits, safe=True),) if edits else ()
+
+
+def _by_keyword(extra: list[t.Argument], free: set[str], target: Target | None) -> tuple[Fix, ...]:
+    """Numbers for an operator that takes them by name. A whole number is more likely the channels
+    where the operator learns something of each."""
+    if target is None or isinstance(target, Block):
+        return ()
+    keywords = [a for a in target.args.values() if a.keyword and a.name in free]
+    plain = [(a, a.value.value) for a in extra if isinstance(a.value, t.Literal)]
+    pairs = [(a, v, k) for (a, v), k in zip(plain, keywords, strict=False) if k.type.accepts(v)]
+    channels = all(is_int(v) for _, v in plain) and target.weights is not Op.weights
+    if channels or len(pairs) < len(extra):
+        return ()
+    title = f"write `{' '.join(f'{k.name}={a.span.text}' for a, _, k in pairs)}`"
+    edits = tuple((_before(a), f"{k.name}=") for a, _, k in pairs)
+    return (Fix(title, edits, safe=False),)
 
 
 def _before(argument: t.Argument) -> Span:

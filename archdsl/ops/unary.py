@@ -213,6 +213,11 @@ class Clamp(_Pointwise, name="clamp", family="arithmetic"):
             raise Blame(None, "`clamp` needs a bound", help="`min=0`, `max=1`, or both")
         return inputs[0]
 
+    def lost(self, *inputs: Shape) -> str:
+        if self.min is None or self.max is None or self.min < self.max:
+            return ""
+        return f"between {self.min:g} and {self.max:g} everything becomes {self.max:g}"
+
     def settings(self) -> dict[str, Any]:
         return self.keywords()
 

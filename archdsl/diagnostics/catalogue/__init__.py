@@ -30,6 +30,7 @@ from archdsl.diagnostics.catalogue.shapes import (
     NoBatch,
     OtherShape,
     ResidualMismatch,
+    UnfitRule,
     WrongRank,
 )
 from archdsl.diagnostics.catalogue.structure import (
@@ -222,6 +223,7 @@ __all__ = [
     "UnexpectedWord",
     "UnfinishedStatement",
     "UnfinishedString",
+    "UnfitRule",
     "UnknownArgument",
     "UnknownFunction",
     "UnknownInput",

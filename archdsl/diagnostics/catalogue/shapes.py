@@ -132,3 +132,15 @@ class NoBatch(Diagnostic):
     help = "write a leading 1: `{wanted}`, which is repeated for each sample"
     shape: str
     wanted: str
+
+
+class UnfitRule(Diagnostic):
+    """A rule of initialisation needs weights of some number of dimensions: `dirac` those of a
+    convolution, `eye` and `sparse` a matrix."""
+
+    code = "E0208"
+    slug = "unfit-rule"
+    title = "{problem}"
+    label = "for what this line initialises"
+    help = "`normal`, `uniform`, `constant`, `zeros` and `ones` fill any weight"
+    problem: str
