@@ -21,6 +21,7 @@ from archdsl.ir.graph import Graph, Init, Item, Node, Param, Scope
 from archdsl.ir.same import difference
 from archdsl.ops.init import Rule, unfit
 from archdsl.ops.table import Op, Shape
+from archdsl.text import shape_text
 
 
 @dataclass(eq=False, slots=True)
@@ -407,8 +408,8 @@ def _settled(inits: list[Init], items: list[Item]) -> tuple[Init, ...]:
 
 def check_fits(rule: Rule, shape: Shape, span: Span) -> None:
     """Raises where a rule of initialisation cannot fill a weight."""
-    if problem := unfit(rule, shape):
-        raise Problem(UnfitRule(span, problem))
+    if reason := unfit(rule, shape):
+        raise Problem(UnfitRule(span, rule.name, shape_text(shape), reason))
 
 
 def _found(init: Init, items: Mapping[str, Item]) -> Init:

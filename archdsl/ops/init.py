@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from archdsl.ops.table import REQUIRED, Arg
 from archdsl.ops.types import Choice, Float, Int, Type
-from archdsl.text import shape_text
 
 MODE = Choice(("fan_in", "fan_out"))
 NONLINEARITY = Choice(
@@ -126,7 +125,7 @@ def unfit(rule: Rule, shape: tuple[int, ...]) -> str:
     low, high = _RANKS.get(rule.name, (0, 5))
     if not low <= len(shape) <= high:
         need = f"{low}" if low == high else f"{low} to {high}"
-        return f"`{rule.name}` fills weights of {need} dimensions, not {shape_text(shape)}"
+        return f"it fills weights of {need} dimensions"
     groups = dict(rule.args).get("groups", 1)
     if rule.name == "dirac" and isinstance(groups, int) and shape[0] % groups:
         return f"{groups} groups do not divide the {shape[0]} filters"

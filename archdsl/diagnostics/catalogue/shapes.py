@@ -140,7 +140,9 @@ class UnfitRule(Diagnostic):
 
     code = "E0208"
     slug = "unfit-rule"
-    title = "{problem}"
-    label = "for what this line initialises"
+    title = "`{rule}` cannot fill a weight of {shape}"
+    label = "{reason}"
     help = "`normal`, `uniform`, `constant`, `zeros` and `ones` fill any weight"
-    problem: str
+    rule: str
+    shape: str
+    reason: str
