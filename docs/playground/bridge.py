@@ -242,6 +242,14 @@ class Page:
         span, told = found
         return {"text": told, "span": place.span(span)}
 
+    def on_explain(self, code: str) -> Answer:
+        """What `archdsl explain CODE` prints."""
+        from archdsl.explain import find
+        from archdsl.explain import page as explained
+
+        entry = find(code)
+        return {"text": "" if entry is None else explained(entry)}
+
     # ---- the whole text ----------------------------------------------------------------------
 
     def on_format(self, text: str) -> Answer:

@@ -160,6 +160,12 @@ def test_format_and_mend(ask: Asking) -> None:
     assert ask("mend", text=SMALL)["text"] == SMALL
 
 
+@pytest.mark.parametrize("code", ["E0001", "E0203", "W0001"])
+def test_a_code_is_explained(ask: Asking, code: str) -> None:
+    assert ask("explain", code=code)["text"].split("[")[1].startswith(code)
+    assert ask("explain", code="E9999")["text"] == ""
+
+
 @pytest.mark.parametrize("name", shipped())
 def test_every_shipped_spec_opens(ask: Asking, name: str) -> None:
     found = ask.check((specs_folder() / f"{name}.arch").read_text())

@@ -168,6 +168,9 @@ def test_a_mistake_is_underlined_on_its_word_and_mended(visit: Visit) -> None:
     mark.wait_for()
     assert mark.all_inner_texts() == ["clases"]
     assert "unknown name" in page.locator(".problem").inner_text()
+    page.locator(".problem .code").click()
+    page.locator("#explained pre", has_text="Right:").wait_for()
+    page.keyboard.press("Escape")
     page.locator(".problem .fix").click()
     page.wait_for_selector("#status.good")
     assert "linear classes" in visit.text and not page.locator(".cm-lintRange-error").count()

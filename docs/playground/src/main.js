@@ -94,12 +94,20 @@ function problems({ problems: all }) {
     const item = el("div", { class: `problem ${one.severity}`, role: "listitem", tabindex: "0",
       onclick: () => one.where || editor.go(one.span[0]),
       onkeydown: (event) => event.key === "Enter" && event.target === item && !one.where && editor.go(one.span[0]) },
-      el("p", {}, el("code", {}, one.code), " ", code(title), el("small", {}, ` ${place}`)),
+      el("p", {}, el("button", { class: "code", title: `What ${one.code} means`,
+        onclick: (event) => (event.stopPropagation(), explain(one.code)) }, one.code), " ", code(title), el("small", {}, ` ${place}`)),
       ...more.filter((text) => !(text.startsWith("help:") && one.fixes.length)).map((text) => el("p", { class: "more" }, code(text))));
     for (const fix of one.fixes)
       item.append(el("button", { class: "fix", onclick: (event) => (event.stopPropagation(), editor.apply(fix)) }, code(fix.title)));
     return item;
   }));
+}
+
+async function explain(name) {
+  const found = await python.ask({ kind: "explain", code: name });
+  if (!found?.text) return;
+  $("explained").querySelector("pre").textContent = found.text;
+  $("explained").showModal();
 }
 
 /** Text whose `words` are code. */
