@@ -190,19 +190,25 @@ def export(
     seed: int = 0,
     optimize: bool = False,
     outputs: Sequence[str] = (),
+    dynamic: Literal["size"] | None = None,
     **params: Any,
 ) -> None:
     """Write an artefact of the spec to a file, whole or not at all. The file's name says which
     (.onnx, .pt2, .safetensors, .py, .svg, ...), or `to` does.
 
-    `weights`, or else `seed`: what an artefact that holds weights holds. Raises SpecError, OSError,
-    WeightsError, and archdsl.runtime.export.ExportError where the exporter cannot.
+    `weights`, or else `seed`: what an artefact that holds weights holds. `dynamic`: "size" leaves
+    the sizes open that the network takes, or promises with `where`, in ONNX and pt2. Raises
+    SpecError, OSError, WeightsError, and archdsl.runtime.export.ExportError where the exporter
+    cannot.
     """
+    if dynamic not in (None, "size"):
+        raise ValueError(f"`dynamic` is 'size' or None, not {dynamic!r}")
     _whole("seed", seed, -(2**63), 2**64 - 1)
     path = Path(path)
     to = by_suffix(path) if to is None else to
     given = None if weights is None else Path(weights)
-    request = Request("", given, seed, optimize, outputs=tuple(outputs))
+    free = () if dynamic is None else (dynamic,)
+    request = Request("", given, seed, optimize, outputs=tuple(outputs), dynamic=free)
     write(_artefact(to), _open(spec, input, params), path, request)
 
 

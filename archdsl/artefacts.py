@@ -33,6 +33,8 @@ class Request:
     weights: Path | None = None
     seed: int = 0
     optimize: bool = False
+    #: what is left open beside the batch: "size"
+    dynamic: tuple[str, ...] = ()
     #: the paths of the values to give, in place of the model's own outputs
     outputs: tuple[str, ...] = ()
     #: how deep a picture opens blocks; None: as deep as it stays readable
@@ -180,7 +182,7 @@ ARTEFACTS: dict[str, Artefact] = {
             f"{_EXPORT}:write_onnx",
             (".onnx",),
             "file",
-            options=("weights", "say"),
+            options=("weights", "say", "dynamic"),
         ),
         Artefact(
             "pt2",
@@ -188,7 +190,7 @@ ARTEFACTS: dict[str, Artefact] = {
             f"{_EXPORT}:write_pt2",
             (".pt2",),
             "file",
-            options=("say",),
+            options=("say", "dynamic"),
         ),
         Artefact(
             "safetensors", "weights", f"{_EXPORT}:write_safetensors", (".safetensors",), "file"
@@ -211,4 +213,5 @@ ARTEFACTS: dict[str, Artefact] = {
     )
 }
 PICTURES = tuple(row.name for row in ARTEFACTS.values() if row.picture)
+DYNAMIC = tuple(row.name for row in ARTEFACTS.values() if "dynamic" in row.options)
 WITH_WEIGHTS = tuple(row.name for row in ARTEFACTS.values() if row.kind == "file")

@@ -13,6 +13,7 @@ import typer
 
 from archdsl.artefacts import (
     ARTEFACTS,
+    DYNAMIC,
     PICTURES,
     WITH_WEIGHTS,
     Request,
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 Target = enum.StrEnum("Target", [(n, n) for n, row in ARTEFACTS.items() if not row.picture])  # type: ignore[misc]
 ENDINGS = {name: ARTEFACTS[name].suffixes[0] for name in PICTURES}
+
+
+class Dynamic(enum.StrEnum):
+    size = "size"
 
 
 class DiffFormat(enum.StrEnum):
@@ -87,6 +92,15 @@ def compile(
             help="For inference alone: fold batch normalisation, drop dropout and identities.",
         ),
     ] = False,
+    dynamic: Annotated[
+        Dynamic | None,
+        typer.Option(
+            "--dynamic",
+            show_default=False,
+            help="What onnx and pt2 leave open beside the batch: every size that is taken, or "
+            "promised by `where`.",
+        ),
+    ] = None,
     outputs: Annotated[
         str | None,
         typer.Option(
@@ -121,7 +135,10 @@ def compile(
     if weights is not None and name not in WITH_WEIGHTS:
         usage(f"--weights is for {', '.join(WITH_WEIGHTS)}: {name} holds none")
     paths = tuple(path.strip() for path in outputs.split(",")) if outputs else ()
-    request = Request(weights=weights, seed=seed, optimize=optimize, outputs=paths, say=_say)
+    if dynamic is not None and name not in DYNAMIC:
+        usage(f"--dynamic is for {', '.join(DYNAMIC)}: {name} leaves sizes open anyway")
+    free = () if dynamic is None else (dynamic.value,)
+    request = Request("", weights, seed, optimize, free, paths, say=_say)
     with spec_errors(), _file_errors(output):
         _make(name, spec_from(spec, param, input, limit), output, request)
 

@@ -23,6 +23,7 @@ from torch import nn
 from archdsl._version import __version__
 from archdsl.ir.expose import select
 from archdsl.ir.graph import Program
+from archdsl.runtime.dynamic import Open, asking, fixed, not_taken, opened
 from archdsl.runtime.errors import ExportError
 from archdsl.runtime.module import build, examples, with_outputs
 from archdsl.runtime.onnx_words import sayable
@@ -87,18 +88,22 @@ def write_onnx(
     path: Path,
     weights: Path | None = None,
     say: Say = lambda text: None,
+    dynamic: tuple[str, ...] = (),
 ) -> None:
     """ONNX by torch's exporter, checked by `onnx.checker`. With `weights` of a run, the
-    file's metadata say what the run knows of its samples. Raises ExportError."""
+    file's metadata say what the run knows of its samples. `dynamic`: "size" leaves the sizes open
+    that the program takes. Raises ExportError."""
     missing = [n for n in ("onnx", "onnxscript") if find_spec(n) is None]
     if missing:
         names = " and ".join(f"`{name}`" for name in missing)
         raise ExportError(f"ONNX needs {names}\n{INSTALL}")
     try:
-        _save_onnx(program, module, path, weights, say)
-    except OSError:
+        _save_onnx(program, module, path, weights, say, dynamic)
+    except (OSError, ExportError):
         raise
     except Exception as error:  # torch's converter and onnx's checker have many of their own
+        if "size" in dynamic:
+            raise not_taken(program, opened(program), error) from error
         say("looking for the step that ONNX has no words for")
         raise refusal(program, "ONNX", _save_onnx) from error
 
@@ -109,19 +114,21 @@ def _save_onnx(
     path: Path,
     weights: Path | None = None,
     say: Say = lambda text: None,
+    dynamic: tuple[str, ...] = (),
 ) -> None:
     import onnx
 
     say("reading it with torch.export")
-    exported = _exported(program, module)
+    free = opened(program) if "size" in dynamic else fixed(program)
+    exported = _exported(program, module, free)
     say("translating it to ONNX")
     with _quiet():
         made = torch.onnx.export(
-            sayable(exported),
+            sayable(exported, sizes=len(free.dims) > 1),
             (),
             input_names=list(program.inputs),
             output_names=[name for name, _ in program.outputs],
-            dynamic_shapes=({0: "batch"},) * len(program.inputs),
+            dynamic_shapes=(free.names, *({0: "batch"},) * (len(program.inputs) - 1)),
             dynamo=True,
             verbose=False,
         )
@@ -132,6 +139,8 @@ def _save_onnx(
     made.model.doc_string, made.model.graph.name = program.text, program.name
     facts = {} if weights is None else trained_on(weights)
     said = {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}
+    if len(free.dims) > 1:
+        said["takes"] = program.sizes.describe()
     made.model.metadata_props.update({"model": program.name, "archdsl": __version__, **said})
     say("writing and checking it")
     size = sum(t.numel() * t.element_size() for t in module.state_dict().values())
@@ -154,23 +163,35 @@ def _tell_apart(graph: Any) -> None:
 
 
 def write_pt2(
-    program: Program, module: nn.Module, path: Path, say: Say = lambda text: None
+    program: Program,
+    module: nn.Module,
+    path: Path,
+    say: Say = lambda text: None,
+    dynamic: tuple[str, ...] = (),
 ) -> None:
-    """torch.export's format, for `torch.export.load`. Raises ExportError."""
+    """torch.export's format, for `torch.export.load`. `dynamic`: "size" leaves the sizes open that
+    the program takes. Raises ExportError."""
     try:
-        _save_pt2(program, module, path, say)
-    except OSError:
+        _save_pt2(program, module, path, say, dynamic)
+    except (OSError, ExportError):
         raise
     except Exception as error:  # torch.export has many of its own
+        if "size" in dynamic:
+            raise not_taken(program, opened(program), error) from error
         say("looking for the step that torch.export has no words for")
         raise refusal(program, "torch.export", _save_pt2) from error
 
 
 def _save_pt2(
-    program: Program, module: nn.Module, path: Path, say: Say = lambda text: None
+    program: Program,
+    module: nn.Module,
+    path: Path,
+    say: Say = lambda text: None,
+    dynamic: tuple[str, ...] = (),
 ) -> None:
     say("reading it with torch.export")
-    exported = _exported(program, module)
+    free = opened(program) if "size" in dynamic else fixed(program)
+    exported = _exported(program, module, free)
     say("writing it")
     with _quiet():
         torch.export.save(exported, path, extra_files={"spec.arch": program.text})
@@ -184,15 +205,36 @@ def write_safetensors(program: Program, module: nn.Module, path: Path) -> None:
     save_file(state, path, metadata={"format": "pt"})
 
 
-def _exported(program: Program, module: nn.Module) -> Any:
-    example = examples(program, 2)
-    batch = torch.export.Dim("batch", min=1)
+def _exported(program: Program, module: nn.Module, free: Open) -> Any:
+    """Of what torch may ask of unknown sizes, as little as gives a program that takes them all."""
+    if len(free.dims) == 1:
+        return _read(program, module, free)
+    first: Exception | None = None
+    for nothing, later in ((True, True), (False, True), (False, False)):
+        given = {"prefer_deferred_runtime_asserts_over_guards": later}
+        try:
+            with asking(nothing):
+                made = _read(program, module, free, **given)
+            free.check(made.module())
+        except Exception as error:  # torch.export has many of its own
+            first = first or error
+        else:
+            return made
+    assert first is not None
+    raise first
+
+
+def _read(program: Program, module: nn.Module, free: Open, **more: Any) -> Any:
+    first, *others = examples(program, 2)
+    example = (first.new_zeros(2, *free.example), *others)
+    dynamic = (free.dims, *({0: free.dims[0]},) * len(others))
     module.eval()
     hook = module.register_forward_hook(_plain)
     with _quiet(), torch.no_grad():
         try:
-            dynamic = ({0: batch},) * len(example)
-            return torch.export.export(module, example, dynamic_shapes=dynamic, strict=False)
+            return torch.export.export(
+                module, example, dynamic_shapes=dynamic, strict=False, **more
+            )
         finally:
             hook.remove()
 

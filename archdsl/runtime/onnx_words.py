@@ -22,10 +22,14 @@ AVG_POOLS = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)
 DECONVS = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
 
 
-def sayable(exported: Any) -> Any:
-    """The program in ONNX's words; the very program where it is so already."""
-    if not any(map(_lacks, exported.graph.nodes)):
+def sayable(exported: Any, sizes: bool = False) -> Any:
+    """The program in ONNX's words; the very program where it is so already. `sizes`: those of its
+    input are not known; raises ValueError where its words would depend on them."""
+    lacking = [node for node in exported.graph.nodes if _lacks(node)]
+    if not lacking:
         return exported
+    if sizes:
+        raise ValueError(f"ONNX says `{lacking[0].target}` otherwise for each size")
     return exported.run_decompositions({target: words for target, (words, _) in WORDS.items()})
 
 

@@ -182,3 +182,29 @@ def _ascending(boxes: Sequence[Box]) -> Iterator[tuple[int, ...]]:
         yield size
         for axis, sizes in enumerate(boxes[place]):
             push((*size[:axis], sizes.next(size[axis] + 1), *size[axis + 1 :]), place)
+
+
+def allowed(program: Program) -> tuple[Box, bool] | None:
+    """For each axis the sizes that may come in, whatever the others are: what is promised, else
+    what is taken, around the declared size. And whether all sides are equal. None: no set for each
+    axis says it."""
+    sizes = program.sizes
+    boxes, formulas, exact = sizes.boxes, [d.cond for d in sizes.formulas], True
+    if program.promise is not None:
+        said = _Proof(program, program.promise).said
+        boxes, formulas, exact = said.boxes, [d.cond for d in said.formulas], said.exact
+    first, *others = sizes.sides
+    square = [e.equal(first, other) for other in others]
+    equal = bool(square) and all(cond in square for cond in formulas) and len(formulas) > 0
+    equal = equal and all(cond in formulas for cond in square)
+    box = next(
+        (b for b in boxes if all(h in s for h, s in zip(sizes.declared, b, strict=True))), ()
+    )
+    if not box or not exact or (formulas and not equal):
+        return None
+    if equal:
+        both = box[0]
+        for other in box[1:]:
+            both = both & other
+        box = (both,) * len(box)
+    return box, equal

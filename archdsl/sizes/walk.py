@@ -80,9 +80,14 @@ class Varying:
 
     @cached_property
     def _walk(self) -> Walk:
-        shape = self.program.input_shape
-        walk = Walk(self.program, e.At(shape))
-        walk(tuple(e.Var(place, f"n{place}") for place in range(len(shape))))
+        shapes = self.program.graph.input_shapes
+        first, *others = (
+            tuple(e.Var((number, place), "n") for place in range(len(shape)))
+            for number, shape in enumerate(shapes)
+        )
+        here = {(i, place): n for i, shape in enumerate(shapes) for place, n in enumerate(shape)}
+        walk = Walk(self.program, e.At(here))
+        walk(first, others)
         return walk
 
 
@@ -113,11 +118,12 @@ class Walk:
         self._rules: dict[Any, Outcome] = {}
         self.program = program
 
-    def __call__(self, entering: Dims) -> list[Dims]:
-        """The shapes of the program's outputs."""
+    def __call__(self, entering: Dims, others: list[Dims] | None = None) -> list[Dims]:
+        """The shapes of the program's outputs. `others`: what comes in behind the first."""
         graph, wanted = self.program.graph, [value for _, value in self.program.outputs]
         try:
-            values = self._graph(graph, self._entering(entering), ())
+            inputs = self._entering(entering) if others is None else [entering, *others]
+            values = self._graph(graph, inputs, ())
         except _Refused:
             return []
         return [values[v][v in graph.unbatched :] for v in wanted]

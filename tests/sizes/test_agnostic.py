@@ -132,6 +132,19 @@ def test_shipped_specs_at_five_sizes(name: str) -> None:
             torch.testing.assert_close(module(x), other(x))
 
 
+def test_sizes_of_another_input_follow() -> None:
+    text = """model m {
+  input image 2x8x8
+  input guide 1x4x5
+  upsample size=(@guide.h * 2)x(@guide.w)
+  conv 2 1x1
+}"""
+    module = archdsl.load(text).eval()
+    for size in ((4, 5), (7, 3)):
+        made = module(torch.randn(1, 2, 9, 11), torch.randn(1, 1, *size))
+        assert made.shape == (1, 2, 2 * size[0], size[1])
+
+
 def test_a_part_of_a_model_follows_too() -> None:
     """Values inside of a model as its outputs are numbered anew."""
     text = """model m {
