@@ -114,6 +114,7 @@ class Builder:
     exports: dict[Value, Value] = field(default_factory=dict)  # its values as the parent's
     captures: dict[Value, Value] = field(default_factory=dict)  # the parent's values as its own
     names: dict[str, Span] = field(default_factory=dict)
+    named: dict[str, Value] = field(default_factory=dict)  # what labelled steps gave
     made: dict[str, Draft] = field(default_factory=dict)  # its modules, by name
     taps: dict[str, Value] = field(default_factory=dict)  # the values named in it
     inits: list[Init] = field(default_factory=list)

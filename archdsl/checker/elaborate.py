@@ -266,7 +266,9 @@ class _Elaborator(Calls):
         if isinstance(step, (t.Tap, t.Use)):
             self.report(c.NothingToName(label.span))
             return flow
-        return self._named(name, step, flow, builder, frame, part.span)
+        value = self._named(name, step, flow, builder, frame, part.span)
+        builder.named[name] = value
+        return value
 
     def _part(self, statement: t.Part, builder: Builder, frame: Frame) -> None:
         """A module that what follows may run."""

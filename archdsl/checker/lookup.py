@@ -48,6 +48,8 @@ def _labelled(name: str, builder: Builder) -> Value:
     scope: Builder | None = builder
     names: list[str] = []
     while scope is not None:
+        if name in scope.named:
+            return scope.named[name]
         with_name = scope.made.get(name)
         if with_name is not None and with_name.outputs:
             return with_name.outputs[0]
@@ -57,6 +59,8 @@ def _labelled(name: str, builder: Builder) -> Value:
 
 
 def _child(scope: Builder, name: str, within: str) -> Value:
+    if name in scope.named:
+        return scope.named[name]
     draft = scope.made.get(name)
     if draft is None or not draft.outputs:
         raise Unknown(name, within, (*scope.taps, *scope.made))

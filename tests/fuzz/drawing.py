@@ -57,6 +57,7 @@ class Weaver(Maker):
             return self.tapped(shape, env, depth)
         if depth > 0 and kind < 0.6:
             options = (self.group, self.group, self.residual, self.join, self.repeat, self.call)
+            options += (self.shared, self.of_values, self.by_path, self.carried)
             return rng.choice(options)(shape, env, depth - 1)
         if kind < 0.68 and not self.loops:
             return self.param(shape, env)
@@ -132,7 +133,7 @@ class Truth:
     @classmethod
     def of(cls, program: Program) -> Truth:
         truth = cls()
-        values = truth._walk(program.graph, ["input"], [])
+        values = truth._walk(program.graph, [f"input {name}" for name in program.inputs], [])
         several = len(program.outputs) > 1
         for name, value in program.outputs:
             truth.feeds[f"output {name if several else 'output'}"] = [values[value]]
@@ -220,7 +221,7 @@ def compare(program: Program, top: Group, pairs: Pairs) -> None:
 
 def _shown(element: Element, truth: Truth) -> Iterator[tuple[Made, int, int]]:
     if element.kind == "input":
-        yield "input", 0, 0
+        yield f"input {element.title}", 0, 0
     if element.kind == "output":
         yield f"output {element.title}", 0, 0
     for copy, items in enumerate(element.shows):

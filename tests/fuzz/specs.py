@@ -16,6 +16,7 @@ from typing import Any
 from archdsl.ops import TABLE, Op
 from archdsl.ops.table import Arg, Blame, Shape
 from archdsl.ops.types import MAX_INT, Bool, Choice, Equation, Float, Floats, Int, Ints, Size, Type
+from tests.fuzz.values import Values, here
 
 MOST_VALUES = 4000  # of one tensor of one sample
 WRONG = 0.04  # of all steps
@@ -107,6 +108,9 @@ def written(value: Any, listed: bool = False) -> str:
 def argument(rng: random.Random, spec: Arg, env: Env) -> tuple[str, Callable[[Env], Any]]:
     """A text and what it is worth."""
     numbers = [k for k, v in env.items() if isinstance(v, int)]
+    sized = isinstance(spec.type, (Int, Size)) and rng.random() < 0.03
+    if sized and (found := here(rng, env)) is not None:
+        return found
     if isinstance(spec.type, (Int, Size)) and rng.random() < 0.2:
         if env["in"] and rng.random() < 0.5:
             return "in", lambda env: env["in"][0]
@@ -192,7 +196,7 @@ def operation(
 
 def applied(rng: random.Random, kind: type[Op], env: Env, bad: bool = False) -> Piece:
     text, made = operation(rng, kind, env, bad)
-    return Piece(text, lambda shape, env: made(env).shape(shape))
+    return Piece(text, lambda shape, env: made({**env, "here": shape}).shape(shape))
 
 
 # ---- steps -----------------------------------------------------------------------------------
@@ -206,7 +210,7 @@ class Block:
     call: Callable[[random.Random, Env], Piece]
 
 
-class Maker:
+class Maker(Values):
     """Draws one spec."""
 
     def __init__(self, rng: random.Random) -> None:
@@ -217,6 +221,7 @@ class Maker:
         self.taps: dict[str, Shape] = {}
         self.held: list[str] = []  # parameters that stand for a batch
         self.wrong = False  # what flows is not known
+        self.texts: list[str] = []
 
     def spec(self) -> str:
         rng = self.rng
@@ -225,6 +230,13 @@ class Maker:
         shape, params = self.input(), {"width": rng.randint(1, 6), "n": rng.randint(1, 3)}
         env: Env = {"in": shape, **params}
         lines = [f"input {written(shape, len(shape) == 1)}"]
+        if rng.random() < 0.12:
+            lines = [f"input first {lines[0].removeprefix('input ')}"]
+            for name in ("second", "third")[: rng.randint(1, 2)]:
+                other = shape if rng.random() < 0.6 else self.input()
+                lines.append(f"input {name} {written(other, len(other) == 1)}")
+                self.taps[name] = other
+            self.taps["first"] = shape
         if rng.random() < 0.1:
             lines.append("init conv normal std=0.1")
         if rng.random() < 0.1:
@@ -247,6 +259,8 @@ class Maker:
             self.wrong |= out is None
             flow = flow if out is None else out
             lines.append(piece.text)
+            if not self.wrong:
+                self.labelled(piece, flow)
             if flow and not self.wrong and rng.random() < 0.1:
                 lines.append(f"assert {self.claim(flow)}")
             if rng.random() < 0.15:
@@ -261,7 +275,7 @@ class Maker:
             lines.append("output " + " ".join(f"@{name}" for name in chosen))
         given = ", ".join(f"{k}={v}" for k, v in params.items())
         body = "\n".join(f"  {line}" for line in lines)
-        texts = [*(b.text for b in self.blocks), f"model m({given}) {{\n{body}\n}}"]
+        texts = [*(b.text for b in self.blocks), *self.texts, f"model m({given}) {{\n{body}\n}}"]
         return "\n".join(texts) + "\n"
 
     def whole(self, shape: Shape) -> str:
@@ -421,8 +435,9 @@ class Maker:
             if callable(env.get("act")) and rng.random() < 0.15:
                 piece = Piece("act", lambda shape, env: env["act"]().shape(shape))
             else:
-                piece = applied(rng, rng.choice(OPERATORS), env, bad)
+                piece = applied(rng, rng.choice(OPERATORS), {**env, "here": shape}, bad)
             return piece if bare else Piece(self.label() + piece.text, piece.flow)
+        own = (self.by_path, self.of_values, self.sized, self.carried, self.shared)
         return rng.choice(
             (
                 self.group,
@@ -438,6 +453,7 @@ class Maker:
                 self.tapped,
                 self.number,
                 self.fitted,
+                *own,
             )
         )(shape, env, depth - 1)
 

@@ -50,6 +50,8 @@ MEANT = {
     ("lstm", "at most 100"): "each has weights to list",
     ("gru", "at most 100"): "each has weights to list",
     ("window_attention", "of at least 0"): "a shift to the other side",
+    ("fit", "takes two values"): "others would change nothing",
+    ("fit", "somewhere"): "the mode says that it must not",
     ("add", "residual"): "a residual is a sum of equals, not of what can be repeated",
 }
 #: what a value may not be although torch takes it, for any operator
@@ -88,35 +90,35 @@ def agrees(program: Program) -> None:
     _equal("parameters", program.params, sum(p.numel() for p in module.parameters()))
     # in double precision: the layers one by one may sum in another order
     module.double()
-    x = torch.randn(5, *program.input_shape, dtype=torch.double)
+    xs = drawn(program, 5)
     expected = list(program.output_shapes.values())
     module.eval()
     with torch.no_grad():
         torch.manual_seed(1)
-        out = _tuple(module(x.clone()))
+        out = _tuple(module(*cloned(xs)))
         _equal("the outputs", [(5, *e) for e in expected], [tuple(o.shape) for o in out])
         for some in () if _mixes(program) else (slice(2, 3), slice(1, 3)):
-            part = _tuple(module(x[some].clone()))
+            part = _tuple(module(*cloned(x[some] for x in xs)))
             for one, other in zip(out, part, strict=True):
-                if not near(one[some], other) and steady(module, x, out):
+                if not near(one[some], other) and steady(module, xs, out):
                     raise Wrong("a sample's output depends on what else is in the batch")
         torch.manual_seed(1)
         with unwritten_is_nan():
-            values = _values(program.graph, module, [x.clone()])
-        shown = _of_batch(program, values, program.outputs, len(x))
+            values = _values(program.graph, module, cloned(xs))
+        shown = _of_batch(program, values, program.outputs, 5)
         for one, other in zip(out, shown, strict=True):
-            if not near(one, other) and steady(module, x, out):
+            if not near(one, other) and steady(module, xs, out):
                 raise Wrong("the module computes another value than its layers one by one")
     _equal("MACs", program.macs, _macs(module, program))
     module.train()
     expected += [program.values[value] for _, value in program.aux]
     for batch in (1, 5, 2):
-        leaf = x[:batch].clone().requires_grad_()
+        leaf = [x[:batch].clone().requires_grad_() for x in xs]
         torch.manual_seed(1)
         plain = _in_training(program, copy.deepcopy(module), leaf) if batch == 5 else None
         torch.manual_seed(1)
         try:
-            out = _tuple(module(leaf))
+            out = _tuple(module(*leaf))
         except ValueError as error:
             if batch > 1 or "more than 1 value per channel" not in str(error):
                 raise
@@ -134,24 +136,36 @@ def near(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other, rtol=1e-6, atol=1e-6, equal_nan=True)
 
 
-def steady(module: nn.Module, x: Tensor, out: tuple[Tensor, ...]) -> bool:
+def drawn(program: Program, batch: int) -> list[Tensor]:
+    """Random inputs."""
+    shapes = program.graph.input_shapes
+    return [torch.randn(batch, *shape, dtype=torch.double) for shape in shapes]
+
+
+def cloned(xs: Iterable[Tensor]) -> list[Tensor]:
+    return [x.clone() for x in xs]
+
+
+def steady(module: nn.Module, xs: list[Tensor], out: tuple[Tensor, ...]) -> bool:
     """Whether a change of the input in its last digits leaves the outputs; where not (the cosine of
     a huge number), rounding alone makes them differ."""
     for seed in range(3):
-        by = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed), dtype=x.dtype)
+        noise = torch.Generator().manual_seed(seed)
+        by = [torch.randn(x.shape, generator=noise, dtype=x.dtype) for x in xs]
         torch.manual_seed(1)
         with torch.no_grad():
-            moved = _tuple(module(x.detach() * (1 + 1e-15 * by)))
+            near_by = [x.detach() * (1 + 1e-15 * b) for x, b in zip(xs, by, strict=True)]
+            moved = _tuple(module(*near_by))
         if not all(map(near, out, moved)):
             return False
     return True
 
 
-def _in_training(program: Program, module: nn.Module, x: Tensor) -> list[Tensor]:
+def _in_training(program: Program, module: nn.Module, xs: list[Tensor]) -> list[Tensor]:
     """The outputs, with those for training alone, layer by layer."""
     with torch.no_grad():
-        values = _values(program.graph, module, [x])
-    return _of_batch(program, values, (*program.outputs, *program.aux), len(x))
+        values = _values(program.graph, module, xs)
+    return _of_batch(program, values, (*program.outputs, *program.aux), len(xs[0]))
 
 
 def _of_batch(
@@ -198,7 +212,7 @@ def _macs(module: nn.Module, program: Program) -> float:
     """Of one sample; what does not depend on the batch counts once."""
 
     def count(batch: int) -> float:
-        return cost(module, [torch.randn(batch, *program.input_shape, dtype=torch.double)])
+        return cost(module, drawn(program, batch))
 
     module.requires_grad_(False)  # torch's counter fails on views of parameters that learn
     double = count(2)
@@ -211,6 +225,9 @@ def _values(graph: Graph, module: nn.Module, inputs: list[Tensor]) -> list[Tenso
     """Every value of a graph; raises `Wrong` where one has another shape than predicted."""
     values = list(inputs)
     for item in graph.items:
+        if not isinstance(item, Param) and item.training_only and not module.training:
+            values += [torch.empty(0)] * len(item.shapes)  # nobody reads them, nor draws for them
+            continue
         args = [values[v] for v in item.inputs]
         if isinstance(item, Scope):
             args = _batched(graph, item, args, len(inputs[0]))
@@ -270,7 +287,8 @@ class _Prober(elaborate._Elaborator):
         target, bound = self._target(call, frame)
         if isinstance(target, type) and target.arity == 1 and flow.shape is not None:
             report = Reporter()
-            wrong = operator(target, bound, frame, report) is None and report.found
+            wrong = operator(target, bound, frame, report)[0] is None and report.found
+            wrong = wrong and not any(isinstance(a.value, t.ValueOf) for a in bound.values())
             if wrong and report.found[0].message not in NO_OPERATOR:
                 raw = {k: _raw(target, k, a, frame) for k, a in bound.items()}
                 raise Refusal(target(**raw), [flow], report.found[0].message)
@@ -300,7 +318,11 @@ class _Prober(elaborate._Elaborator):
             return super()._block(call, block, bound, flow, builder, frame, label)
         except Refusal as refusal:
             graph = _prefix(refusal.values)
-            draft = Draft(builder.next_position(call.span), False, graph, [flow], call.span)
+            flows = [p.name for p in block.values if p.name in bound]
+            uses = [bound[name].value for name in flows]
+            given = [self._tap(u.use, builder, frame) for u in uses if isinstance(u, t.ValueOf)]
+            operands = [flow, *given]
+            draft = Draft(builder.next_position(call.span), False, graph, operands, call.span)
             refusal.values = builder.add(draft, *graph.output_shapes)
             raise
 
@@ -368,7 +390,8 @@ def _refused(refusal: Refusal) -> str:
     if not refusal.learned:
         torch.manual_seed(0)
         with torch.no_grad():
-            out = _tuple(build(refusal.prefix)(torch.randn(BATCH, *refusal.prefix.input_shape)))
+            given = [torch.randn(BATCH, *s) for s in refusal.prefix.graph.input_shapes]
+            out = _tuple(build(refusal.prefix)(*given))
         _equal("the operands", list(shapes), [tuple(o.shape[1:]) for o in out])
         xs = list(out)
     # noise too: a product with zeros shows nothing of a batch taken for another dimension

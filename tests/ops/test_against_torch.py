@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import shufflenetv2
 
 from archdsl.ops import TABLE, Op
-from archdsl.ops.table import TRAINING, Blame, Call, Input, Shape
+from archdsl.ops.table import TRAINING, Blame, Call, Input, Shape, Sides
 from archdsl.ops.types import Bool, Choice, Equation, Float, Floats, Int, Ints, Size, Type
 
 #: What `shape` refuses although torch computes something: (operator, words of the message) -> why.
@@ -197,6 +197,8 @@ def run(
     def value(item: Any) -> Any:
         if isinstance(item, Input):
             return xs if item.index is None else xs[item.index]
+        if isinstance(item, Sides):
+            return xs[item.index].shape[-item.count :]
         if item == TRAINING:
             return training
         if isinstance(item, tuple):
