@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from archdsl.ops.seen import Seen
-from archdsl.ops.spatial import DIM, batched, layout, resized
+from archdsl.ops.spatial import DIM, batched, image, resized
 from archdsl.ops.table import (
     ALL,
     INPUT,
@@ -300,9 +300,12 @@ class ScaledDotProduct(_Join, name="sdpa", family="join"):
         return call("F.scaled_dot_product_attention", *map(Input, range(len(inputs))), **given)
 
 
+_GRIDS = {2: "H×W×2", 3: "D×H×W×3"}
+
+
 class GridSample(_Join, name="grid_sample", family="join"):
     """Looks up a C×H×W map where a grid h×w×2 points to, which becomes C×h×w. -1 and 1 are the ends
-    of the map; the first number of a point goes along the width.
+    of the map; the first number of a point goes along the width. Of C×D×H×W, too, with d×h×w×3.
 
     Source: torch.nn.functional.grid_sample; Jaderberg et al., Spatial Transformer Networks, 2015.
     """
@@ -331,13 +334,16 @@ class GridSample(_Join, name="grid_sample", family="join"):
 
     def shape(self, *inputs: Shape) -> Shape:
         self.taken(inputs)
-        image, grid = inputs
-        channels, *_ = layout(self, image, "C×H×W")
-        if len(grid) != 3 or grid[2] != 2:
-            message = f"the grid of `grid_sample` is H×W×2, not {shape_text(grid)}"
+        source, grid = inputs
+        channels, space = image(self, source, (2, 3))
+        n = len(space)
+        if len(grid) != n + 1 or grid[n] != n:
+            message = f"the grid of `grid_sample` is {_GRIDS[n]} here, not {shape_text(grid)}"
             hint = "`permute [1, 2, 0]` makes it of 2×H×W" if grid[:1] == (2,) else ""
             raise Blame(None, message, kind="rank", help=hint)
-        return (channels, *grid[:2])
+        if n == 3 and self.mode == "bicubic":
+            raise Blame("mode", "`bicubic` is for maps C×H×W", help="`bilinear` or `nearest`")
+        return (channels, *grid[:n])
 
     def reach(self, *inputs: Shape) -> Reach:
         return ALL

@@ -63,6 +63,7 @@ FAMILIES = {
     "activation": "#c9962a",
     "regularisation": "#8a94a3",
     "attention": "#c8457b",
+    "recurrent": "#c8457b",
     "patches": "#4f6d8f",
     "arithmetic": "#8a94a3",
     "reduction": "#8a94a3",

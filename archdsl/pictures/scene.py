@@ -374,15 +374,16 @@ def _element(node: Node) -> Element:
     op = node.op
     only = node.training_only
     if op.arity is None and node.name is None:
-        title = op.symbol or op.name
+        number = getattr(op, op.instead) if op.instead else None
+        title = (op.symbol or op.name) if number is None else f"{op.symbol or op.name} {number:g}"
         return Element(
-            "join",
+            "join" if len(node.inputs) > 1 or number is None else "pill",
             "",
             title,
             shape=node.shape,
             hue="join",
             training_only=only,
-            alike=op.symbol or op,
+            alike=title if op.symbol else op,
             shows=((node,),),
         )
     pointwise = op.family in _POINTWISE
