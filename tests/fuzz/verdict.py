@@ -49,7 +49,6 @@ MEANT = {
     ("ln", "of at least 1"): "`shape[-0:]` is all of them to Python",
     ("lstm", "at most 100"): "each has weights to list",
     ("gru", "at most 100"): "each has weights to list",
-    ("fit", "takes two values"): "the size of a third is not asked for",
     ("window_attention", "of at least 0"): "a shift to the other side",
     ("fit", "takes two values"): "others would change nothing",
     ("fit", "somewhere"): "the mode says that it must not",
