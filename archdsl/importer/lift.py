@@ -172,11 +172,14 @@ class _Lift:
             param = self._viewed(other)
             rank = len(x.sample)
             sides = other.shape[-rank:] if other.param is None else ()
-            places = [n for n, side in enumerate(sides) if side != 1]
+            first = rank - len(sides)
+            places = [n for n, side in enumerate(sides, first) if side != 1]
             fits = x.param is None and x.sample == value.sample and len(places) == 1
             if param is None or not fits or x.sample[places[0]] != param.shape[0]:
                 continue
             place = places[0]
+            if place == rank - 1:
+                return [Node(op, [x, param], value, None, None)]
             away = (*(n for n in range(rank) if n != place), place)
             back = tuple(away.index(n) for n in range(rank))
             last = Value((BATCH, *(x.sample[n] for n in away)))

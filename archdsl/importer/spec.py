@@ -43,6 +43,17 @@ class Imported:
         return self.text
 
 
+#: how the text may be found: the order of a sum's terms, and what lays values out anew, may decide
+#: the last bit; and what was taken for one block may be too different
+_EXACT: tuple[dict[str, bool], ...] = (
+    {},
+    {"exact": True},
+    {"layout": True},
+    {"exact": True, "layout": True},
+)
+_WAYS = (*_EXACT, *({"plain": True, **way} for way in _EXACT))
+
+
 def import_module(module: nn.Module, shape: Shape, name: str = "") -> Imported:
     """The spec of a module for an input of this shape. The module and torch's random numbers are
     left as they were. Raises `CannotImport`."""
@@ -51,16 +62,19 @@ def import_module(module: nn.Module, shape: Shape, name: str = "") -> Imported:
     kept = [(buffer, buffer.clone()) for buffer in module.buffers()]
     try:
         with torch.random.fork_rng(devices=[]):
-            first = made = _proved(module, shape, name)
-            for way in _other_ways(made.proof):
-                if made.proof:
+            tried: list[Imported] = []
+            for way in _WAYS:
+                tried.append(_proved(module, shape, name, **way))
+                if tried[-1].proof.evaluated and not tried[-1].proof:
+                    # what does nothing in evaluation is seen in training alone
+                    tried.append(_proved(module, shape, name, training=True, **way))
+                if tried[-1].proof:
                     break
-                made = _proved(module, shape, name, **way)
     finally:
         with torch.no_grad():
             for buffer, before in kept:
                 buffer.copy_(before)
-    return made if made.proof else first
+    return tried[-1] if tried[-1].proof else tried[0]
 
 
 def _shared(module: nn.Module) -> Iterator[Problem]:
@@ -70,16 +84,6 @@ def _shared(module: nn.Module) -> Iterator[Problem]:
         other = first.setdefault(id(tensor), name)
         if other != name:
             yield Problem(Place(name, "", ""), f"these are the weights of {other}, used again")
-
-
-def _other_ways(proof: Proof) -> list[dict[str, bool]]:
-    """How else the text may be found. A function that does nothing in evaluation is seen in
-    training alone; the order of a sum's terms, and what lays values out anew, may decide the last
-    bit; and what was taken for one block may be too different."""
-    if proof.evaluated:
-        return [{"training": True}]
-    ways = [{"exact": True}, {"layout": True}, {"exact": True, "layout": True}]
-    return [*ways, {"plain": True}, *({"plain": True, **way} for way in ways)]
 
 
 def _proved(module: nn.Module, shape: Shape, name: str, **how: bool) -> Imported:

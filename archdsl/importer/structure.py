@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from archdsl.importer.capture import Value
-from archdsl.importer.lift import Graph, Node
+from archdsl.importer.lift import Graph, Node, nodes
 from archdsl.importer.pieces import Body, Join, Output, Piece, Scope, Step, Tap, Use, walk
 from archdsl.ops.shape import Identity
 
@@ -74,7 +74,7 @@ class _Body:
     def _unit(self, item: Node | Graph) -> _Unit:
         if isinstance(item, Graph):
             body = structure(item)
-            alone = len(item.inputs) == 1 and len(item.outputs) <= 1
+            alone = len(item.inputs) == 1 and len(item.outputs) <= 1 and not _foreign(item)
             value = item.outputs[-1] if item.outputs else None
             source = item.inputs[0] if item.inputs else None
             piece: Piece = Scope(
@@ -165,6 +165,12 @@ class _Body:
                 if unit is not join and unit not in region and made & set(unit.inputs):
                     return False
         return True
+
+
+def _foreign(graph: Graph) -> bool:
+    """Whether a module reads a parameter of another's, which is not known in a block's text."""
+    read = (v.param for node in nodes(graph) for v in node.inputs if v.param is not None)
+    return any(not name.startswith(f"{graph.path}.") for name in read)
 
 
 def _adds(join: _Unit) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 
 from archdsl.ops.seen import Seen
 from archdsl.ops.spatial import image
@@ -113,7 +114,7 @@ class StochasticDepth(_Dropping, name="stochastic_depth", family="regularisation
         if (scaled is not drawn and scaled.args["other"] != keep) or not rows:
             return None
         each = "row" if drawn.batched else "batch"
-        return Lifted(cls(p=round(1 - keep, 12), mode=each), (0,))
+        return Lifted(cls(p=_dropped(keep), mode=each), (0,))
 
     def saved(self, *inputs: Shape) -> Saved:
         return Saved() if self.p else VIEW
@@ -142,3 +143,17 @@ class Noise(Op, name="noise", family="regularisation"):
 
     def function(self, *inputs: Shape) -> Call:
         return call("torch.randn_like", X)
+
+
+def _dropped(keep: float) -> float:
+    """The shortest probability that keeps as much, in the precision that torch scales up by."""
+    for digits in range(1, 17):
+        p = float(f"{1 - keep:.{digits}g}")
+        if _single(1 - p) == _single(keep):
+            return p
+    return 1 - keep
+
+
+def _single(value: float) -> float:
+    (single,) = struct.unpack("f", struct.pack("f", value))
+    return float(single)

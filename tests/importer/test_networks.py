@@ -140,3 +140,39 @@ def test_what_learns_otherwise_is_not_equal(module: type[nn.Module], words: str)
         archdsl.spec(made, input=(6,))
     assert torch.equal(torch.get_rng_state(), random)
     assert not any(buffer.any() for buffer in made.buffers())
+
+
+class Drops(nn.Module):
+    """timm's drop path, with a rate from `torch.linspace`: the factor is rounded to a single."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.fc, self.keep = nn.Linear(6, 6), 1 - rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.fc(x)
+        if self.training:
+            kept = y.new_empty((x.shape[0], 1)).bernoulli_(self.keep)
+            y = y * kept.div_(self.keep)
+        return x + y
+
+
+@pytest.mark.parametrize("rate", torch.linspace(0.2, 0.4, 5).tolist())
+def test_rates_are_exact_in_the_last_bit(rate: float) -> None:
+    made = import_module(Drops(rate), (6,))
+    assert made.proof.trained, f"{made.proof}\n{made.text}"
+
+
+class Scaled(nn.Module):
+    """A factor for each channel, which comes last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.rand(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale.view(6)
+
+
+def test_a_factor_for_the_last_dimension() -> None:
+    assert "mul @scale" in archdsl.spec(Scaled(), input=(4, 6))
