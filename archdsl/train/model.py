@@ -18,6 +18,7 @@ from archdsl.ir.graph import Node, Program
 from archdsl.pipeline import Spec, open_spec
 from archdsl.text import inputs_text, shape_text
 from archdsl.train.errors import TrainError, told_by_first
+from archdsl.train.sizes import refused
 from archdsl.train.spec_files import SpecFiles
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def describe(
 def _described(opened: Spec, files: SpecFiles | None = None) -> Model:
     program = opened.program
     if program is None:
+        if (wrong := refused(opened)) is not None:
+            raise SpecProblem(*wrong)
         found = opened.diagnostics
         raise SpecProblem("\n".join(filter(None, (render(found), summary(found)))))
     if len(program.inputs) > 1 or program.whole or isinstance(opened.input, Mapping):
@@ -215,10 +218,10 @@ def _several_outputs(model: Model) -> TrainError:
 def _resized(model: Model, source: Source, shape: tuple[int, ...]) -> Model:
     try:
         return model.given(model.params, shape)
-    except SpecProblem:
+    except SpecProblem as problem:
         raise TrainError(
             f"{model.name} {_takes(model, source, shape)}",
-            f"the data is {shape_text(shape)} which this model cannot take",
+            problem.help or f"the data is {shape_text(shape)} which this model cannot take",
         ) from None
 
 
