@@ -29,7 +29,8 @@ from archdsl.text import shape_text
 
 class Pad(Op, name="pad", family="shape"):
     """Adds a border: one number for all sides of the spatial dimensions (`pad 1`), or a list in
-    torch's order, last dimension first (`pad [left, right, top, bottom]`). Negative numbers crop.
+    torch's order, last dimension first (`pad [left, right, top, bottom]`); a longer one reaches
+    the channels (`pad [0, 0, 0, 0, 8, 8]`). Negative numbers crop.
 
     Source: torch.nn.functional.pad.
     """

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from archdsl.runtime.module import build
 from tests.fidelity import checks, classics
 from tests.fidelity.builders import Case
 
@@ -137,7 +138,8 @@ WRITTEN = [
     Classic("mobilevit_block", 1, make=_mobilevit, entering=(16, 8, 12)),
 ]
 WRITTEN = [replace(case, name=f"tests/cases/good/{case.name}.arch") for case in WRITTEN]
-DRAWN_OTHERWISE = {"mixer_b16_224"}  # timm draws truncated normals there, as no rule here does
+#: timm cuts normal numbers off in its own way, which takes other random numbers
+SPREAD = {"mixer_b16_224"}
 
 
 def _ids(cases: list[Classic]) -> list[str]:
@@ -157,5 +159,11 @@ def test_the_same_behaviour(case: Classic) -> None:
 
 @pytest.mark.parametrize("case", SMALL, ids=_ids(SMALL))
 def test_the_same_initial_weights(case: Classic) -> None:
-    if case.name not in DRAWN_OTHERWISE:
-        checks.same_initial_weights(case)
+    if case.name not in SPREAD:
+        return checks.same_initial_weights(case)
+    theirs, ours = case.reference().state_dict(), build(case.program()).state_dict()
+    for key, weight in theirs.items():
+        expected, found = weight.std(), ours[key].std()
+        assert 0.5 * expected <= found <= 2 * expected, key
+        assert torch.allclose(weight.mean(), ours[key].mean(), atol=max(0.2 * expected, 1e-6)), key
+    return None
