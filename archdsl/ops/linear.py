@@ -81,6 +81,7 @@ class Embedding(Op, name="embedding", family="linear"):
     lifts = "Embedding", "nn.Embedding"
     aliases = (("n", "num_embeddings"), ("dim", "embedding_dim"))
     below = "n"
+    whole = True
     support = "linear"
 
     n: int = arg(Int(1), doc="how many whole numbers there are: 0 to n - 1")
