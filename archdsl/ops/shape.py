@@ -296,7 +296,7 @@ class Chunk(Op, name="chunk", family="shape"):
 
     def shape(self, *inputs: Shape) -> Shape:
         shape, place = inputs[0], axis("dim", self.dim, inputs[0])
-        length = -(-shape[place] // self.n)
+        length = max(1, -(-shape[place] // self.n))
         parts = -(-shape[place] // length)
         if not -parts <= self.index < parts:
             made = "1 part, 0" if parts == 1 else f"{parts} parts, 0 to {parts - 1}"

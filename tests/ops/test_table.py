@@ -131,3 +131,9 @@ def test_a_signature_shows_what_goes_by_name_alone() -> None:
         names = [part.strip("[]").partition("=")[0] for part in before.split()[1:]]
         assert names == [a.name for a in op.args.values() if not a.keyword]
         assert len(after.split()) == sum(a.keyword for a in op.args.values())
+
+
+def test_a_chunk_of_nothing_is_refused() -> None:
+    """Sizes that a module was not compiled for are tried on it, 0 among them."""
+    with pytest.raises(Blame, match="there is no part 0"):
+        TABLE["chunk"](n=2, index=0).shape((0, 3))
