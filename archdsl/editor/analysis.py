@@ -23,6 +23,7 @@ from archdsl.names.symbols import Occurrence, Resolved, Symbol
 from archdsl.names.units import Unit
 from archdsl.ops.table import Shape
 from archdsl.pipeline import Checked, Spec
+from archdsl.sizes.named import named
 from archdsl.syntax import tree as t
 
 
@@ -59,10 +60,11 @@ class Analysis:
     def checked(self) -> Checked:
         return self.spec.check(every=True, sketch=True)
 
-    @property
+    @cached_property
     def programs(self) -> list[Program]:
-        """The file's models that have no errors, with their defaults."""
-        return list(self.checked.programs.values())
+        """The file's models that have no errors, with their defaults; sides that a `where` lets
+        vary say so."""
+        return list(map(named, self.checked.programs.values()))
 
     @property
     def problems(self) -> tuple[Diagnostic, ...]:

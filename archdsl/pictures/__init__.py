@@ -84,7 +84,9 @@ def _picture(program: Program, depth: int | None) -> Picture:
     from archdsl.pictures.compose import compose
     from archdsl.pictures.depth import opened
     from archdsl.pictures.paint import paint
+    from archdsl.sizes.named import named
 
+    program = named(program)
     return paint(program, compose(opened(program, depth), insides=depth is None))
 
 
@@ -92,5 +94,8 @@ def _outline(program: Program, depth: int | None) -> Outline:
     from archdsl.pictures.depth import opened
     from archdsl.pictures.outline import outline
     from archdsl.pictures.structure import structure
+    from archdsl.sizes.named import named
+
+    program = named(program)
 
     return outline(structure(opened(program, depth)))

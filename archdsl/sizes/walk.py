@@ -114,7 +114,7 @@ class Walk:
         self.refused: Cause | None = None  # a step that takes nothing
         self.varying: dict[Graph, set[int]] = {}  # the sides of first inputs that are not known
         self.loose: dict[Graph, set[tuple[int, int]]] = {}  # those that are read or followed
-        self._seen: dict[Any, list[Dims]] = {}
+        self.seen: dict[Any, list[Dims]] = {}
         self._rules: dict[Any, Outcome] = {}
         self.program = program
 
@@ -139,8 +139,8 @@ class Walk:
     def _graph(self, graph: Graph, inputs: list[Dims], calls: tuple[Span, ...]) -> list[Dims]:
         """The shapes of the graph's values."""
         key = graph, tuple(inputs)
-        if key in self._seen:
-            return self._seen[key]
+        if key in self.seen:
+            return self.seen[key]
         first = inputs[0]
         unknown = (place for place, n in enumerate(first) if not isinstance(n, int))
         self.varying.setdefault(graph, set()).update(unknown)
@@ -168,7 +168,7 @@ class Walk:
                 values += self._item(item, given, loose, calls, _Sides(graph, values))
             for number in range(before, len(values)):
                 self._fixed(graph, number, values[number], calls)
-        self._seen[key] = values
+        self.seen[key] = values
         return values
 
     def _fixed(self, graph: Graph, number: int, dims: Dims, calls: tuple[Span, ...]) -> None:
