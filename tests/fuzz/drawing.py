@@ -53,13 +53,14 @@ class Weaver(Maker):
 
     def any_step(self, shape: Shape, env: Env, depth: int, bare: bool) -> Piece:
         rng, kind = self.rng, self.rng.random()
-        if kind < 0.25 and not self.loops:
+        alone = bare and depth == 0  # one step, with something before or behind it
+        if kind < 0.25 and not self.loops and not alone:
             return self.tapped(shape, env, depth)
         if depth > 0 and kind < 0.6:
             options = (self.group, self.group, self.residual, self.join, self.repeat, self.call)
             options += (self.shared, self.of_values, self.by_path, self.carried)
             return rng.choice(options)(shape, env, depth - 1)
-        if kind < 0.68 and not self.loops:
+        if kind < 0.68 and not self.loops and not alone:
             return self.param(shape, env)
         times = rng.choice(("", "", " x2", " x3")) if kind > 0.95 else ""
         label = "" if bare else self.label()
