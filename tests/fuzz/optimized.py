@@ -31,14 +31,15 @@ def compare(program: Program) -> None:
     torch.manual_seed(0)
     module = build(program).eval()
     settle(module)
-    x = torch.randn(3, *program.input_shape)
+    xs = [torch.randn(3, *shape) for shape in program.graph.input_shapes]
     double = copy.deepcopy(module).double()
-    exact = outputs(double, x.double())
-    near("optimised", exact, outputs(inference(program, double), x.double()), 1e-8)
-    plain = outputs(module, x)
+    exact = outputs(double, *(x.double() for x in xs))
+    optimised = outputs(inference(program, double), *(x.double() for x in xs))
+    near("optimised", exact, optimised, 1e-8)
+    plain = outputs(module, *xs)
     rounding = max((apart(a, b) for a, b in zip(exact, plain, strict=True)), default=0.0)
-    fused = for_cpu(inference(program, module), program.input_shape)
-    near("optimised for this CPU", exact, outputs(fused, x), 1e-4 + 20 * rounding)
+    fused = for_cpu(inference(program, module), *program.graph.input_shapes)
+    near("optimised for this CPU", exact, outputs(fused, *xs), 1e-4 + 20 * rounding)
 
 
 def settle(module: nn.Module) -> None:
@@ -53,10 +54,10 @@ def settle(module: nn.Module) -> None:
                     nn.init.uniform_(tensor, 0.5, 1.5)
 
 
-def outputs(module: nn.Module, x: Tensor) -> list[Tensor]:
+def outputs(module: nn.Module, *xs: Tensor) -> list[Tensor]:
     torch.manual_seed(1)  # `noise` is random in evaluation, too
     with torch.no_grad():
-        result = module(x.clone())
+        result = module(*(x.clone() for x in xs))
     several = result if isinstance(result, tuple) else (result,)
     return [tensor for tensor in several if tensor is not None]
 
