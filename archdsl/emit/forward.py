@@ -36,7 +36,10 @@ INDENT = 2
 DEEPEST = 3
 GUARD = " if self.training else None"
 #: functions without types in torch
-UNTYPED = frozenset(f"F.{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3))
+UNTYPED = frozenset(
+    [f"F.{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3)]
+    + ["torch.linalg.vector_norm"]
+)
 
 
 def forward(

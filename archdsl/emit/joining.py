@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -162,15 +162,17 @@ class _Join:
         ):
             raise Unlike  # a part in place of another
         pairs: list[Pair] = []
-        for i, j in ways:
+        alone = [None not in way for way in ways]
+        runs = [not (before and after) for before, after in _neighbours(alone)]
+        for (i, j), run in zip(ways, runs, strict=True):
             if i is not None and j is not None:
                 pairs.append(self._part(ones[i], others[j]))
                 self.matched += 1
             elif i is not None:
-                pairs.append(_missing(ones[i]))
+                pairs.append(_missing(ones[i], run))
                 self.apart += 1
             elif j is not None:
-                pairs.append(_missing(others[j])[::-1])
+                pairs.append(_missing(others[j], run)[::-1])
                 self.apart += 1
         return tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
 
@@ -208,8 +210,12 @@ def _is_sequential(expr: Expr) -> bool:
     return isinstance(expr, Apply) and expr.target == Code("nn.Sequential") and not named
 
 
-def _missing(part: Any) -> Pair:
-    """A part of one body, and what stands for it where it is missing."""
+def _neighbours(flags: list[bool]) -> Iterator[tuple[bool, bool]]:
+    return zip([True, *flags][: len(flags)], [*flags, True][1:], strict=True)
+
+
+def _missing(part: Any, run: bool) -> Pair:
+    """A part of one body, and what stands for it where it is missing; `run`: with others."""
     match part:
         case Child() if is_attribute(part.name):
             flag = part.flag or _hinted(FLAG, part)
@@ -221,7 +227,9 @@ def _missing(part: Any) -> Pair:
             return part, Maybe(_hinted(UNSET, part.layer), absent(part.layer))
         case Repeat():
             return part, Repeat(absent(part.item), Lit(0, REPEATS))
-        case Apply(target=Lit() as act):  # an activation: its class is None
+        case Apply(target=Lit() as act) if (
+            part.optional or not run
+        ):  # an activation: its class is None
             none_ = replace(act, value=None, silent=True)
             return replace(part, optional=True), replace(absent(part), target=none_, optional=True)
     return Maybe(_hinted(FLAG, part), part), Maybe(_hinted(UNSET, part), absent(part))

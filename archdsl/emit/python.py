@@ -305,7 +305,8 @@ def _listed(layers: tuple[Expr, ...], indent: int, annotated: bool = True) -> li
     lines = lay(Many(first), indent, lead)
     for lacks, run in runs:
         if lacks:
-            lines += [line for layer in run for line in _perhaps(layer, indent)]
+            for _, same in itertools.groupby(run, key=_test):
+                lines += _perhaps([*same], indent)
         elif len(run) > 1:
             lines += lay(Many(tuple(run)), indent, "layers += ")
         elif isinstance(run[0], Repeat):
@@ -315,14 +316,21 @@ def _listed(layers: tuple[Expr, ...], indent: int, annotated: bool = True) -> li
     return lines
 
 
-def _perhaps(layer: Expr, indent: int) -> list[str]:
-    """A layer of the list that may be missing."""
+def _test(layer: Expr) -> str:
+    """Where a layer is there that may be missing."""
     if isinstance(layer, Maybe):
-        test, made = flat(layer.flag), layer.layer
-    else:
-        assert isinstance(layer, Apply)
-        test, made = f"{flat(layer.target)} is not None", layer
-    return [f"{STEP * indent}if {test}:", *lay(_appended(made), indent + 1)]
+        return flat(layer.flag)
+    assert isinstance(layer, Apply)
+    return f"{flat(layer.target)} is not None"
+
+
+def _perhaps(layers: list[Expr], indent: int) -> list[str]:
+    """Layers of the list that are there or missing together."""
+    made = [layer.layer if isinstance(layer, Maybe) else layer for layer in layers]
+    lines = [f"{STEP * indent}if {_test(layers[0])}:"]
+    if len(made) > 1:
+        return [*lines, *lay(Many(tuple(made)), indent + 1, "layers += ")]
+    return [*lines, *lay(_appended(made[0]), indent + 1)]
 
 
 def _appended(layer: Expr) -> Expr:

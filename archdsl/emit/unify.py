@@ -178,10 +178,13 @@ def _like(value: Any, present: dict[int, Lit]) -> Lit:
 def _candidates(
     lit: Lit, columns: list[tuple[Lit, ...]], family: Family, count: int
 ) -> Iterator[tuple[Any, ...]]:
-    yield (lit.value,) * count
     settings = [dict((*graph.args, *graph.lets)) for graph in family.graphs]
-    for name in settings[0]:
-        yield tuple(own.get(name) for own in settings)
+    named = [(name, tuple(own.get(name) for own in settings)) for name in settings[0]]
+    for name, values in named:
+        if not lit.role or name.startswith(lit.role) or lit.role.startswith(name):
+            yield values
+    yield (lit.value,) * count
+    yield from (values for _, values in named)
     bases = bases_of(family)
     yield from bases.values()
     for column in columns:

@@ -122,9 +122,9 @@ def test_blocks_that_differ_in_numbers_share_a_class(programs: dict[str, Program
         "class Stage(nn.Sequential):",
         "class Resnet18(nn.Module):",
     ]
-    assert "Basic(in_channels, mid=mid, stride=2, downsample=True)" in source
+    assert "Basic(in_channels, mid=mid, stride=stride, downsample=True)" in source
     assert "layers += [Basic(mid, mid=mid) for _ in range(repeats)]" in source
-    assert "self.layer2 = Stage(64, mid=128, repeats=1)" in source
+    assert "self.layer2 = Stage(64, mid=128, stride=2, repeats=1)" in source
 
 
 def test_arguments_have_the_blocks_names(programs: dict[str, Program]) -> None:
