@@ -168,3 +168,43 @@ def test_equal_sets_are_equal() -> None:
 def test_a_product_of_growing_numbers_is_not_proven() -> None:
     with pytest.raises(Unproven):
         Courses()(e.mul(H, e.add(H, 1)))
+
+
+def _quasi(rng: random.Random, depth: int) -> tuple[Any, str]:
+    """A random number over h, and the same for isl."""
+    if depth == 0:
+        return H, "h"
+    one, text = _quasi(rng, depth - 1)
+    k, shift = rng.randint(2, 7), rng.randint(-6, 6)
+    kind = rng.choice(("window", "window", "scale", "modulo", "sum"))
+    if kind == "window":
+        return e.add(e.div(e.add(one, shift), k), 1), f"(floor(({text} + {shift})/{k}) + 1)"
+    if kind == "scale":
+        return e.mul(k, one), f"({k}*{text})"
+    if kind == "modulo":
+        return e.add(one, e.mod(one, k), -1), f"({text} - (({text}) mod {k}))"
+    other, more = _quasi(rng, depth - 1)
+    return e.add(one, other), f"({text} + {more})"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_all_sizes_by_an_independent_proof(seed: int) -> None:
+    """isl decides for all whole numbers at once whether our set is the condition's."""
+    isl = pytest.importorskip("islpy")
+    rng = random.Random(500 + seed)
+    one, text = _quasi(rng, rng.randint(1, 3))
+    other, more = _quasi(rng, rng.randint(0, 2))
+    made, sign = rng.choice(((e.equal, "="), (e.at_most, "<="), (e.less, "<")))
+    shift = rng.randint(-20, 20)
+    cond = made(one, e.add(other, shift))
+    ours = EVERY if cond is True else NONE if cond is False else Sizes.among(Courses()(cond))
+    start, period = len(ours.early), len(ours.cycle)
+    parts = [f"h = {h}" for h in range(1, start + 1) if h in ours]
+    parts += [
+        f"(h > {start} and (h - {start + 1 + r}) mod {period} = 0)"
+        for r in range(period)
+        if ours.cycle[r]
+    ]
+    said = isl.Set(f"{{ [h] : {' or '.join(parts) or 'false'} }}")
+    wanted = isl.Set(f"{{ [h] : h >= 1 and {text} {sign} {more} + {shift} }}")
+    assert said.is_equal(wanted), show(cond) if not isinstance(cond, bool) else text
