@@ -76,6 +76,7 @@ class _Elaborator(Calls):
         self.input = input
         self.aux: list[tuple[str, Value]] = []
         self.outputs: list[tuple[str, Value]] = []
+        self.stated: t.Output | None = None
         self.promise: Promise | None = None
 
     # ---- the model ---------------------------------------------------------------------------
@@ -103,7 +104,7 @@ class _Elaborator(Calls):
         frame.shape, builder.reads = flow.shape, frame.reads
         frame.entering, builder.fixed = flow, frame.fixed
         flow = self._body(base.body, flow, builder, frame, top=True)
-        for problem in same_names(base.body, self.aux):
+        for problem in same_names(self.stated, self.aux):
             self.report(problem)
         if not self.outputs:
             self.outputs = [("output", flow)]
@@ -226,7 +227,12 @@ class _Elaborator(Calls):
                     self._declare(label, builder, frame)
             case t.Output() if frame.embedded:
                 return self._given_out(statement, builder, frame)
-            case t.Output() if top:
+            case t.Output() if builder.parent is None and isinstance(frame.block.tree, t.Model):
+                if self.stated is not None:
+                    first = Label(self.stated.span, "the first one is here")
+                    again = c.SecondOfOne(statement.span, "`output`").with_related(first)
+                    self.report(again)
+                self.stated = statement
                 self.outputs = [
                     (_last(frame, tap), self._tap(tap, builder, frame)) for tap in statement.taps
                 ]

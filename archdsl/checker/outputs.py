@@ -14,10 +14,9 @@ AGAIN = "a tap has one field: `tap` the value under a second name, or leave it o
 AUX = "an aux output is a field beside the others: take another label"
 
 
-def same_names(body: t.Body, aux: Iterable[tuple[str, Value]]) -> Iterator[Diagnostic]:
+def same_names(stated: t.Output | None, aux: Iterable[tuple[str, Value]]) -> Iterator[Diagnostic]:
     """An error for each output whose name another has. A model without `output` has one of this
     name."""
-    stated = next((s for s in body.statements if isinstance(s, t.Output)), None)
     taken: dict[str, Span | None] = {} if stated else {"output": None}
     named = (
         [(tap.name.rpartition(".")[2], tap.span, AGAIN) for tap in stated.taps] if stated else []

@@ -104,6 +104,8 @@ class _Definition:
         self.calls: dict[str, None] = {}  # definitions of this file, in order
         self.once: dict[type, Span] = {}
         self.inputs: list[t.Input] = []
+        self.top = False  # in a model's own body, or an `if` there
+        self.chosen = 0  # how many `if`s are around
         self.unrun: dict[str, Diagnostic] = {}  # parts that nothing runs
 
     def check(self) -> None:
@@ -161,7 +163,11 @@ class _Definition:
     # -- statements
 
     def _body(self, body: t.Body, scope: Scope, *, top: bool = False) -> None:
-        scope = dict(scope)
+        around, self.top = self.top, top
+        self._statements(body, dict(scope), top)
+        self.top = around
+
+    def _statements(self, body: t.Body, scope: Scope, top: bool) -> None:
         for statement in body.statements:
             if len(self.found) > MAX_FOUND:
                 break
@@ -179,9 +185,7 @@ class _Definition:
                     self.words.promise(statement.promise, scope)
                     self._input(statement, top)
                 case t.Output():
-                    self._only_in_model(
-                        statement, top, "`output`", "it is the last line of a model"
-                    )
+                    self._output(statement, top)
                     for tap in statement.taps:
                         self.words.tap_use(tap, scope)
                 case t.InitRule():
@@ -228,9 +232,18 @@ class _Definition:
         if first is not None and (name is None or first.name is None):
             label = Label(first.span, "the first one is here")
             self.found.append(UnnamedInput(statement.span).with_related(label))
-        elif not (isinstance(self.tree, t.Model) and top):
+        elif not (isinstance(self.tree, t.Model) and top and not self.chosen):
             hint = "it is the first line of a model"
             self.found.append(OnlyInModel(statement.span, "`input`", hint=hint))
+
+    def _output(self, statement: t.Output, top: bool) -> None:
+        """A model's, where an `if` may choose one."""
+        if top and not self.chosen:
+            hint = "it is the last line of a model"
+            self._only_in_model(statement, top, "`output`", hint)
+        elif not (top and isinstance(self.tree, t.Model)):
+            hint = "it is the last line of a model, or of an `if` there"
+            self.found.append(OnlyInModel(statement.span, "`output`", hint=hint))
 
     def _only_in_model(self, statement: t.Statement, top: bool, what: str, hint: str) -> None:
         first = self.once.setdefault(type(statement), statement.span)
@@ -275,11 +288,13 @@ class _Definition:
                 self._body(step.body, inner)
             case t.If():
                 self.words.expr(step.condition, scope)
-                self._body(step.then, scope)
+                self.chosen += 1
+                self._body(step.then, scope, top=self.top)
                 if isinstance(step.otherwise, t.Body):
-                    self._body(step.otherwise, scope)
+                    self._body(step.otherwise, scope, top=self.top)
                 elif step.otherwise is not None:
                     self._step(step.otherwise, scope)
+                self.chosen -= 1
             case t.Tap():
                 end = step.span.end
                 span = Span(step.span.source, end - len(step.name), end)

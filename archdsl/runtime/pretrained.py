@@ -65,6 +65,7 @@ class Pretrained:
         """What a spec's parameters must be for these weights, where it has such parameters."""
         return {
             "image": self.weights.meta["min_size"][0],  # of ViT, which learns a position for each
+            "aux_loss": True,  # of segmentation models, whose weights have that head
             "transform_input": True,  # of GoogLeNet and Inception v3, ported from TensorFlow
         }
 

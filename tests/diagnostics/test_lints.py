@@ -73,7 +73,9 @@ SPECS = sorted(specs_folder().rglob("*.arch"))
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: str(p.relative_to(specs_folder())))
 def test_shipped_specs_are_clean(path: Path) -> None:
-    assert open_spec(path).diagnostics == []
+    """But for DeepLab's norm of a map's mean, which is in the paper."""
+    meant = {"W0019"} if path.name.startswith("deeplab") else set()
+    assert {d.code for d in open_spec(path).diagnostics} == meant
 
 
 def test_a_library_is_left_alone(tmp_path: Path) -> None:
