@@ -123,7 +123,7 @@ EXAMPLES: dict[str, Example] = {
     ),
     "E0402": _pair("repeat 1000000 { relu }", "repeat 10 { relu }"),
     "E0403": _pair(
-        "conv 16 3x3 -> tap a\nif true { output @a }", "conv 16 3x3 -> tap a\noutput @a"
+        "conv 16 3x3 -> tap a\nrepeat 2 { output @a }", "conv 16 3x3 -> tap a\noutput @a"
     ),
     "E0404": Example(
         "model mynet() {\n  conv 16 3x3\n}\n",
