@@ -11,6 +11,7 @@ import gc
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ class Row:
     seconds: float
     codes: tuple[str, ...]
     result: str
+    reasons: frozenset[str] = frozenset()  # all, where it cannot be said
 
     def __str__(self) -> str:
         shipped = str(self.shipped or "")
@@ -45,18 +47,19 @@ class Row:
 def survey(name: str, module: nn.Module, shape: Shape, shipped: int = 0) -> Row:
     """Import a module; whatever is wrong is in the row."""
     start = time.perf_counter()
-    lines, codes = 0, ()
+    lines, codes, reasons = 0, (), frozenset[str]()
     try:
         made = import_module(module, shape, "imported")
         lines, result = made.text.count("\n"), str(made.proof)
         codes = tuple(sorted({d.code for d in open_spec(made.text).diagnostics}))
     except CannotImport as error:
         first, *others = error.problems
+        reasons = frozenset(p.message for p in error.problems)
         more = f" (and {len(others)} more)" if others else ""
         result = f"{first.place.path or 'the module'}: {first.message}{more}"
     except Exception as error:
         result = f"FAULT {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-    return Row(name, lines, shipped, time.perf_counter() - start, codes, result)
+    return Row(name, lines, shipped, time.perf_counter() - start, codes, result, reasons)
 
 
 def survey_torchvision(name: str) -> Row:
@@ -121,6 +124,8 @@ def main() -> None:
     equal = sum(row.result.startswith("equal") for row in found)
     short = sum(row.lines <= 2 * row.shipped for row in found if row.shipped)
     print(f"{equal} of {len(found)} equal, {short} at most twice as long as the shipped spec")
+    for reason, count in Counter(r for row in found for r in row.reasons).most_common():
+        print(f"{count:5}  {reason}")
 
 
 if __name__ == "__main__":

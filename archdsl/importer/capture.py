@@ -213,11 +213,35 @@ class _Watch(TorchFunctionMode):
             self._index(args[0], args[1], result, path)
             return result
         name, given = _bound(func, args, kwargs)
+        if name in _TURNED and not isinstance(given.get("other"), TorchTensor):
+            self._turned(name, given, result, path)
+            return result
         inputs: list[Value] = []
         shown = {key: self._shown(value, inputs) for key, value in given.items()}
         if result is not None and not (name in _SAME and self._is(result, args)):
             self._add(name, shown, inputs, result, path, None)
         return result
+
+    def _turned(self, name: str, given: dict[str, Any], result: Any, path: str) -> None:
+        """A number before the sign: `1 - x` is `-x + 1`, to the last bit."""
+        first, args, second = _TURNED[name]
+        if (second, given["other"]) == ("mul", 1):
+            self._add(
+                first,
+                {"input": Tensor(0), **args},
+                [self._value(given["input"])],
+                result,
+                path,
+                None,
+            )
+            return
+        source = self._value(given["input"])
+        between, place = Value(source.shape), self._place(path)
+        one = {"input": Tensor(0), **args}
+        self.stack[-1].events.append(Function(first, one, [source], [between], path, None, place))
+        other = {"input": Tensor(0), "other": given["other"]}
+        made = Function(second, other, [between], [self._new(result)], path, None, place)
+        self.stack[-1].events.append(made)
 
     def _is(self, result: Any, args: Any) -> bool:
         return bool(args) and result is args[0]
@@ -348,12 +372,22 @@ def _steps(items: list[Any], shape: tuple[int, ...]) -> list[tuple[str, dict[str
 
 
 _FORMS = {"iadd": "add", "radd": "add", "imul": "mul", "rmul": "mul", "isub": "sub"}
+#: what a number before its sign is: a function of the other side, and what joins the number to it
+_TURNED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "rsub": ("neg", {}, "add"),
+    "rdiv": ("pow", {"exponent": -1.0}, "mul"),
+}
+_FORMS |= {"clip": "clamp", "rtruediv": "rdiv"}
 _FORMS |= {"truediv": "div", "itruediv": "div"}
 
 
 def _bound(func: Any, args: Any, kwargs: Any) -> tuple[str, dict[str, Any]]:
     """A function's name, and its arguments by torch's names, what is default among them."""
     name = str(getattr(func, "__name__", func)).strip("_")
+    if name in _TURNED and len(args) == 2:
+        return name, {"input": args[0], "other": args[1], **kwargs}
+    if name in ("clamp_min", "clamp_max") and len(args) == 2:
+        return "clamp", {"input": args[0], name.removeprefix("clamp_"): args[1]}
     name = _FORMS.get(name, name)
     if name in ("add", "mul", "sub", "div") and len(args) == 2:
         return name, {"input": args[0], "other": args[1], **kwargs}
@@ -392,7 +426,7 @@ def _fits(signature: inspect.Signature, given: dict[str, Any]) -> bool:
         wanted = str(signature.parameters[key].annotation)
         many = isinstance(value, (tuple, list))
         number = isinstance(value, int) and not isinstance(value, bool)
-        if number and not any(word in wanted for word in ("int", "float", "umber", "bool")):
+        if number and not any(word in wanted for word in ("int", "float", "umber")):
             return False
         if many and "ist" not in wanted and "uple" not in wanted:
             return False

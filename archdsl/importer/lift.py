@@ -62,6 +62,7 @@ def lift(trace: Trace, results: list[Value], *, layout: bool = False) -> Graph:
 class _Lift:
     def __init__(self, trace: Trace, layout: bool) -> None:
         self.trace, self.layout = trace, layout
+        self.kept = {*trace.root.module.state_dict()}
         self.functions = list(_functions(trace.root))
         self.makers = {out: f for f in self.functions for out in f.outputs}
         self.same: dict[Value, Value] = {}
@@ -103,9 +104,8 @@ class _Lift:
                 sources = self._lifted(function, value)
                 needed.update(sources)
                 for source in sources:
-                    if source.param == CONSTANT:
-                        message = "computes with a tensor that is no parameter, buffer or input"
-                        self.problems.append(Problem(function.place, f"{function.name} {message}"))
+                    if source.param is not None and source.param not in self.kept:
+                        self.problems.append(Problem(function.place, _unkept(function, source)))
 
     def _lifted(self, function: Function, value: Value) -> list[Value]:
         reason = ""
@@ -258,6 +258,13 @@ class _Lift:
                 node.inputs = [self._final(v) for v in node.inputs]
                 graph.items.append(node)
         return graph
+
+
+def _unkept(function: Function, source: Value) -> str:
+    if source.param == CONSTANT:
+        return f"{function.name} computes with a tensor that is no parameter, buffer or input"
+    name = f"{function.name} computes with `{source.param}`, a buffer"
+    return f"{name} that is not in the state_dict (persistent=False): a spec has none such"
 
 
 def _merged(made: Lifted, inputs: list[Value], value: Value) -> list[Node] | None:

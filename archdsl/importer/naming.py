@@ -171,7 +171,10 @@ class _Naming:
             tensor = self.module.get_buffer(key) if buffer else learned[key]
             if buffer and tensor.dtype != torch.float32:
                 kind = str(tensor.dtype).removeprefix("torch.")
-                self._problem(key, f"a buffer of {kind} that no operator has")
+                message = f"a buffer of {kind} that no operator has"
+                if name == "num_batches_tracked":
+                    key, message = path, "this layer never runs, and a spec holds what runs"
+                self._problem(key, message)
                 continue
             made = Param(label=name, shape=tuple(tensor.shape), buffer=buffer, rule=_rule(tensor))
             self._valid(name, path)

@@ -115,7 +115,7 @@ def text_of(
     root.source = graph.inputs[0]
     blocks = unify(root, plain=plain)
     cls = type(module)
-    comment = f"Imported from {cls.__module__}.{cls.__qualname__}"
+    comment = f"Imported from {cls.__module__}.{cls.__qualname__}" + _frozen(module)
     text = write(name or _name(module), shape, root, blocks, comment)
     formatted, _ = format(Source("<imported>", text))
     return text if formatted is None else formatted
@@ -142,6 +142,14 @@ def _traced(
         if training or len(more) > count:
             return other, more[:count], more[count:]
     return trace, results, []
+
+
+def _frozen(module: nn.Module) -> str:
+    """A line about what does not learn there: a spec has no word for it."""
+    names = [name for name, p in module.named_parameters() if not p.requires_grad]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    shown = f"{', '.join(names[:3])}{more}"
+    return f"\nthere with requires_grad=False, here they learn: {shown}" if names else ""
 
 
 def _values(trace: Trace) -> list[Value]:

@@ -176,7 +176,8 @@ def _join(join: Join) -> list[str]:
         residual = _residual(join, f" if {join.condition}" if join.condition else "")
         if residual is not None:
             return residual
-    given = ((("" if k == join.op.instead else f"{k}="), v) for k, v in join.args.items())
+    bare = {join.op.instead, *(k for k, a in join.op.args.items() if a.required)}
+    given = ((("" if k in bare else f"{k}="), v) for k, v in join.args.items())
     name = _call(join.op.name, [f"{key}{atom(v)}" for key, v in given])
     if join.with_taps:
         taps = (b[0].name for b in branches[1:] if isinstance(b[0], Use))
@@ -298,6 +299,8 @@ def size(sides: tuple[Any, ...]) -> str:
 
 def atom(given: Any) -> str:
     """A value as an argument."""
+    if isinstance(given, str) and not _PLAIN.fullmatch(given):
+        return f'"{given}"'
     shown = value(given)
     simple = re.fullmatch(r"-?[A-Za-z0-9_.+]+|\[.*\]|in\[.*\]|\".*\"|[0-9.e+-]+", shown)
     return shown if simple and not (isinstance(given, Expr) and "+" in shown) else f"({shown})"

@@ -280,7 +280,7 @@ class Maximum(_OfTwo, name="maximum", family="join"):
 
     example = "maximum { identity; conv in 3x3 pad=1 }"
     torch = "torch.maximum"
-    lifts = ("maximum",)
+    lifts = "maximum", "max"
 
 
 class Minimum(_OfTwo, name="minimum", family="join"):
@@ -291,4 +291,4 @@ class Minimum(_OfTwo, name="minimum", family="join"):
 
     example = "minimum { identity; conv in 3x3 pad=1 }"
     torch = "torch.minimum"
-    lifts = ("minimum",)
+    lifts = "minimum", "min"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from archdsl.ops.seen import Seen
 from archdsl.ops.shape import Reduction
 from archdsl.ops.spatial import axis, batched
-from archdsl.ops.table import INPUT, Blame, Call, Saved, Shape, X, arg, call
+from archdsl.ops.table import INPUT, Blame, Call, Lifted, Saved, Shape, X, arg, call
 from archdsl.ops.types import Float
 
 
@@ -26,7 +27,14 @@ class Sum(_Reduction, name="sum", family="reduction"):
     torch = "Sum", "torch.sum"
 
 
-class Max(_Reduction, name="max", family="reduction"):
+class _Extreme(_Reduction):
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        # torch's `max` gives the places, too, which no operator does
+        return super().of(seen) if len(seen.inputs) == 1 and seen.place == 0 else None
+
+
+class Max(_Extreme, name="max", family="reduction"):
     """The largest value over some dimensions, which go away: `max [0] keepdim=true` is the map of a
     spatial attention.
 
@@ -34,26 +42,31 @@ class Max(_Reduction, name="max", family="reduction"):
     """
 
     example = "max [0] keepdim=true"
-    lifts = "Max", "amax"
+    lifts = "Max", "amax", "max"
     torch = "Max", "torch.amax"
     reads = Saved(input=True, output=True)
     fresh = False
 
 
-class Min(_Reduction, name="min", family="reduction"):
+class Min(_Extreme, name="min", family="reduction"):
     """The smallest value over some dimensions, which go away.
 
     Source: torch.amin.
     """
 
     example = "min [0] keepdim=true"
-    lifts = "Min", "amin"
+    lifts = "Min", "amin", "min"
     torch = "Min", "torch.amin"
     reads = Saved(input=True, output=True)
     fresh = False
 
 
 class _Spread(_Reduction):
+    @classmethod
+    def of(cls, seen: Seen) -> Lifted | None:
+        of_sample = seen.args.get("unbiased", True) and seen.args.get("correction") in (1, None)
+        return super().of(seen) if of_sample else None
+
     def shape(self, *inputs: Shape) -> Shape:
         result = super().shape(*inputs)
         if math.prod(inputs[0]) == math.prod(result):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -176,3 +177,85 @@ class Scaled(nn.Module):
 
 def test_a_factor_for_the_last_dimension() -> None:
     assert "mul @scale" in archdsl.spec(Scaled(), input=(4, 6))
+
+
+class Calls(nn.Module):
+    """Calls a function of one value."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: 1 - x, "neg add 1.0"),
+        (lambda x: 2 / x, "pow -1.0 mul 2.0"),
+        (lambda x: 1 / x, "pow -1.0"),
+        (lambda x: x / 3, "div 3.0"),
+        (lambda x: x.clamp_min(0.5), "clamp min=0.5"),
+        (lambda x: torch.clip(x, max=0.5), "clamp max=0.5"),
+        (lambda x: x.max(1).values, "max 0"),
+        (lambda x: x.min(dim=-1, keepdim=True)[0], "min 1 keepdim=true"),
+        (lambda x: x.var(1), "var 0"),
+    ],
+)
+def test_functions_in_other_words(function: Callable[[Tensor], Tensor], words: str) -> None:
+    text = archdsl.spec(Calls(function), input=(6, 4))
+    assert " ".join(text.replace("->", " ").split()[-len(words.split()) - 1 : -1]) == words
+
+
+class Idle(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bn, self.fc = nn.BatchNorm1d(4), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x)
+
+
+class Unkept(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.rand(4), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.mask
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (Idle(), "bn: this layer never runs"),
+        (Unkept(), "`mask`, a buffer that is not in the state_dict"),
+        (Calls(lambda x: x.var(1, unbiased=False)), "`var` is not expressible so"),
+        (Calls(lambda x: x.max(1).indices.float()), "`max` is not expressible so"),
+    ],
+)
+def test_what_a_spec_has_no_word_for_is_named(module: nn.Module, words: str) -> None:
+    with pytest.raises(CannotImport, match=words):
+        archdsl.spec(module, input=(6, 4))
+
+
+def test_frozen_weights_are_named() -> None:
+    module = Drops(0.5)
+    module.fc.bias.requires_grad_(False)
+    text = archdsl.spec(module, input=(6,))
+    assert "# there with requires_grad=False, here they learn: fc.bias" in text
+
+
+class Products(nn.Module):
+    """Einstein's sums, and noise in evaluation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.einsum("bnc,bmc->bnm", x, x.sigmoid()) + torch.randn_like(x)
+
+
+def test_an_equation_and_noise() -> None:
+    made = import_module(Products(), (4, 4))
+    assert made.proof, made.proof
+    assert 'einsum "bnc,bmc->bnm"' in made.text
