@@ -18,7 +18,6 @@ from archdsl.pipeline import open_spec
 from archdsl.runtime.module import build
 from tests.fuzz.specs import Maker
 
-
 KNOWN = ("equal", "refused", "unsaid")
 
 
