@@ -18,6 +18,8 @@ from archdsl.ir.graph import Graph
 from archdsl.names.foreign import similar
 from archdsl.syntax import tree as t
 
+#: a label stands below
+BELOW = "the step of this label runs later, inside an aux output, or not at all"
 LATER = (
     "its `tap` runs later, inside an aux output, or not at all; in a loop it is what the round "
     "before left, and must be set before the first"
@@ -85,6 +87,8 @@ def problem(use: t.TapUse, name: str, unknown: Unknown, taps: Mapping[str, Value
     hint = ""
     if re.search(rf"\btap +{re.escape(unknown.name)}\b", use.span.source.text):
         hint = LATER
+    elif re.search(rf"(?<![\w.]){re.escape(unknown.name)} *:", use.span.source.text):
+        hint = BELOW
     if unknown.within:
         shown = ", ".join(f"`{n}`" for n in unknown.names[:8])
         hint = f"`@{unknown.within}` has {shown}" if shown else f"`{unknown.within}` has no parts"

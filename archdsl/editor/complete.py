@@ -37,6 +37,7 @@ STATEMENTS = {
     "init": "init ${1:conv} ${0:kaiming_normal}",
     "param": "param ${1:name} ${2:[in, 1, 1]} ${0:zeros}",
     "buffer": "buffer ${1:name} ${2:[in, 1, 1]} ${0:zeros}",
+    "part": "part ${1:name}: $0",
     "declare": "declare $0",
     "output": "output @$0",
     "assert": "assert $0",
@@ -138,7 +139,7 @@ def _candidates(analysis: Analysis, here: Place) -> Iterator[Candidate]:
 
 
 def _taps(here: Place) -> Iterator[Candidate]:
-    yield from (Candidate(f"@{tap}", "tap", rank=0) for tap in here.taps)
+    yield from (Candidate(f"@{tap}", "tap", rank=0) for tap in dict.fromkeys(here.taps))
 
 
 def _item(analysis: Analysis, here: Place) -> Iterator[Candidate]:
@@ -176,6 +177,7 @@ def _statement(analysis: Analysis, here: Place) -> Iterator[Candidate]:
     if not first:
         for name in here.names:
             yield Candidate(name, "variable", here.names[name], rank=0)
+        yield from (Candidate(part, "block", "part", rank=0) for part in here.parts)
         yield from _callables(analysis)
         for name, snippet in STATEMENTS.items():
             yield Candidate(name, "keyword", snippet=snippet, rank=2)

@@ -36,6 +36,7 @@ class _Frame:
     adjacent: bool
     statement: list[Word]
     names: dict[str, str]
+    hidden: int | None  # of a labelled scope: how many labels and taps were known outside of it
 
 
 @dataclass
@@ -43,7 +44,8 @@ class Place:
     """`prefix`: the word being written, which begins at `start`. `statement`: the words before it
     of this step or definition; what brackets and braces hold is one word. `inside`: the innermost
     bracket, `{`, `(`, `[` or nothing. `outer`: the statement around an open `(` or `[`.
-    `names`: variables in scope, with what they are."""
+    `names`: variables in scope, with what they are. `taps`: what `@` may name: taps, inputs, values
+    that the block gets, and labels; `parts`: what a step may run."""
 
     prefix: str
     start: int
@@ -53,6 +55,7 @@ class Place:
     names: dict[str, str] = field(default_factory=dict)
     taps: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
     silent: bool = False  # in a comment
     string: bool = False
 
@@ -114,6 +117,7 @@ def place(text: str, offset: int) -> Place:
         cursor.names,
         cursor.taps,
         _labels(text, offset),
+        cursor.parts,
         silent=word.text.startswith("#"),
         string=string,
     )
@@ -127,6 +131,8 @@ class _Cursor:
         self.statement: list[Word] = []
         self.names: dict[str, str] = {}
         self.taps: list[str] = []
+        self.parts: list[str] = []
+        self.labelled = False  # this step has a label
 
     def read(self, word: Word, before: str) -> None:
         """`before`: the character in front of it."""
@@ -139,15 +145,25 @@ class _Cursor:
             if self.statement:
                 self.statement[-1] = self.statement[-1]._replace(end=word.end)
         elif body and word.text in (";", "\n", "->", ":"):
+            self.labelled = word.text == ":" and self._label()
             self.statement = []
         elif word.text != "\n":
             self._declare(word.text)
             self.statement.append(word)
 
+    def _label(self) -> bool:
+        """Note the label, of a step or of a part, that a colon ends."""
+        first, last = self.statement[0].text if self.statement else "", self.statement[-1:]
+        if not last or not last[0].text.isidentifier():
+            return bool(last)
+        (self.parts if first == "part" else self.taps).append(last[0].text)
+        return True
+
     def _open(self, word: Word) -> None:
         touches = bool(self.statement) and self.statement[-1].end == word.start
         adjacent = touches and word.text != "{"
-        self.frames.append(_Frame(word.text, adjacent, self.statement, self.names))
+        hidden = len(self.taps) if self.labelled and word.text == "{" else None
+        self.frames.append(_Frame(word.text, adjacent, self.statement, self.names, hidden))
         self.statement, self.names = [], dict(self.names)
 
     def _close(self, word: Word) -> None:
@@ -160,7 +176,9 @@ class _Cursor:
         if not (word.text == ")" and self._in_header()):  # whose names hold in the body
             self.names = frame.names
         if word.text == "}" and not self.frames:
-            self.names, self.taps = {}, []
+            self.names, self.taps, self.parts = {}, [], []
+        elif frame.hidden is not None:
+            del self.taps[frame.hidden :]
         if frame.adjacent:
             self.statement[-1] = self.statement[-1]._replace(end=word.end)
         else:
@@ -170,22 +188,29 @@ class _Cursor:
         first = self.statement[0].text if self.statement else ""
         return not self.frames and first in ("block", "model")
 
+    def _among_parameters(self) -> bool:
+        """Whether a definition's parameters are being read."""
+        around = self.frames[0].statement if len(self.frames) == 1 else []
+        first = around[0].text if around else ""
+        return first in ("block", "model") and self.frames[0].opening == "("
+
     def _declare(self, word: str) -> None:
         """Note a name that a word makes known."""
-        if not word.isidentifier():
-            return
         behind = [w.text for w in self.statement]
         before = behind[-1] if behind else ""
+        header = self._among_parameters() and before in ("", ",")
+        if header and word.startswith("@"):
+            self.taps.append(word[1:])
+        if not word.isidentifier():
+            return
         # of a loop, or in a list: `[f for v in xs]`
         loop = behind[len(behind) - behind[::-1].index("for") :] if "for" in behind else ["in"]
         if before in ("let", "as") or ("in" not in loop and word != "in"):
             self.names[word] = "variable"
-        elif before in ("tap", "param", "buffer"):
+        elif before in ("tap", "param", "buffer") or behind == ["input"]:
             self.taps.append(word)
-        elif [frame.opening for frame in self.frames] == ["("] and before in ("", ","):
-            around = self.frames[0].statement
-            if around and around[0].text in ("block", "model"):
-                self.names[word] = "parameter"
+        elif header:
+            self.names[word] = "parameter"
 
 
 def _in_braces(text: str) -> bool:

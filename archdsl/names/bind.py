@@ -58,13 +58,21 @@ def bind_call(
         given = _values(call, target, [a for a in args if a.name in flows])
         values = rest.values | given.values
         return Bound(values, [*problems, *rest.problems, *given.problems])
-    if not join and call.taps:
-        problems.append(TakesNoTaps(call.taps[0].span, name))
+    if not join and call.taps:  # alone: what it stands for would be missing, or be another argument
+        return Bound({}, [_no_taps(call, call.taps[0], target)])
     if join and (call.body is None) == (not call.taps) and not _alone(call, target, args, scope):
         return Bound({}, [NeedsBranches(call.span, name, hint=_branches(call))])
     example = "" if isinstance(target, Block) else target.example
     bound = bind(name, signature(target), args, where, example, target)
     return bound._replace(problems=[*problems, *bound.problems])
+
+
+def _no_taps(call: t.Call, use: t.TapUse, target: Target) -> Diagnostic:
+    """A value for what takes none: perhaps its size was meant."""
+    if not any(not slot.keyword for slot in signature(target)):
+        return TakesNoTaps(use.span, call.name)
+    name = use.name.rpartition(".")[0] or use.name
+    return TakesNoTaps(use.span, call.name, sized=f"@{name}.c")
 
 
 def _branches(call: t.Call) -> str:
@@ -107,7 +115,8 @@ def _values(call: t.Call, block: Block, named: list[t.Argument]) -> Bound:
         bound[param.name] = t.Argument(use.span, None, None, t.ValueOf(use.span, use))
     shown = " ".join(f"@{p.name}" for p in block.values)
     for use in call.taps[len(free) :]:
-        found.append(TakesNoTaps(use.span, call.name, taken=shown))
+        by_name = next((p.name for p in block.values if p not in free), "")
+        found.append(TakesNoTaps(use.span, call.name, taken=shown, named=by_name))
         break
     missing = [f"`@{p.name}`" for p in free[len(call.taps) :] if p.default is None]
     if missing:

@@ -107,6 +107,8 @@ class _Definition:
         self.top = False  # in a model's own body, or an `if` there
         self.chosen = 0  # how many `if`s are around
         self.unrun: dict[str, Diagnostic] = {}  # parts that nothing runs
+        self.early: set[str] = set()  # parts that something runs before they are declared
+        self.later = _parts(tree.body) if isinstance(tree, (t.Block, t.Model)) else frozenset()
 
     def check(self) -> None:
         tree = self.tree
@@ -210,9 +212,11 @@ class _Definition:
         self.words.label(label, scope)
         self._step(statement.step, scope)
         name = label.span.text.strip('"')
+        self.later -= {name}
         symbol = Symbol("label", name, self.words.labels.get(name, label.span), self.tree.name)
         self.words.parts[name] = symbol
-        self.unrun[name] = UnusedPart(label.span, name)
+        if name not in self.early:
+            self.unrun[name] = UnusedPart(label.span, name)
 
     def _input(self, statement: t.Input, top: bool) -> None:
         """Of several, each has a name."""
@@ -340,7 +344,11 @@ class _Definition:
                 fix = tuple(replace(one, safe=False) for one in fix)  # torch's count the batch
             other = "" if names else "`archdsl ops` lists the operators"
             hint = advice(call.name) or other
-            if not fix and not advice(call.name) and self._is_step(call, names):
+            if call.name in self.later:
+                hint = f"the part `{call.name}` stands below: declare it above this step"
+                names, fix = (), ()
+                self.early.add(call.name)
+            elif not fix and not advice(call.name) and self._is_step(call, names):
                 end = Span(call.span.source, call.name_span.end, call.name_span.end)
                 hint = f"a label ends with a colon: `{call.name}: {call.args[0].span.text} ...`"
                 fix = (Fix(hint, ((end, ":"),), safe=True),)
@@ -361,6 +369,11 @@ class _Definition:
         first = call.args[0].value if call.args and call.args[0].name is None else None
         known = isinstance(first, t.Name) and self.unit.target(first.name) is not None
         return known and not any(isinstance(self.unit.target(name), Block) for name in names)
+
+
+def _parts(body: t.Body) -> frozenset[str]:
+    """The names of the parts that a definition declares in its own lines."""
+    return frozenset(s.label.span.text.strip('"') for s in body.statements if isinstance(s, t.Part))
 
 
 def model_slots(model: Block) -> tuple[Slot, ...]:

@@ -151,7 +151,7 @@ class Words:
         elif not self._computed(name):
             near = similar(name, [*self.taps, *self.labels])
             hint = "" if near else f"name a value first: `conv 64 3x3 -> tap {name}`"
-            elsewhere = self._tapped_elsewhere(use, name)
+            elsewhere = self._tapped_elsewhere(use, name) or self._unlabelled(use, name)
             found = UnknownTap(use.span, name, () if elsewhere else near, elsewhere or hint)
             self.found.append(found)
 
@@ -171,6 +171,14 @@ class Words:
         if tap.search(use.span.source.text):
             return "its `tap` stands in another definition: each sees its own taps alone"
         return ""
+
+    def _unlabelled(self, use: t.TapUse, name: str) -> str:
+        """What to say where a path begins with what is called, and not with a label."""
+        rest = use.name[len(name) :]
+        if not rest or self.unit.target(name) is None:
+            return ""
+        label = f"{name}1"
+        return f"give the call of `{name}` a label: `{label}: {name} ...`, then `@{label}{rest}`"
 
     def target(self, statement: t.InitRule) -> None:
         """What an `init` rule is for: a layer by its label, or a kind of layer."""

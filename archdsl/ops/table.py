@@ -285,7 +285,7 @@ class Op:
     holds: ClassVar[tuple[tuple[str, str], ...]] = ()
     #: arguments that torch gets as they are, whatever they are: numbers that choose nothing
     free: ClassVar[tuple[str, ...]] = ()
-    #: takes whole numbers, and no others
+    #: takes an `int` input, whose numbers are whole
     whole: ClassVar[bool] = False
     #: the argument that may be `@value`: a second input, whose spatial size it takes
     like: ClassVar[str] = ""

@@ -55,6 +55,8 @@ def small(element: Element) -> bool:
 
 def corner(element: Element) -> str:
     """What stands at the right of a box's first line."""
+    if element.shared:
+        return "shared"
     return count_text(element.params) if element.params else ""
 
 
@@ -65,7 +67,7 @@ def box_size(element: Element) -> tuple[float, float]:
     if small(element):
         return text_width(text[0], SMALL) + 2 * PAD, 20.0
     first = text_width(first_line(element), TITLE, bold=True)
-    first += text_width(corner(element), TINY) + 16 if element.params else 0.0
+    first += text_width(corner(element), TINY) + 16 if corner(element) else 0.0
     second = max((text_width(line, SMALL) for line in text[1:]), default=0.0)
     return max(112.0, max(first, second) + 2 * PAD + 4), 41.0 if len(text) > 1 else 27.0
 

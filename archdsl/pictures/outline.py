@@ -64,7 +64,9 @@ def node_lines(element: Element) -> list[str]:
     text = lines(element)
     if element.times > 1:
         text[0] += f" ×{element.times}"
-    if element.params:
+    if element.shared:
+        text.append("shared")
+    elif element.params:
         text.append(f"{count_text(element.params)} parameters")
     return text
 
@@ -72,7 +74,8 @@ def node_lines(element: Element) -> list[str]:
 def group_title(element: Element) -> str:
     times = f"×{element.times}" if element.times > 1 else ""
     title = element.title if element.title != element.label else ""
-    return " ".join(filter(None, (element.label, title, times)))
+    shared = "(shared)" if element.shared else ""
+    return " ".join(filter(None, (element.label, title, times, shared)))
 
 
 class _Writer:

@@ -236,7 +236,7 @@ def _box(box: Box, colours: dict[str, str], most: int) -> Iterator[Mark]:
     text = lines(element)
     base = y + (17 if len(text) > 1 else h / 2 + 4.2)
     yield Text(x + PAD, base, first_line(element), TITLE, bold=True)
-    if element.params:
+    if corner(element):
         yield Text(x + w - PAD, base - 0.5, corner(element), TINY, "muted", anchor="end")
     for line in text[1:]:
         yield Text(x + PAD, y + 32.5, line, SMALL, "muted")
@@ -270,7 +270,7 @@ def _frame(frame: Frame, colours: dict[str, str]) -> Iterator[Mark]:
         if word:
             yield Text(at, y + 17, word, size, "ink" if bold else "muted", bold=bold)
             at += text_width(word, size, bold=bold) + 6
-    if element.params:
+    if corner(element):
         yield Text(x + w - PAD, y + 16.5, corner(element), TINY, "muted", anchor="end")
 
 

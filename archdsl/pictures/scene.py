@@ -36,6 +36,7 @@ class Element:
     notes: tuple[str, ...] = ()
     hue: str = ""
     params: int = 0
+    shared: bool = False  #: its module has been met before
     macs: int = 0
     shape: Shape = ()
     training_only: bool = False
@@ -118,7 +119,8 @@ class _Scene:
             label,
             title,
             hue=graph.block or "group",
-            params=sizes.params,
+            params=0 if scope.shares else sizes.params,
+            shared=scope.shares,
             macs=sizes.macs or sizes.training_macs,
             shape=shape,
             training_only=scope.training_only,
@@ -131,6 +133,8 @@ class _Scene:
         if (only := _single(inside)) is not None:
             # a block of one layer is that layer
             own = replace(only, label=label or only.label, training_only=scope.training_only)
+            if scope.shares:
+                own = replace(own, params=0, shared=True)
             return replace(own, alike=(own.alike, scope.training_only))
         return replace(element, inner=inside, open=depth > 0 and len(inside.elements) > 2)
 
@@ -395,6 +399,7 @@ def _element(node: Node) -> Element:
         notes=(text,) if pointwise else (),
         hue=op.family,
         params=node.params,
+        shared=node.shares,
         macs=node.macs,
         shape=node.shape,
         training_only=only,

@@ -402,3 +402,13 @@ def test_how_often_dropout_strikes_makes_no_other_block() -> None:
     text = text.replace("input 4", "input 4x8x8")
     assert "b ×3" in _texts(pictures.draw_svg(_program(text), depth=0))
     assert "conv 4 1×1 · dropout" in _texts(pictures.draw_svg(_program(text), depth=1))
+
+
+def test_a_box_of_a_module_that_ran_before_says_shared() -> None:
+    text = """
+    block head(out) { conv 8 1x1 -> relu; conv out 1x1 }
+    model m { input a 3x8x8; input b 3x8x8; part p: head 4; p -> tap x; @b -> p -> add @x }
+    """
+    program = _program(text)
+    assert _texts(pictures.draw_svg(program)).count("shared") == 1
+    assert pictures.draw_mermaid(program).count("shared") == 1

@@ -307,6 +307,12 @@ def test_complete_names() -> None:
     text = "model a(width=3) {\n  let half = 2\n  for k in [1] { conv (|"
     assert {"width", "half", "k", "in", "max"} <= set(names(text))
     assert names("model a() {\n  relu -> tap x1\n  relu -> concat @|") == ["@x1"]
+    values = "block b(out, @k, @v=none) { l1: conv out 1x1; g: { x: relu -> tap t }; add @|"
+    assert names(values) == ["@g", "@k", "@l1", "@v"]
+    inputs = "model a { input image 3x8x8\n input depth 1x8x8\n relu -> upsample size=@|"
+    assert names(inputs) == ["@depth", "@image"]
+    parts = "model a { input 3x8x8; part head: conv 3 1x1; |"
+    assert names(parts)[0] == "head" and "@head" not in names(parts.replace("|", "add @|"))
     assert "late" not in names("block b() { tap late }\nmodel a() {\n  relu -> concat @|")
     assert names("model a() {\n  init |\n  head: linear 3\n}")[0] == "head"
     assert "kaiming_normal" in names("model a() {\n  init conv |")

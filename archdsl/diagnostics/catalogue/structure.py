@@ -133,21 +133,31 @@ class TakesNoBody(Misplaced):
 
 
 class TakesNoTaps(Misplaced):
-    title = "`{called}` takes no such value"
+    title = "`{called}` takes no {such}"
     help = "{advice}"
     called: str
     taken: str = field(default="", kw_only=True)
+    named: str = field(default="", kw_only=True)
+    sized: str = field(default="", kw_only=True)
+
+    @property
+    def such(self) -> str:
+        return "more values" if self.taken else "such value"
 
     @property
     def advice(self) -> str:
         if self.taken:
-            return f"it takes {self.taken}"
+            also = f", and `{self.named}=` gives one by name" if self.named else ""
+            return f"it takes {self.taken}{also}"
+        if self.sized:
+            flows = f"a value flows into it: `@name -> {self.called}`"
+            return f"a size of the value is a number: `{self.sized}`; {flows}"
         return f"it works on what flows: `@name -> {self.called}`"
 
 
 class NotAValue(Misplaced):
     title = "`{name}` is a value: `{name}=@...`"
-    label = "this is none"
+    label = "this is no value, nor `none`"
     name: str
 
 
@@ -198,6 +208,7 @@ class WholeNumbers(Misplaced):
 
 class WhereOfSeveral(Misplaced):
     title = "`where` is for a model with one input"
+    help = "leave it out: what the operators need is checked as ever"
 
 
 class OnlyInBlock(Misplaced):
