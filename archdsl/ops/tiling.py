@@ -234,7 +234,7 @@ class Split(Op, name="split", family="shape"):
         return call("Split", self.sizes, self.index, dim=batched(self.dim))
 
     def function(self, *inputs: Shape) -> Call:
-        parts = call("torch.split", X, self.sizes, dim=batched(self.dim))
+        parts = call("torch.split_with_sizes", X, self.sizes, dim=batched(self.dim))
         return replace(parts, item=self.index)
 
 
