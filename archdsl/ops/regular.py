@@ -7,7 +7,7 @@ import struct
 
 from archdsl.ops.seen import Seen
 from archdsl.ops.spatial import image
-from archdsl.ops.table import TRAINING, VIEW, Call, Lifted, Op, Saved, Shape, X, arg, call
+from archdsl.ops.table import TRAINING, VIEW, Call, Lifted, Name, Op, Saved, Shape, X, arg, call
 from archdsl.ops.types import Choice, Float
 
 PROBABILITY = Float(0.0, 1.0)
@@ -142,7 +142,8 @@ class Noise(Op, name="noise", family="regularisation"):
         return call("Noise")
 
     def function(self, *inputs: Shape) -> Call:
-        return call("torch.randn_like", X)
+        # the same numbers in whatever order the values lie in memory
+        return call("torch.randn_like", X, memory_format=Name("torch.contiguous_format"))
 
 
 def _dropped(keep: float) -> float:

@@ -60,6 +60,8 @@ VALUES = {
     "must be a number": "torch computes on, to NaN or with a slope that it cannot invert",
     "must be one of": "torch looks at the word only where it needs it",
 }
+#: no step is to blame: it would give no batch; a rule of torch.nn.init refuses the weight
+NO_STEP = ("E0206", "E0208")
 #: what is refused before an operator is asked
 NO_OPERATOR = {"what enters here has no dimensions": "`in` of a single number"}
 
@@ -376,7 +378,7 @@ def refusal(spec: Spec) -> str:
             found = Spec(spec.source, spec.folder).check().diagnostics  # anew
         except Refusal as refusal:
             return _refused(refusal)
-    if found[0].message in NO_OPERATOR or found[0].code == "E0206":  # it would give no batch
+    if found[0].message in NO_OPERATOR or found[0].code in NO_STEP:
         return "deliberate"
     raise Wrong(f"no operator is to blame for {found[0].code}: {found[0].message}")
 

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import shufflenetv2
 
 from archdsl.ops import TABLE, Op
-from archdsl.ops.table import TRAINING, Blame, Call, Input, Shape, Sides
+from archdsl.ops.table import TRAINING, Blame, Call, Input, Name, Shape, Sides
 from archdsl.ops.types import Bool, Choice, Equation, Float, Floats, Int, Ints, Size, Type
 
 #: What `shape` refuses although torch computes something: (operator, words of the message) -> why.
@@ -201,6 +201,8 @@ def run(
             return xs[item.index].shape[-item.count :]
         if item == TRAINING:
             return training
+        if isinstance(item, Name):
+            return eval(item.text, space)
         if isinstance(item, tuple):
             return tuple(map(value, item))
         assert item is None or isinstance(item, (bool, int, float, str)), item

@@ -36,4 +36,4 @@ class Noise(nn.Module):
     """Normal random numbers in the shape of x."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.randn_like(x)
+        return torch.randn_like(x, memory_format=torch.contiguous_format)
