@@ -241,6 +241,7 @@ class Calls:
     ) -> Value:
         name = label if label is not None else builder.next_position(call.span)
         values: dict[str, Any] = {}
+        called = block.name
         if not isinstance(block.tree, t.Block):
             base = self._behind(block, values)
             if base is None:
@@ -279,7 +280,7 @@ class Calls:
         given_as = tuple((k, _key(v)) for k, v in variables.items())
         same = (block, given_as, flow.sample, flow.whole, shapes, until)
         if same not in self.memo:
-            with self.report.calling(call.span, block.name):
+            with self.report.calling(call.span, called):
                 self.memo[same] = self._expand(block, variables, flow, given, reads, call.until)
         graph, shape = self.memo[same]
         if graph is None:

@@ -103,7 +103,10 @@ def _draw(sizes: InputSizes, path: Path) -> None:
 
 
 def _told(sizes: InputSizes) -> list[str]:
-    lines = [f"{sizes.program.name} takes {sizes.describe()}"]
+    others = sizes.others()
+    first = f"{next(iter(sizes.program.inputs))} " if others else ""
+    lines = [f"{sizes.program.name} takes {first}{sizes.describe()}"]
+    lines += [f"  with {name} {text}" for name, text in others.items()]
     reasons = sizes.reasons()
     width = max((len(r.clause) for r in reasons), default=0)
     lines += [f"  {r.clause:{width}}  from {_from(r.cause)}: {_why(r)}" for r in reasons]
@@ -158,6 +161,7 @@ def _data(sizes: InputSizes, size: tuple[int, ...] | None) -> dict[str, Any]:
         "model": program.name,
         "input": shape_text(program.input_shape),
         "takes": sizes.describe(),
+        **({"others": sizes.others()} if len(program.inputs) > 1 else {}),
         "exact": sizes.exact,
         "single": sizes.single,
         "smallest": list(sizes.smallest()),

@@ -237,7 +237,9 @@ def _class(cls: ClassDef, names: frozenset[str], results: _Results | None = None
     if construct:
         lines.append("")
     parameters = [f"{name}: Tensor" for name in inputs(cls.body)]
-    lines += _def("forward", ["self", *parameters], _returns(cls, results))
+    several = base == "nn.Sequential" and len(parameters) > 1  # Sequential's takes one
+    note = "  # type: ignore[override]" if several else ""
+    lines += _def("forward", ["self", *parameters], _returns(cls, results), note)
     if results is not None and results.tuple:
         return lines + forward(cls.body, names, results.variables(), results.leave)
     return lines + forward(cls.body, names)
@@ -259,14 +261,14 @@ def _returns(cls: ClassDef, results: _Results | None) -> str:
     return types[0] if len(types) == 1 else f"tuple[{', '.join(types)}]"
 
 
-def _def(name: str, parameters: list[str], returns: str) -> list[str]:
-    """The head of a method."""
+def _def(name: str, parameters: list[str], returns: str, note: str = "") -> list[str]:
+    """The head of a method. `note`: a comment behind its first line."""
     line = f"{STEP}def {name}({', '.join(parameters)}) -> {returns}:"
     if len(line) <= WIDTH:
-        return [line]
+        return [line + note]
     inner = f"{STEP * 2}{', '.join(parameters)}"
     rows = [inner] if len(inner) <= WIDTH else [f"{STEP * 2}{p}," for p in parameters]
-    return [f"{STEP}def {name}(", *rows, f"{STEP}) -> {returns}:"]
+    return [f"{STEP}def {name}({note}", *rows, f"{STEP}) -> {returns}:"]
 
 
 def _construct(cls: ClassDef) -> list[str]:

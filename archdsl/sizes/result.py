@@ -179,6 +179,19 @@ class InputSizes:
         where = f"{shape} where {text}" if text else f"{shape}, every {' and '.join(self.letters)}"
         return where if self.exact else f"at least {where}"
 
+    def others(self) -> dict[str, str]:
+        """Of the inputs behind the first, by name: those of the first one's size have it always."""
+        inputs = self.program.inputs
+        told: dict[str, str] = {}
+        for name, shape in list(inputs.items())[1:]:
+            follows = (
+                bool(self.axes) and not self.single and shape[1:] == self.program.input_shape[1:]
+            )
+            sides = (shape[0], *self._shape(self.letters)[1:]) if follows else shape
+            text = "×".join(map(str, sides)) if follows else "x".join(map(str, sides))
+            told[name] = text if follows else f"{text} only"
+        return told
+
     def condition(self) -> str:
         """`H >= 63 and W >= 63`; empty: every size."""
         shown = [self._box(box) for box in self.boxes[:MAX_BOXES]]

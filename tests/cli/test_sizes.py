@@ -36,6 +36,15 @@ def unet(tmp_path: Path) -> str:
     return str(path)
 
 
+def test_each_input_is_named() -> None:
+    inputs = "input a 3x8x8; input b 1x8x8; input c 4x4x4"
+    told = run("-", input=f"model m {{ {inputs}; concat @b; fit @c; add @c }}").output
+    assert "m takes a 3×H×W" in told
+    assert "  with b 1×H×W\n  with c 4x4x4 only\n" in told
+    data = run("-", "--output-format", "json", input=f"model m {{ {inputs}; concat @b }}")
+    assert json.loads(data.stdout)["others"] == {"b": "1×H×W", "c": "4x4x4 only"}
+
+
 def test_the_set_and_the_line(unet: str) -> None:
     told = run(unet)
     assert told.exit_code == 0

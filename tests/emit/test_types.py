@@ -25,6 +25,9 @@ ODD = {
           residual { one: conv o 1x1; relu; dropout 0.1; two: conv o 1x1 }
           shortcut if in != o { maxpool 1; side: conv o 1x1; pad [0, 0, 0, 0] } }
         model m { input 3x8x8; unit 4; unit 4; unit 5; unit 5; linear 2 }""",
+    "values": """block mix(@q, @k=none) { add @q; conv 4 1x1; if @k { sub @k } }
+        model m { input a 4x8x8; input b 4x8x8; part p: conv 4 1x1
+        p -> tap s; @b -> p -> mix @s @a; mix @s }""",
     "single": """model m { input 4x8x8; init a.weight zeros; init g.a.bias ones
         a: conv 4 1x1; g: { a: conv 4 1x1 } }""",
 }
