@@ -317,6 +317,8 @@ def _alone(graph: Graph, node: Node) -> Node | None:
     source = graph.sources[value][0] if value in graph.sources else None
     if not isinstance(source, Node) or graph.uses[value] > 1 or source.training_only:
         return None
+    if source.name in graph.shared:
+        return None  # what another use of its module feeds, reads it too
     return source
 
 

@@ -209,6 +209,11 @@ class Graph:
         return tuple(loose)
 
     @cached_property
+    def shared(self) -> frozenset[str | None]:
+        """The names of the modules that several items run."""
+        return frozenset(item.name for item in self.items if getattr(item, "shares", False))
+
+    @cached_property
     def sources(self) -> dict[int, tuple[Item, int]]:
         """Which item computes each value, and as which of its outputs; inputs are no key."""
         made = ((item, number) for item in self.items for number in range(len(item.shapes)))

@@ -75,7 +75,7 @@ BOMBS: dict[str, tuple[str, str]] = {
     ),
     "filters": (
         model(f"{NUMBERS}let b = {'[' * 5}1{' for j in a if j < 9 and j > -1]' * 5}"),
-        "E0304",
+        "E0402",
     ),
     "or of lists": (
         model("let a = [0] * 9000\n" + "let b = a and a and a and a\n" * 1500),

@@ -34,8 +34,8 @@ def test_there_are_many() -> None:
 
 
 def test_what_has_no_counterpart_has_advice() -> None:
-    for name in ("LSTM", "nn_lstm", "MSELoss", "cross_entropy", "DepthwiseConv2D", "Sequential"):
-        assert bool(advice(name)) == (name != "nn_lstm")
+    for name in ("RNN", "nn_rnn", "MSELoss", "cross_entropy", "DepthwiseConv2D", "Sequential"):
+        assert bool(advice(name)) == (name != "nn_rnn")
 
 
 def test_aliases_are_as_words_are_looked_up() -> None:

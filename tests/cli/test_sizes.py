@@ -90,7 +90,7 @@ def test_json(unet: str) -> None:
             "model m { input 3x9x9; add { identity; permute [0, 2, 1] } }",
             "where H == W or H == 1 or W == 1\n",
         ),
-        ("model m { input 3x9x9; conv 3 3x3; upsample size=(in.h)x4 }", "from `in.h in m`"),
+        ("model m { input 3x9x9; conv 3 3x3; repeat (in.h) { relu } }", "from `in.h in m`"),
     ],
 )
 def test_inputs_of_every_kind(spec: str, told: str) -> None:

@@ -61,16 +61,16 @@ def _ran(text: str, training: bool) -> tuple[list[Tensor], str]:
     program = open_spec(text).checked()
     torch.manual_seed(0)
     module = build(program).double().train(training)
-    x = torch.randn(2, *program.input_shape, dtype=torch.double)
-    leaf = x.clone().requires_grad_()
-    given = leaf * 1  # a leaf may not be overwritten; this may
-    out = module(given)
+    xs = [torch.randn(2, *s, dtype=torch.double) for s in program.graph.input_shapes]
+    leaves = [x.clone().requires_grad_() for x in xs]
+    given = [leaf * 1 for leaf in leaves]  # a leaf may not be overwritten; this may
+    out = module(*given)
     out = [o for o in out if o is not None] if isinstance(out, tuple) else [out]
     kept = [o.detach().clone() for o in out]
     if learned := [o.square().sum() for o in out if o.requires_grad]:
         torch.stack(learned).sum().backward()
-    grads = [p.grad for p in (leaf, *module.parameters()) if p.grad is not None]
-    assert torch.equal(given, x), emit(program)
+    grads = [p.grad for p in (*leaves, *module.parameters()) if p.grad is not None]
+    assert all(map(torch.equal, given, xs)), emit(program)
     return [*kept, *grads], emit(program)
 
 

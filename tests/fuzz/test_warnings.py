@@ -305,7 +305,8 @@ def test_nothing_passes_where_it_is_said() -> None:
         first, *others = (computed(op, shape, x) for x in xs)
         assert all(torch.allclose(first, other, atol=1e-6) for other in others), (op, shape)
         said.add(op.name)
-    everything = "softmax log_softmax ln ln2d dropout channel_dropout stochastic_depth affine"
+    everything = "softmax log_softmax ln ln2d dropout channel_dropout stochastic_depth affine "
+    everything += "scale clamp"
     assert said == set(everything.split())
 
 
@@ -353,7 +354,7 @@ def test_what_is_never_negative_passes_as_it_is() -> None:
             kept.add(op.name)
     assert kept == {"relu", "leaky_relu", "prelu", "elu", "celu", "abs"}
     bounded = {"relu", "relu6", "sigmoid", "hardsigmoid", "softmax"}
-    assert positive == bounded | {"exp", "sqrt", "rsqrt", "square", "abs", "std", "var"}
+    assert positive == bounded | {"exp", "sqrt", "rsqrt", "square", "abs", "std", "var", "norm"}
 
 
 def test_names_that_are_never_used_may_go() -> None:

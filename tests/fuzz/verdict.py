@@ -50,8 +50,6 @@ MEANT = {
     ("lstm", "at most 100"): "each has weights to list",
     ("gru", "at most 100"): "each has weights to list",
     ("window_attention", "of at least 0"): "a shift to the other side",
-    ("fit", "takes two values"): "others would change nothing",
-    ("fit", "somewhere"): "the mode says that it must not",
     ("add", "residual"): "a residual is a sum of equals, not of what can be repeated",
 }
 #: what a value may not be although torch takes it, for any operator

@@ -26,6 +26,13 @@ LEAST = {
     "mnasnet": 1,
     "shufflenet": 1,
     "efficientnet": 1,
+    "convmixer": 7,
+    "darknet53": 1,
+    "dcgan_discriminator": 64,
+    "dcgan_generator": 1,
+    "fcn": 1,
+    "deeplabv3": 1,
+    "lraspp": 1,
 }
 
 
@@ -39,7 +46,7 @@ def test_least_size(name: str) -> None:
     least = next((n for start, n in LEAST.items() if name.startswith(start)), None)
     assert sizes.exact and sizes.declared in sizes and not sizes.formulas
     if least is None:  # tested below
-        assert name.startswith(("vit_", "maxvit_t", "lenet5"))
+        assert name.startswith(("vit_", "maxvit_t", "lenet5", "mixer_"))
         return
     wanted = f"H >= {least} and W >= {least}" if least > 1 else ""
     assert sizes.condition() == wanted
