@@ -80,19 +80,29 @@ class Judge:
             shape[axis] = side
         return tuple(shape)
 
+    def shapes(self, size: Size) -> dict[str, Size]:
+        """Of every input; those of the first one's size have it always."""
+        first, *others = self.program.inputs.items()
+        shape = self.shape(size)
+        found = {first[0]: shape}
+        for name, given in others:
+            alike = len(given) == len(shape) and given[1:] == first[1][1:]
+            found[name] = (given[0], *shape[1:]) if alike else given
+        return found
+
     def other(self, size: Size) -> Program | None:
         """The program for this size, where its weights have the same shapes."""
-        made = elaborated(replace(self.spec, input=self.shape(size)))
+        made = elaborated(replace(self.spec, input=self.shapes(size)))
         if made is None or [*made.state()] != [*self.program.state()]:
             return None
         return made
 
     def runs(self, size: Size, module: nn.Module, device: str) -> tuple[Tensor, ...] | None:
         torch.manual_seed(0)
-        x = torch.randn(2, *self.shape(size), device=device)
+        xs = [torch.randn(2, *shape, device=device) for shape in self.shapes(size).values()]
         try:
             with torch.no_grad():
-                result = module(x)
+                result = module(*xs)
         except (RuntimeError, AssertionError, ValueError, IndexError):
             return None
         results = (result,) if isinstance(result, Tensor) else tuple(result)
