@@ -17,7 +17,8 @@ from typing import Any
 
 from archdsl.checker.elaborate import Elaborated, elaborate
 from archdsl.checker.lints import lint
-from archdsl.checker.values import Evaluator, Problem
+from archdsl.checker.problem import Problem
+from archdsl.checker.values import Evaluator
 from archdsl.diagnostics.catalogue import (
     NoModelHere,
     Recursion,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,8 +17,9 @@ from archdsl.checker.build import Builder, Follows, Value, operand_shapes
 from archdsl.checker.fuel import BODY, COPIED, Budget
 from archdsl.checker.lookup import find, problem
 from archdsl.checker.measured import exprs, measures, plain
+from archdsl.checker.problem import Problem
 from archdsl.checker.report import Reporter, origin, shrinking
-from archdsl.checker.values import Evaluator, Problem, Setting, names_in, rounded, show
+from archdsl.checker.values import Evaluator, Setting, rounded, show
 from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Span
@@ -32,6 +34,7 @@ from archdsl.ops.table import LIKE, Arg, Blame, Mismatch, Shape
 from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t
 from archdsl.syntax.language import CONSTANTS, FLOWS
+from archdsl.syntax.tree import names_in
 from archdsl.text import shape_text
 
 
@@ -72,6 +75,12 @@ class Frame:
     def path(self, name: t.TapUse | t.Tap) -> str:
         """A name with expressions in it, as text."""
         return self.evaluate.text(name.parts, name.span)
+
+    def last(self, use: t.TapUse) -> str:
+        """What an output is called: the last name of its path."""
+        with suppress(Problem):
+            return self.path(use).rpartition(".")[2]
+        return use.name
 
     def find(self, use: t.TapUse) -> Value:
         """The value, as one of the scope where it was computed. Raises `Problem`."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from archdsl.checker.values import BINARY, Evaluator, Problem, is_number, names_in, show
+from archdsl.checker.problem import Problem
+from archdsl.checker.values import BINARY, Evaluator, is_number, show
 from archdsl.diagnostics.catalogue import values as e
 from archdsl.syntax import tree as t
+from archdsl.syntax.tree import names_in
 
 #: functions of numbers, which Python or its math module has under the same name
 _OF_NUMBERS = frozenset(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from archdsl.checker.values import Problem
+from archdsl.checker.problem import Problem
 from archdsl.diagnostics.catalogue import NeverLabelled, OtherUse, UnfitRule, UnknownTarget
 from archdsl.diagnostics.model import Label
 from archdsl.diagnostics.source import Span

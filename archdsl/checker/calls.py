@@ -5,7 +5,6 @@ The half of elaboration that makes items; `elaborate.py` adds the half that walk
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -15,43 +14,41 @@ from archdsl.checker.arguments import (
     any_value,
     blamed,
     operator,
-    rule,
     setting_of,
-    shape_value,
 )
 from archdsl.checker.build import (
     Builder,
     Draft,
     Reached,
     Value,
-    check_fits,
     freeze,
     operand_shapes,
     sketches,
 )
-from archdsl.checker.fuel import EXPANSION, NAMING, NODE, PARAM, Budget
+from archdsl.checker.fuel import EXPANSION, NODE, PARAM, Budget
 from archdsl.checker.measured import Measured
+from archdsl.checker.naming import Naming
+from archdsl.checker.problem import Problem
 from archdsl.checker.report import Reporter
-from archdsl.checker.values import POISON, Partial, Problem, Setting, show
+from archdsl.checker.values import POISON, Partial, Setting, show
 from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Label
 from archdsl.diagnostics.source import Span
 from archdsl.ir import expr as e
 from archdsl.ir.expose import Unknown, cut
-from archdsl.ir.graph import Graph, Init, lowered
-from archdsl.ir.labels import LABEL, RESERVED
+from archdsl.ir.graph import Graph, lowered
 from archdsl.ir.limits import Limits
 from archdsl.names.bind import bind_call
 from archdsl.names.foreign import similar
 from archdsl.names.symbols import Names
 from archdsl.names.units import Block, Target
-from archdsl.ops import TABLE, Op
+from archdsl.ops import Op
 from archdsl.ops.table import Blame, Shape
 from archdsl.syntax import tree as t
 from archdsl.text import shape_text
 
 
-class Calls:
+class Calls(Naming):
     """What a walk knows, and how it turns calls into items of a scope."""
 
     def __init__(self, names: Names, limits: Limits) -> None:
@@ -394,73 +391,10 @@ class Calls:
             variables[param.name] = value
         return variables
 
-    # ---- init, param, buffer -----------------------------------------------------------------
-
-    def _init(self, statement: t.InitRule, builder: Builder, frame: Frame) -> None:
-        made = rule(statement.rule, statement.rule_span, statement.args, frame, self.report)
-        names = statement.target
-        if made is None:
-            return
-        if names[0] in TABLE and not statement.quoted:
-            param = names[1] if len(names) > 1 else "weight"
-            builder.inits.append(Init(names[0], None, param, made, statement.target_span))
-        else:
-            builder.inits.append(Init(None, ".".join(names), "", made, statement.target_span))
-
     def _freeze(self, builder: Builder) -> Graph | None:
         with self.report.catching():
             return freeze(builder)
         return None
-
-    def _param(self, statement: t.ParamDecl, builder: Builder, frame: Frame) -> None:
-        frame.taps[statement.name] = Value(None, statement.span)
-        with self.report.catching():
-            self._take(statement.name, statement.name_span, builder)
-            shape = shape_value(statement.shape, frame)
-            self.budget.tensor(statement.shape.span, shape)
-            made = rule(statement.rule, statement.rule_span, statement.args, frame, self.report)
-            if made is not None:
-                check_fits(made, shape, statement.rule_span)
-                content = (shape, statement.buffer, made)
-                draft = Draft(statement.name, True, content, [], statement.span)
-                frame.taps[statement.name] = builder.add(draft, shape)[0]
-
-    # ---- labels ------------------------------------------------------------------------------
-
-    def _label(self, label: t.Label, builder: Builder, frame: Frame) -> str | None:
-        with self.report.catching():
-            text = frame.evaluate.text(label.parts, label.span)
-            self._take(text, label.span, builder)
-            return text
-        return None
-
-    def _declare(self, label: t.Label, builder: Builder, frame: Frame) -> None:
-        with self.report.catching():
-            text = frame.evaluate.text(label.parts, label.span)
-            for known in (builder.names, builder.declared):
-                if text in known:
-                    first = Label(known[text], "the first one is here")
-                    raise Problem(c.DuplicateName(label.span, text, "module").with_related(first))
-            builder.declare(text, label.span)
-
-    def _take(self, name: str, span: Span, builder: Builder) -> None:
-        """Claim a name in a scope."""
-        self.budget.spend(NAMING, span)
-        if not LABEL.fullmatch(name):
-            raise Problem(c.BadLabel(span, name, "it would be no valid part of a state_dict key"))
-        if name in RESERVED:
-            taken = "torch's modules have something of this name"
-            if keyword.iskeyword(name):
-                taken = "this is a Python keyword, and a label becomes an attribute"
-            raise Problem(c.BadLabel(span, name, taken))
-        if name in builder.names:
-            first = Label(builder.names[name], "the first one is here")
-            if builder.names[name] == span:
-                first = Label(span, "a repeated step: compute the label, such as `block{i}`")
-            hint = "unlabelled steps are counted: `0`, `1`, ...; name this one otherwise"
-            hint = hint if name.isdigit() else ""
-            raise Problem(c.DuplicateName(span, name, "module", hint).with_related(first))
-        builder.names[name] = span
 
 
 def _sides(value: Any) -> Iterator[tuple[Value, int]]:

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from archdsl.checker.arguments import Frame, shape_value, sides_of
 from archdsl.checker.build import Value
+from archdsl.checker.problem import Problem
 from archdsl.checker.report import flatten_hint, origin
-from archdsl.checker.values import Problem, show
+from archdsl.checker.values import show
 from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic
 from archdsl.diagnostics.source import Span

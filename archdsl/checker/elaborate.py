@@ -8,23 +8,24 @@ reported once; a call of a block with given arguments on a given shape is walked
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from archdsl.checker.arguments import Frame, any_value, shape_value
+from archdsl.checker.arguments import Frame, any_value
 from archdsl.checker.build import Builder, Value
-from archdsl.checker.calls import Calls, plain
+from archdsl.checker.calls import plain
 from archdsl.checker.claims import as_claimed, claimed, refuted
 from archdsl.checker.fuel import CROSSING, STATEMENT
+from archdsl.checker.inputs import Inputs
 from archdsl.checker.outputs import same_names
 from archdsl.checker.parts import Part
-from archdsl.checker.promise import promise
+from archdsl.checker.problem import Problem
 from archdsl.checker.report import Stop
 from archdsl.checker.settable import settable, settings
 from archdsl.checker.shortcut import is_cut, proposed
-from archdsl.checker.values import POISON, Problem, unpack
+from archdsl.checker.values import POISON, unpack
 from archdsl.diagnostics import catalogue as c
 from archdsl.diagnostics.model import Diagnostic, Fix, Label
 from archdsl.diagnostics.source import Span
@@ -66,7 +67,7 @@ def elaborate(
     return Elaborated(program, walk.report.found, sketches)
 
 
-class _Elaborator(Calls):
+class _Elaborator(Inputs):
     """Walks statements and steps."""
 
     def __init__(
@@ -130,63 +131,6 @@ class _Elaborator(Calls):
             frozenset(place for place, value in enumerate(builder.inputs) if value.whole),
         )
 
-    def _enter(self, model: Block, builder: Builder, frame: Frame) -> Value | None:
-        """The model's inputs; the flow begins with the first."""
-        stated = [s for s in model.body.statements if isinstance(s, t.Input)]
-        if not stated and self.input is not None and not isinstance(self.input, Mapping):
-            return builder.new_input(self.input, model.tree.name_span)
-        if not stated:
-            self.report(c.NoInput(model.tree.name_span, model.name))
-            return None
-        given = self._inputs_given(stated)
-        if given is None:
-            return None
-        # `let` lines above the inputs may compute them
-        scope = frame.inner(stated[0].span)
-        with self.report.catching():
-            for statement in model.body.statements[: model.body.statements.index(stated[-1])]:
-                if isinstance(statement, t.Let):
-                    value = any_value(statement.value, scope)
-                    scope.variables[statement.name] = value
-            for place, one in enumerate(stated):
-                self._input(one, given.get(place), builder, scope, alone=len(stated) == 1)
-            names = tuple(one.name for one in stated if one.name is not None)
-            frame.taps.update(zip(names, builder.inputs, strict=False))
-            builder.taken = names
-            return builder.inputs[0]
-        return None
-
-    def _inputs_given(self, stated: Sequence[t.Input]) -> dict[int, Shape] | None:
-        """The shapes that are to replace the text's, by the inputs' places."""
-        if self.input is None:
-            return {}
-        names = [one.name or "input" for one in stated]
-        if not isinstance(self.input, Mapping):
-            if len(stated) == 1:
-                return {0: self.input}
-            self.report(c.InputUnnamed(stated[0].span, ", ".join(f"{n}=..." for n in names)))
-            return None
-        for name in self.input:
-            if name not in names:
-                self.report(c.UnknownInput(stated[0].span, name, similar(name, names)))
-                return None
-        return {names.index(name): shape for name, shape in self.input.items()}
-
-    def _input(
-        self, stated: t.Input, given: Shape | None, builder: Builder, scope: Frame, *, alone: bool
-    ) -> None:
-        shape = given
-        if given is None or stated.promise is not None:
-            written = shape_value(stated.shape, scope)
-            shape = written if given is None else given
-        assert shape is not None
-        self.budget.tensor(stated.span, shape)
-        if stated.promise is not None:
-            if not alone:
-                raise Problem(c.WhereOfSeveral(stated.promise.span))
-            self.promise = promise(stated.promise, scope.evaluate, shape)
-        builder.new_input(shape, stated.span).whole = stated.whole
-
     # ---- bodies ------------------------------------------------------------------------------
 
     def _body(
@@ -234,7 +178,7 @@ class _Elaborator(Calls):
                     self.report(again)
                 self.stated = statement
                 self.outputs = [
-                    (_last(frame, tap), self._tap(tap, builder, frame)) for tap in statement.taps
+                    (frame.last(tap), self._tap(tap, builder, frame)) for tap in statement.taps
                 ]
                 for tap, (_, output) in zip(statement.taps, self.outputs, strict=True):
                     self._without_batch(None, [output], tap.span)
@@ -253,7 +197,7 @@ class _Elaborator(Calls):
         """The outputs of a model that another one calls: the first flows on, all have names."""
         values = [self._tap(tap, builder, frame) for tap in statement.taps]
         for tap, value in zip(statement.taps, values, strict=True):
-            builder.taps[_last(frame, tap)] = value
+            builder.taps[frame.last(tap)] = value
         return values[0]
 
     def _flow(self, part: t.Flow, flow: Value, builder: Builder, frame: Frame) -> Value:
@@ -502,10 +446,3 @@ class _Elaborator(Calls):
                 Label(side.span, f"the shortcut is {shapes[1]}, from here"),
             )
         )
-
-
-def _last(frame: Frame, tap: t.TapUse) -> str:
-    """What an output is called: the last name of its path."""
-    with suppress(Problem):
-        return frame.path(tap).rpartition(".")[2]
-    return tap.name

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from archdsl.checker.build import Builder, Draft, Value
-from archdsl.checker.values import Problem
+from archdsl.checker.problem import Problem
 from archdsl.diagnostics.catalogue import UnknownTap
 from archdsl.ir.expose import Unknown, expose
 from archdsl.ir.graph import Graph

@@ -10,7 +10,8 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
-from archdsl.checker.values import Evaluator, Problem, names_in, show
+from archdsl.checker.problem import Problem
+from archdsl.checker.values import Evaluator, show
 from archdsl.diagnostics.catalogue import values as c
 from archdsl.diagnostics.source import Span
 from archdsl.ir import expr as e
@@ -20,6 +21,7 @@ from archdsl.ops.table import Shape
 from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t
 from archdsl.syntax.language import SIDES
+from archdsl.syntax.tree import names_in
 from archdsl.text import shape_text
 
 Number = int | Expr

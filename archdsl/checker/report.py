@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from math import prod
 
 from archdsl.checker.build import Value
-from archdsl.checker.values import Problem
+from archdsl.checker.problem import Problem
 from archdsl.diagnostics.model import MAX_FOUND, Diagnostic, Label
 from archdsl.diagnostics.source import Span
 from archdsl.ops.table import Shape

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from archdsl.checker.values import Setting, names_in
+from archdsl.checker.values import Setting
 from archdsl.ir.graph import Graph, Node, Param, Scope
 from archdsl.ir.walk import graphs
 from archdsl.names.units import Block
 from archdsl.ops.table import Blame, Call, Op, Shape
 from archdsl.ops.types import another, is_int
 from archdsl.syntax import tree as t
+from archdsl.syntax.tree import names_in
 
 MORE = (1, 2, 7)  # how much larger a size is, to see what follows from it
 Used = dict[Graph, frozenset[str]]  # the parameters that operators of a graph get

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from archdsl.checker.arguments import Frame
-from archdsl.checker.values import Problem
+from archdsl.checker.problem import Problem
 from archdsl.ops.table import Shape
 from archdsl.ops.types import is_int
 from archdsl.syntax import tree as t

@@ -8,20 +8,21 @@ much memory, whatever its text.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 from archdsl.checker.measured import Measured, computed, measures, plain, side_of_value
+from archdsl.checker.problem import Problem
+from archdsl.checker.sight import Seen, Sight, sample, side_of
 from archdsl.diagnostics.catalogue import values as e
-from archdsl.diagnostics.model import Diagnostic, Fix
+from archdsl.diagnostics.model import Fix
 from archdsl.diagnostics.source import Span
 from archdsl.names.units import Block
 from archdsl.ops.types import MAX_INT, is_int
 from archdsl.syntax import tree as t
-from archdsl.syntax.language import FUNCTIONS, RANK, SIDES
-from archdsl.text import shape_text
+from archdsl.syntax.language import FUNCTIONS, RANK
 
 MAX_ITEMS = 10_000
 MAX_FLOAT = 3.4e38
@@ -46,14 +47,6 @@ class Partial:
     @property
     def name(self) -> str:
         return str(self.target.name)
-
-
-class Problem(Exception):
-    """What cannot be computed; `diagnostic` None: it is reported already."""
-
-    def __init__(self, diagnostic: Diagnostic | None) -> None:
-        super().__init__()
-        self.diagnostic = diagnostic
 
 
 BINARY: dict[str, Callable[[Any, Any], Value]] = {
@@ -106,29 +99,6 @@ def rounded(expr: t.Expr, value: float) -> tuple[Fix, ...]:
     return () if isinstance(expr, t.Literal) else (Fix(hint, ((expr.span, text),)),)
 
 
-def names_in(expr: t.Expr) -> Iterator[t.Name | t.Attribute | t.Function]:
-    """Every name, attribute of `in` and function that an expression uses."""
-    stack: list[object] = [expr]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, t.Collected):
-            own = part.variables
-            inside = (part.item, *([part.condition] if part.condition else []))
-            yield from (n for e in inside for n in names_in(e) if _name_of(n) not in own)
-            stack.append(part.items)
-            continue
-        if isinstance(part, (t.Name, t.Attribute, t.Function)):
-            yield part
-        if isinstance(part, tuple):
-            stack.extend(reversed(part))
-        elif isinstance(part, (t.Expr, t.Argument)):
-            stack.extend(getattr(part, f) for f in reversed(part.fields) if "span" not in f)
-
-
-def _name_of(part: t.Name | t.Attribute | t.Function) -> str | None:
-    return None if isinstance(part, t.Attribute) else part.name
-
-
 def unpack(names: tuple[str, ...], item: Value, span: Span) -> dict[str, Value]:
     """What the variables of a loop are for one item of its list."""
     if len(names) == 1:
@@ -146,35 +116,6 @@ class Setting:
     of: str
     value: int | float
     computed: bool = False
-
-
-class Seen(Protocol):
-    """A value that flows."""
-
-    @property
-    def sample(self) -> tuple[int, ...] | None: ...
-
-
-class Sight(Protocol):
-    """What an expression sees of the values around it."""
-
-    def value_of(self, use: t.TapUse) -> Seen: ...
-
-    def entered(self) -> Seen | None:
-        """The block; None: what should enter is in error."""
-        ...
-
-    def fix(self, owner: Any, place: int) -> None:
-        """This side of a value can be no other from now on."""
-        ...
-
-    def given(self, use: t.TapUse) -> bool:
-        """Whether the block got this value, which it need not get."""
-        ...
-
-    def here(self) -> Seen:
-        """What flows at this place."""
-        ...
 
 
 class Evaluator:
@@ -284,7 +225,7 @@ class Evaluator:
 
     def _attribute(self, expr: t.Attribute) -> Value:
         seen = self._around(expr) if expr.of == "here" else self._in(expr)
-        return self._seen(seen, side_of(expr.name, _sample(seen), expr), expr)
+        return self._seen(seen, side_of(expr.name, sample(seen), expr), expr)
 
     def _around(self, expr: t.Expr) -> Seen:
         """What flows here."""
@@ -294,7 +235,7 @@ class Evaluator:
 
     def _seen(self, value: Seen, place: int, expr: t.Expr) -> Measured:
         """A side of a value."""
-        shape = _sample(value)
+        shape = sample(value)
         if not shape:
             raise Problem(e.NoDimensions(expr.span))
         return side_of_value(value, place, shape[place])
@@ -303,7 +244,7 @@ class Evaluator:
         if self.sight is None:
             raise Problem(e.NoFlow(expr.span))
         seen = self.sight.value_of(expr.use)
-        return self._seen(seen, side_of(expr.name, _sample(seen), expr), expr)
+        return self._seen(seen, side_of(expr.name, sample(seen), expr), expr)
 
     def _valueof(self, expr: t.ValueOf) -> Value:
         raise Problem(e.ValueNoNumber(expr.span, expr.use.name))
@@ -343,7 +284,7 @@ class Evaluator:
         if expr.name == RANK and len(expr.args) == 1:
             seen = self._indexed(expr.args[0].value)
             if seen is not None:
-                return len(_sample(seen))
+                return len(sample(seen))
         least, most, function, _ = FUNCTIONS[expr.name]
         for argument in expr.args:
             if argument.name is not None:
@@ -386,7 +327,7 @@ class Evaluator:
 
     def _index(self, expr: t.Index) -> Value:
         seen = self._indexed(expr.base)
-        base = self.followed(expr.base) if seen is None else _sample(seen)
+        base = self.followed(expr.base) if seen is None else sample(seen)
         index = self(expr.index)
         if not isinstance(base, tuple) or not is_int(index):
             raise Problem(e.NotIndexed(expr.span, show(base), show(index)))
@@ -479,29 +420,6 @@ class Evaluator:
                 raise Problem(e.ListTooLong(span, MAX_ITEMS))
             self.spend(leaves // 2, span)
         return value
-
-
-def _sample(value: Seen) -> tuple[int, ...]:
-    if value.sample is None:
-        raise Problem(None)  # it is reported where it went wrong
-    return value.sample
-
-
-#: the place of each side, counted from the last dimension, and the dimensions that there must be
-SIDE = {"w": (-1, 3), "h": (-2, 3), "d": (-3, 4), "l": (-1, 2)}
-
-
-def side_of(name: str, shape: tuple[int, ...], expr: t.Expr) -> int:
-    """Which dimension of a shape has this name; the channels stand first."""
-    if name == "c" and shape:
-        return 0
-    if name not in SIDE:
-        raise Problem(e.NoSide(expr.span, name, expr.span.text.rpartition(".")[0]))
-    place, least = SIDE[name]
-    if len(shape) < least or (name == "l" and len(shape) != least):
-        side = SIDES[name].partition(" ")[0]
-        raise Problem(e.SideMissing(expr.span, shape_text(shape), side))
-    return len(shape) + place
 
 
 def _meant(value: float) -> float:

@@ -407,3 +407,29 @@ class File(Tree):
     span: Span
     uses: tuple[UseFile, ...]
     definitions: tuple[Definition, ...]
+
+
+# ---- walks ---
+
+
+def names_in(expr: Expr) -> Iterator[Name | Attribute | Function]:
+    """Every name, attribute of `in` and function that an expression uses."""
+    stack: list[object] = [expr]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Collected):
+            own = part.variables
+            inside = (part.item, *([part.condition] if part.condition else []))
+            yield from (n for e in inside for n in names_in(e) if _name_of(n) not in own)
+            stack.append(part.items)
+            continue
+        if isinstance(part, (Name, Attribute, Function)):
+            yield part
+        if isinstance(part, tuple):
+            stack.extend(reversed(part))
+        elif isinstance(part, (Expr, Argument)):
+            stack.extend(getattr(part, f) for f in reversed(part.fields) if "span" not in f)
+
+
+def _name_of(part: Name | Attribute | Function) -> str | None:
+    return None if isinstance(part, Attribute) else part.name

@@ -12,10 +12,12 @@ import math
 import torch
 from torch import Tensor
 
-from archdsl.checker.values import Evaluator, Problem, names_in
+from archdsl.checker.problem import Problem
+from archdsl.checker.values import Evaluator
 from archdsl.diagnostics.source import Source as Text
 from archdsl.syntax import tree as t
 from archdsl.syntax.parse import parse_expression
+from archdsl.syntax.tree import names_in
 from archdsl.train.data.samples import Tensors
 from archdsl.train.data.sources import Source, Wanted
 from archdsl.train.errors import TrainError
