@@ -33,6 +33,8 @@ DELIBERATE = {
     ("conv", "`same_tf` pads with zeros alone"): "it would say nothing",
     ("instance_norm", "needs an input of shape"): "C alone would be taken for C×L without a batch",
     ("affine", "needs an input of shape"): "numbers for channels, of what has none or other ones",
+    ("gn", "needs an input of shape"): "no map has four sides; torch asks nothing",
+    ("prod", "stands twice"): "a product along what is no longer there",
     ("gn", "more than one value per group"): "torch refuses a batch of one sample alone",
     ("patch_merge", "needs an input of shape"): "H×W would be taken for L×C, and D×H×W×C merge D",
     ("lrn", "needs an input of shape"): "torch fails on C×D×H×W that was permuted",
