@@ -306,6 +306,7 @@ _GRIDS = {2: "H×W×2", 3: "D×H×W×3"}
 class GridSample(_Join, name="grid_sample", family="join"):
     """Looks up a C×H×W map where a grid h×w×2 points to, which becomes C×h×w. -1 and 1 are the ends
     of the map; the first number of a point goes along the width. Of C×D×H×W, too, with d×h×w×3.
+    Points that are NaN crash torch's backward on a CPU, where the padding is not `zeros`.
 
     Source: torch.nn.functional.grid_sample; Jaderberg et al., Spatial Transformer Networks, 2015.
     """

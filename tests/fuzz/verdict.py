@@ -58,6 +58,8 @@ VALUES = {
     "must be a number": "torch computes on, to NaN or with a slope that it cannot invert",
     "must be one of": "torch looks at the word only where it needs it",
 }
+#: torch's own backward ends the process where coordinates are NaN, as random ones may be
+CRASHES = ("grid_sample",)
 #: no step is to blame: it would give no batch; a rule of torch.nn.init refuses the weight
 NO_STEP = ("E0206", "E0208")
 #: what is refused before an operator is asked
@@ -128,7 +130,10 @@ def agrees(program: Program) -> None:
         for one, other in zip(out, plain or out, strict=True):
             if not near(one, other) and steady(module, leaf, out):
                 raise Wrong("in training, another value than of the layers one by one")
-    if learned := [o.sum() for o in out if o.requires_grad]:
+    crashes = any(
+        getattr(item, "op", None) and item.op.name in CRASHES for _, item in program.walk()
+    )
+    if (learned := [o.sum() for o in out if o.requires_grad]) and not crashes:
         torch.stack(learned).sum().backward()
 
 
