@@ -143,8 +143,7 @@ def load(
     if outputs is not None:
         from archdsl.runtime.module import with_outputs
 
-        module = with_outputs(program, module, _paths(outputs))
-        program = module.program  # type: ignore[assignment]
+        program, module = with_outputs(program, module, _paths(outputs))
         module = module if place is None else module.to(place)
     if optimize:
         from archdsl.runtime.export import inference

@@ -203,7 +203,7 @@ class Spec:
         if over := over_budget(done.program, self.limits, model.tree.name_span):
             return Elaborated(None, over)
         if (problem := broken(done.program)) is not None:
-            return Elaborated(None, [problem], [done.program.graph])
+            return Elaborated(None, [problem], (done.program.graph,))
         return done
 
     def _ordered(self, problems: list[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -47,7 +47,7 @@ class Elaborated(NamedTuple):
 
     program: Program | None
     found: list[Diagnostic]
-    sketches: list[Graph] = []  # noqa: RUF012
+    sketches: tuple[Graph, ...] = ()
 
 
 def elaborate(
@@ -63,7 +63,7 @@ def elaborate(
     walk, program = _Elaborator(names, limits or Limits(), input), None
     with suppress(Stop):
         program = walk.model(model, dict(params or {}))
-    sketches = walk.sketches() if sketch and program is None else []
+    sketches = tuple(walk.sketches()) if sketch and program is None else ()
     return Elaborated(program, walk.report.found, sketches)
 
 

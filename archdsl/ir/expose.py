@@ -25,11 +25,7 @@ def expose(graph: Graph, path: list[str], within: str = "") -> tuple[Graph, int]
     """A graph with the value at a path among its outputs, and as which of them. It is the graph
     itself where the value leaves it already."""
     graph, value = _reached(graph, path, within)
-    if value in graph.outputs:
-        return graph, graph.outputs.index(value)
-    outputs = (*graph.outputs, value)
-    shapes = (*graph.output_shapes, graph.value_shapes[value])
-    return replace(graph, outputs=outputs, output_shapes=shapes), len(graph.outputs)
+    return _with_output(graph, value)
 
 
 def _reached(graph: Graph, path: list[str], within: str) -> tuple[Graph, int]:
@@ -75,7 +71,6 @@ def _grown(graph: Graph, place: int, new: int, inner: Graph) -> Graph:
         graph,
         items=tuple(item_of(number, item) for number, item in enumerate(graph.items)),
         outputs=tuple(map(moved, graph.outputs)),
-        bare=graph.bare,
         fixed=tuple((moved(value), side) for value, side in graph.fixed),
         taps=tuple((name, moved(value)) for name, value in graph.taps),
     )

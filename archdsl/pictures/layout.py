@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from archdsl.ops.table import Shape
 from archdsl.pictures.drawing import Box, Drawn, Frame, Note, Point, Sheet, Style, Wire, moved
+from archdsl.pictures.lanes import LANE, Lanes
 from archdsl.pictures.metrics import text_width
 from archdsl.pictures.scene import Element
 from archdsl.pictures.structure import Leaf, Parallel, Part, Repeated, Series, Tangle
@@ -21,7 +22,6 @@ from archdsl.text import count_text
 TITLE, SMALL, TINY = 12.0, 10.5, 9.5
 PAD = 11.0  # beside the text in a box
 GAP, LABELLED = 17.0, 27.0  # between boxes, without and with a shape beside the arrow
-LANE = 15.0  # between a skip and what it skips
 APART = 18.0  # between branches
 HEAD = 27.0  # the height of a frame's title
 STACK = 6.0  # what repeated boxes show of those behind them
@@ -409,7 +409,7 @@ def tangle(part: Tangle, ends: bool = False) -> Sheet:
     sheet = Sheet(axis + right, y, axis)
     for leaf, top in zip(leaves, tops, strict=True):
         sheet.drawn += leaf.at(axis - leaf.axis, top)
-    lanes = _Lanes(axis + right + LANE)
+    lanes = Lanes(axis + right + LANE)
     last = len(leaves)
     for edge in sorted(part.edges, key=lambda e: (e.source, e.target)):
         source, target = edge.source, edge.target
@@ -441,20 +441,3 @@ def tangle(part: Tangle, ends: bool = False) -> Sheet:
                 note = Note(axis + 6, above + LABELLED / 2, shape_text(edge.shape))
                 sheet.drawn.append(note)
     return sheet
-
-
-class _Lanes:
-    """The lines beside a column, from the inside out."""
-
-    def __init__(self, first: float) -> None:
-        self.first = first
-        self.of: dict[int, int] = {}
-        self.free: list[float] = []  # for each lane the height where it is free again
-
-    def place(self, target: int, top: float, low: float) -> float:
-        """Where to go down to a target."""
-        if target not in self.of:
-            lane = next((i for i, end in enumerate(self.free) if end < top), len(self.free))
-            self.free[lane : lane + 1] = [low]
-            self.of[target] = lane
-        return self.first + LANE * self.of[target]

@@ -21,7 +21,6 @@ import torch
 from torch import nn
 
 from archdsl._version import __version__
-from archdsl.ir.expose import select
 from archdsl.ir.graph import Program
 from archdsl.runtime.dynamic import Open, asking, fixed, not_taken, opened
 from archdsl.runtime.errors import ExportError
@@ -56,8 +55,7 @@ def module_for(
             torch.manual_seed(seed)
             module = build(program)
     if outputs:
-        module = with_outputs(program, module, outputs)
-        program = select(program, outputs)
+        program, module = with_outputs(program, module, outputs)
     return inference(program, module) if optimized else module
 
 

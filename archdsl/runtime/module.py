@@ -62,20 +62,23 @@ def build(
 
 def examples(program: Program, batch: int, *, device: str = "cpu") -> tuple[Tensor, ...]:
     """Inputs of the module, all zeros."""
-    kinds = (torch.int64 if place in program.whole else None for place in range(99))
-    shapes = program.graph.input_shapes
     return tuple(
-        torch.zeros(batch, *shape, dtype=kind, device=device)
-        for shape, kind in zip(shapes, kinds, strict=False)
+        torch.zeros(
+            batch, *shape, dtype=torch.int64 if place in program.whole else None, device=device
+        )
+        for place, shape in enumerate(program.graph.input_shapes)
     )
 
 
-def with_outputs(program: Program, module: nn.Module, outputs: Sequence[str]) -> nn.Module:
-    """A module that gives the values at these paths, as a named tuple, and has what they need alone
-    of the weights of `module`, the program's. Raises ValueError where there is no such value."""
+def with_outputs(
+    program: Program, module: nn.Module, outputs: Sequence[str]
+) -> tuple[Program, nn.Module]:
+    """A program and its module that give the values at these paths, as a named tuple, and have what
+    they need alone of the weights of `module`, the whole program's. Raises ValueError where there
+    is no such value."""
     part, state = select(program, outputs), module.state_dict()
     made = build(part, weights={key: state[key] for key, _ in part.state()})
-    return made.train(module.training)
+    return part, made.train(module.training)
 
 
 @lru_cache(maxsize=32)
