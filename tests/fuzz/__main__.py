@@ -9,7 +9,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 from tests.fuzz.verdict import judged
@@ -25,9 +25,13 @@ def main() -> None:
     args = parser.parse_args()
     began, total, wrong = time.time(), Counter[str](), 0
     firsts = range(args.first, args.first + args.count, CHUNK)
-    with get_context("spawn").Pool(args.processes, maxtasksperchild=20) as pool:
-        results = pool.imap_unordered(partial(judged, CHUNK), firsts)
-        for done, (verdicts, failures) in enumerate(results, 1):
+    # not a Pool, which waits for ever for a process that torch has ended
+    with ProcessPoolExecutor(
+        args.processes, mp_context=get_context("spawn"), max_tasks_per_child=20
+    ) as pool:
+        tasks = [pool.submit(judged, CHUNK, first) for first in firsts]
+        for done, task in enumerate(as_completed(tasks), 1):
+            verdicts, failures = task.result()
             total.update(verdicts)
             wrong += len(failures)
             for seed, text in failures:
