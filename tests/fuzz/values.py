@@ -44,7 +44,7 @@ class Values:
 
         if self.loops:
             return self.group(shape, env, depth)
-        rng, outer, inner = self.rng, self.name("l"), self.name("l")
+        rng, outer, inner = self.rng, self.name("q"), self.name("l")  # `labelled` knows no q
         first, out = self.step(shape, env, 0, bare=True)
         second, _ = self.step(out, env, 0, bare=True)
         text, made = operation(rng, rng.choice(JOINS), env)
